@@ -1,0 +1,152 @@
+"""The catalogue: the workloads that are installed, found by name through entry points, and what they can be told."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+from orchprof.errors import MissingExtraError, UsageError, unknown
+
+GROUP: Final = "orchprof.workloads"
+EXTRA: Final = "pip install 'orchprof[workloads]'"
+
+
+class Agent(Protocol):
+    """A workload that is set up: it runs one of its tasks at a time per lane, and judges the answer.
+
+    It may also offer `arun(index, lane)`, a coroutine, for `--mode async`; without one, `run` goes to a thread.
+    """
+
+    count: int
+
+    def prepare(self, index: int, lane: int) -> None:
+        """Set up task `index` for `lane`; not timed."""
+
+    def run(self, index: int, lane: int) -> str:
+        """Return the agent's answer to task `index`; this is what is measured."""
+
+    def check(self, index: int, answer: str) -> str | None:
+        """Return why the answer is wrong, or None when it is right."""
+
+    def close(self) -> None:
+        """Give back what the set-up took."""
+
+
+class Workload(Protocol):
+    """What a workload's module holds."""
+
+    SUMMARY: str
+    SETTINGS: dict[str, tuple[Any, str]]
+    QUICK: dict[str, Any]
+    VARIANTS: tuple[str, ...]
+    REQUIRES: dict[str, dict[str, str]]
+    SCRIPT: str
+    ENV: dict[str, str]
+
+    def open(
+        self, settings: dict[str, Any], seed: int, variant: str, base_url: str, model: str, workdir: Path
+    ) -> Agent:
+        """Return the agent of one variant, ready to run; not timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One workload as a user sees it; `missing` are the pip requirements of its first variant not installed."""
+
+    name: str
+    summary: str
+    variants: tuple[str, ...]
+    settings: dict[str, tuple[Any, str]]
+    missing: tuple[str, ...]
+
+
+def names() -> list[str]:
+    """Return the names of the installed workloads, sorted."""
+    return sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
+
+
+def module_name(name: str) -> str:
+    """Return the module of a workload.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    found = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=GROUP)}
+    if name not in found:
+        raise unknown("workload", name, sorted(found), "orchprof bench")
+    return found[name]
+
+
+def load(name: str) -> Any:
+    """Return the module of a workload, which is a `Workload`.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    return _imported(module_name(name))
+
+
+def _imported(module: str) -> ModuleType:
+    return importlib.import_module(module)
+
+
+def describe(name: str) -> Entry:
+    """Return what can be said of a workload without setting it up.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    workload = load(name)
+    first = workload.VARIANTS[0]
+    return Entry(name, workload.SUMMARY, workload.VARIANTS, workload.SETTINGS, missing(workload, first))
+
+
+def missing(workload: Workload, variant: str) -> tuple[str, ...]:
+    """Return the pip requirements of a variant that are not installed."""
+    needs = workload.REQUIRES.get(variant, {})
+    return tuple(
+        requirement for module, requirement in needs.items() if importlib.util.find_spec(module) is None
+    )
+
+
+def refuse_missing(name: str, workload: Workload, variant: str) -> None:
+    """Raise the error that says what to install, if anything is missing.
+
+    Raises:
+        MissingExtraError: a package of the variant is not installed.
+    """
+    gone = missing(workload, variant)
+    if gone:
+        raise MissingExtraError(f"{name} needs more packages, {', '.join(gone)} @ {variant}, run {EXTRA}")
+
+
+def settled(name: str, workload: Workload, given: dict[str, str], *, quick: bool) -> dict[str, Any]:
+    """Return every setting of a workload: its defaults, the quick ones if asked, then what was given.
+
+    Raises:
+        UsageError: an unknown setting, or a value of the wrong type.
+    """
+    values = {key: default for key, (default, _) in workload.SETTINGS.items()} | (
+        workload.QUICK if quick else {}
+    )
+    for key, text in given.items():
+        if key not in values:
+            raise unknown("setting", key, sorted(values), f"--set of {name}")
+        values[key] = _parsed(key, text, workload.SETTINGS[key][0])
+    return values
+
+
+_TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _parsed(key: str, text: str, default: Any) -> Any:
+    kind = type(default)
+    try:
+        return _TRUTH[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise UsageError(
+            f"bad value, {text!r} @ --set {key}, give a {kind.__name__} such as {default!r}"
+        ) from None

@@ -1,0 +1,212 @@
+"""The driver: one workload, in fresh processes, against a model endpoint of its own; what it leaves is a run."""
+
+import contextlib
+import dataclasses
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from orchprof.bench import catalogue
+from orchprof.bench.crew import Crew
+from orchprof.bench.worker import Orders
+from orchprof.errors import RunError, UsageError, unknown
+from orchprof.models import process
+from orchprof.run import machine, store
+
+MODES: Final = ("sequential", "threads", "async", "processes")
+# What an event of a worker means for the progress that a user sees.
+_SETUP, _WARMUP, _TASKS, _SEAL = "setup", "warmup", "tasks", "seal"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: everything that the user chose."""
+
+    workload: str
+    variant: str | None
+    model: str
+    tasks: int
+    warmup: int
+    concurrency: int
+    mode: str
+    seed: int
+    settings: dict[str, str]
+    quick: bool
+    task_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Progress: how many tasks of a phase are done, and how many of those failed."""
+
+    workload: str
+    phase: str
+    done: int
+    total: int
+    failed: int
+
+
+Notify = Callable[[Event], None]
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the bench; `path` is the sealed run of what was measured until then."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+
+def check(plan: Plan) -> None:
+    """Refuse a plan that cannot run, before anything is started.
+
+    Raises:
+        UsageError: an unknown workload, variant, setting or mode, or numbers that do not go together.
+        ModelError: a model spec that nothing covers.
+    """
+    workload = catalogue.load(plan.workload)
+    _variant(plan, workload)
+    catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
+    if plan.mode not in MODES:
+        raise unknown("mode", plan.mode, list(MODES), "--mode")
+    if plan.mode == "sequential" and plan.concurrency > 1:
+        raise UsageError(
+            f"one task at a time cannot be {plan.concurrency} @ --concurrency, "
+            "choose --mode threads, async or processes"
+        )
+    if not (math.isfinite(plan.task_timeout_s) and plan.task_timeout_s > 0):
+        raise UsageError(f"bad duration, {plan.task_timeout_s} @ --task-timeout, give seconds above 0")
+    process.check(plan.model)
+
+
+def run(plan: Plan, out: Path, notify: Notify) -> Path:
+    """Run a plan and return its sealed run directory, `out`.
+
+    Raises:
+        UsageError, ModelError, MissingExtraError: it cannot be run; nothing is left behind.
+        RunError: no worker measured anything; what they said is in the message.
+        Interrupted: the user stopped it.
+    """
+    check(plan)
+    workload = catalogue.load(plan.workload)
+    variant = _variant(plan, workload)
+    catalogue.refuse_missing(plan.workload, workload, variant)
+    settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
+    notify(Event(plan.workload, _SETUP, 0, plan.tasks, 0))
+    logs = store.create(out, _meta(plan, variant, settings))
+    try:
+        with (
+            _scratch() as scratch,
+            process.start(plan.model, workload.SCRIPT, settings, plan.seed) as endpoint,
+        ):
+            store.update(out, model=_model(plan, endpoint))
+            orders = _orders(plan, workload, endpoint, logs, scratch)
+            interrupted = _work(plan, orders, workload.ENV, out, notify)
+    except BaseException:
+        if not any(logs.iterdir()):
+            shutil.rmtree(out)
+        raise
+    notify(Event(plan.workload, _SEAL, plan.tasks, plan.tasks, 0))
+    _finish(out)
+    if interrupted:
+        raise Interrupted(out)
+    return out
+
+
+def _variant(plan: Plan, workload: Any) -> str:
+    variant = plan.variant or workload.VARIANTS[0]
+    if variant not in workload.VARIANTS:
+        raise unknown("variant", variant, list(workload.VARIANTS), f"--variant of {plan.workload}")
+    return str(variant)
+
+
+def _meta(plan: Plan, variant: str, settings: dict[str, Any]) -> dict[str, Any]:
+    params = dataclasses.asdict(plan) | {"settings": settings, "cores_per_worker": 1}
+    for told_apart in ("workload", "variant", "model", "seed"):
+        params.pop(told_apart)
+    return {
+        "workload": plan.workload,
+        "variant": variant,
+        "params": params,
+        "seed": plan.seed,
+        "model": {"spec": plan.model, "provenance": None},
+        "machine": machine.fingerprint() | {"core_speed_before": machine.spin()},
+        "labelled": True,
+        "findings": [],
+    }
+
+
+def _model(plan: Plan, endpoint: Any) -> dict[str, Any]:
+    return {
+        "spec": plan.model,
+        "name": endpoint.model,
+        "provenance": endpoint.provenance,
+        "band": endpoint.band,
+        "decisions": endpoint.decisions,
+    }
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="orchprof-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _orders(plan: Plan, workload: Any, endpoint: Any, logs: Path, scratch: Path) -> list[Orders]:
+    settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
+    processes = plan.concurrency if plan.mode == "processes" else 1
+    lanes = plan.concurrency // processes
+    common = {
+        "module": workload.__name__, "name": plan.workload, "variant": _variant(plan, workload), "settings": settings,
+        "seed": plan.seed, "base_url": endpoint.base_url, "model": endpoint.model, "mode": plan.mode,
+        "tasks": plan.tasks, "warmup": plan.warmup, "task_timeout_s": plan.task_timeout_s,
+        "logs": str(logs), "scratch": str(scratch),
+    }  # fmt: skip
+    return [Orders(**common, lanes=lanes, first_lane=k * lanes) for k in range(processes)]
+
+
+def _work(plan: Plan, orders: list[Orders], env: dict[str, str], out: Path, notify: Notify) -> bool:
+    """Drive the workers to their end; return whether the user stopped them first."""
+    with Crew(orders, env, Path(orders[0].scratch)) as crew:
+        try:
+            _pump(plan, crew, notify)
+        except KeyboardInterrupt:
+            crew.stop()
+            store.update(
+                out, interrupted=True, findings=[{"code": "interrupted", "message": "stopped by the user"}]
+            )
+            return True
+        if crew.deaths:
+            store.update(out, findings=[{"code": "worker_died", "message": death} for death in crew.deaths])
+        if not crew.measured:
+            raise RunError(
+                f"no task was measured, {'; '.join(crew.deaths)} @ {plan.workload}, see the message above"
+            )
+    return False
+
+
+def _pump(plan: Plan, crew: Crew, notify: Notify) -> None:
+    done = failed = 0
+    warm_total = plan.warmup * plan.concurrency
+    notify(Event(plan.workload, _WARMUP, 0, warm_total, 0))
+    for event in crew.events():
+        if event["event"] != "task":
+            continue
+        if event["warmup"]:
+            crew.warmed += 1
+            notify(Event(plan.workload, _WARMUP, crew.warmed, warm_total, 0))
+        else:
+            done, failed = done + 1, failed + (not event["ok"])
+            notify(Event(plan.workload, _TASKS, done, plan.tasks, failed))
+
+
+def _finish(out: Path) -> None:
+    after = machine.spin()
+    meta = store.seal_run(out)
+    facts = meta["machine"]
+    before = facts["core_speed_before"]
+    store.update(out, machine=facts | {"core_speed_after": after, "core_speed": (before + after) / 2})

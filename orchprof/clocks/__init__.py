@@ -1,0 +1,32 @@
+"""Model clocks: what a model server's own reply says about where its time went. Standard library only, pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from orchprof.clocks import llama_cpp, own
+from orchprof.clocks.clock import Clock, balanced
+
+__all__ = ["FIELDS", "READERS", "Clock", "read"]
+
+# In order of trust. A new server is one file and one line here.
+READERS: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], Clock | None]]] = {
+    "orchprof": own.read,
+    "llama.cpp": llama_cpp.read,
+}
+
+# The top-level keys of a reply's body that a capture has to keep for the readers: nothing else is needed.
+FIELDS: Final = frozenset({own.FIELD, llama_cpp.FIELD})
+
+
+def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
+    """Return the server's own account of one request; None when it gives none that is understood.
+
+    Args:
+        body: the JSON object of the reply; of a stream, its last chunk, or any mapping with the keys in `FIELDS`.
+        headers: the reply's headers.
+    """
+    for reader in READERS.values():
+        clock = reader(body, headers)
+        if clock is not None:
+            return balanced(clock)
+    return None

@@ -1,0 +1,64 @@
+"""One request as its server saw it, and the conversions that turn a surprising field into "not reported"."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+LONGEST_S: Final = 7 * 86_400  # no request takes a week: a larger figure is another unit, or a date
+ROUNDING_NS: Final = 2_000  # servers round each part on its own, some to microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A server's account of one request; every None is "not reported".
+
+    Attributes:
+        server: whose format was read.
+        provenance: measured, reported or modelled.
+        granularity: always "request" here: one account per request.
+        queue_ns: from the request's arrival until work on it began.
+        prefill_ns: from then to the first token.
+        decode_ns: from the first token to the last.
+        total_ns: from the request's arrival to its last byte, the server's front end included.
+        accelerator_ns: the request's share of every step of the batch, times the number of accelerators.
+        cached_tokens: prompt tokens that a cache spared.
+    """
+
+    server: str
+    provenance: str
+    queue_ns: int | None = None
+    prefill_ns: int | None = None
+    decode_ns: int | None = None
+    total_ns: int | None = None
+    accelerator_ns: int | None = None
+    cached_tokens: int | None = None
+    granularity: str = "request"
+
+
+def duration_ns(value: Any, unit_ns: int) -> int | None:
+    """Return a duration in ns; None unless it is a finite number, not negative and below a week.
+
+    Args:
+        value: whatever the server sent.
+        unit_ns: nanoseconds in one of its units.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    if not 0 <= value <= LONGEST_S * NS_PER_S / unit_ns:
+        return None
+    return round(value * unit_ns)
+
+
+def count(value: Any) -> int | None:
+    """Return a number of tokens; None unless it is a whole number that is not negative."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def balanced(clock: Clock) -> Clock:
+    """Return the clock, without its parts when they add up to more than its total: then one of them is not a part."""
+    parts_ns = sum(part or 0 for part in (clock.queue_ns, clock.prefill_ns, clock.decode_ns))
+    if clock.total_ns is None or parts_ns <= clock.total_ns + ROUNDING_NS:
+        return clock
+    return replace(clock, queue_ns=None, prefill_ns=None, decode_ns=None)

@@ -1,0 +1,1 @@
+"""Capture: what runs inside the profiled process. Standard library only, so that importing it costs nothing."""

@@ -1,0 +1,25 @@
+"""Garbage collection: its pauses belong to the strand that they interrupt."""
+
+import gc
+from typing import Any
+
+from orchprof.record.hooks.patches import Patches
+from orchprof.record.strands import Strands
+
+
+def hook(strands: Strands, patches: Patches) -> None:
+    """Add each collection's duration to the running total of the thread that it ran on."""
+
+    def on_collection(phase: str, info: dict[str, Any]) -> None:  # noqa: ARG001
+        carrier = strands.known_carrier()
+        if carrier is None:
+            return
+        now = carrier.clock.wall_ns()
+        if phase == "start":
+            carrier.gc_since = now
+        elif carrier.gc_since:
+            carrier.gc_ns += now - carrier.gc_since
+            carrier.gc_since = 0
+
+    gc.callbacks.append(on_collection)
+    patches.also(lambda: gc.callbacks.remove(on_collection))

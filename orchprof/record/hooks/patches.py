@@ -1,0 +1,76 @@
+"""What a hook changed in other modules, so that it can be put back in reverse order."""
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+_MISSING = object()
+
+
+class Patches:
+    """A stack of changes. `undo` takes all of them back; changes never stack twice, because recording does not."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], object]] = []
+
+    def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+        """Set `owner.name` to `make(what it was)`."""
+        original = getattr(owner, name)
+        own = vars(owner).get(name, _MISSING)
+        setattr(owner, name, make(original))
+        self.also(lambda: delattr(owner, name) if own is _MISSING else setattr(owner, name, own))
+
+    def also(self, undo: Callable[[], object]) -> None:
+        """Remember one more thing to do when the hooks are taken out."""
+        self._undo.append(undo)
+
+    def when_imported(self, name: str, patch: Callable[[ModuleType], None]) -> None:
+        """Call `patch(module)` now if the module is loaded, else right after the program imports it itself."""
+        if name in sys.modules:
+            patch(sys.modules[name])
+            return
+        finder = _AfterImport(name, patch)
+        sys.meta_path.insert(0, finder)
+        self.also(lambda: _forget(finder))
+
+    def undo(self) -> None:
+        """Put everything back."""
+        while self._undo:
+            self._undo.pop()()
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Finds one module the way everybody else would, and patches it after it has run."""
+
+    def __init__(self, name: str, patch: Callable[[ModuleType], None]) -> None:
+        self._name, self._patch = name, patch
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        _forget(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            self._wrap(spec.loader)
+        return spec
+
+    def _wrap(self, loader: Any) -> None:
+        execute, patch = loader.exec_module, self._patch
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            patch(module)
+
+        loader.exec_module = exec_module
+
+
+def _forget(finder: _AfterImport) -> None:
+    with contextlib.suppress(ValueError):
+        sys.meta_path.remove(finder)

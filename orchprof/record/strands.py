@@ -1,0 +1,179 @@
+"""Strands: who runs, on which thread, since when; and the one way time is cut into segments.
+
+A *carrier* is an OS thread: it owns the clocks. A *fiber* is anything that does one thing at a time: a thread's
+own code, an asyncio task, a job in a pool. The carrier runs one fiber at a time. Every change (another fiber,
+another span, a wait begins or ends) is one *cut*: a snapshot of the clocks and what runs from there on. Two
+successive cuts of a carrier bound a segment, so a thread's time is tiled without gap or overlap by construction.
+"""
+
+import itertools
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from orchprof.record.clock import Clock, FakeClock
+from orchprof.record.log import Log, pack
+
+# Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
+CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END = range(1, 11)
+ROLE_SHIFT, STATE_SHIFT = 8, 16
+
+# Positions in these tuples are what the log stores; append only.
+ROLES: Final = ("framework", "client", "tool", "model", "user", "profiler")
+WAITS: Final = ("", "join", "net", "file", "child", "lock", "sleep", "timeout", "pool_wait", "startup")
+KINDS: Final = ("thread", "task", "job", "coroutine", "child", "remote")
+ROLE: Final = {name: number << ROLE_SHIFT for number, name in enumerate(ROLES)}
+WAIT: Final = {name: number << STATE_SHIFT for number, name in enumerate(WAITS)}
+KIND: Final = {name: number << STATE_SHIFT for number, name in enumerate(KINDS)}
+
+# Wakers that are not strands.
+BY_IO: Final = -1
+BY_TIMER: Final = -2
+
+READ_DELAY_ABOVE_NS: Final = 50_000
+REREAD_ABOVE_NS: Final = 30_000
+_REREADS: Final = 4
+
+
+class Fiber:
+    """What a strand needs to go on later, on any carrier: its id, innermost span, task, and what it waits for.
+
+    It also stands for the *cause* of what a thread does. There `ready_ns` says since when, if that is not now:
+    the socket was readable, or the timer due, before the loop came round to it.
+    """
+
+    __slots__ = ("ready_ns", "span", "strand", "task", "wait")
+
+    def __init__(self, strand: int, span: int = 0, task: int = 0, ready_ns: int = 0) -> None:
+        self.strand, self.span, self.task, self.wait, self.ready_ns = strand, span, task, 0, ready_ns
+
+
+class Carrier:
+    """An OS thread being measured: its clocks, the fiber it runs, and who caused what it does now."""
+
+    __slots__ = (
+        "cause", "clock", "cpu", "delay", "fiber", "gc_ns", "gc_since", "home", "ident", "log", "selected_ns", "wall",
+    )  # fmt: skip
+
+    def __init__(self, log: Log, clock: Clock | FakeClock, ident: int, home: Fiber) -> None:
+        """Start measuring the calling thread, which runs `home` when it runs nothing else."""
+        self.log, self.clock, self.ident = log, clock, ident
+        self.home = self.fiber = self.cause = home
+        self.gc_ns = self.gc_since = self.selected_ns = 0
+        self.wall, self.cpu, self.delay = clock.wall_ns(), clock.cpu_ns(), clock.delay_ns()
+
+    def cut(self, what: int = CUT, arg: int = 0) -> int:
+        """Take one consistent snapshot, log that the current fiber runs from here on, and return the wall.
+
+        The reads are repeated when they took so long that the thread must have lost its core between them:
+        naive reads put that loss into the wrong segment. Run delay costs a system call and is read only when
+        the wall ran ahead of the CPU; otherwise it cannot have grown by more than that.
+        """
+        clock = self.clock
+        for _ in range(_REREADS):
+            wall = clock.wall_ns()
+            cpu = clock.cpu_ns()
+            if wall - self.wall - cpu + self.cpu > READ_DELAY_ABOVE_NS:
+                self.delay = clock.delay_ns()
+            if clock.wall_ns() - wall < REREAD_ABOVE_NS:
+                break
+        self.wall = wall
+        self.cpu = cpu
+        fiber = self.fiber
+        self.log.emit(
+            pack(
+                what | fiber.wait,
+                wall,
+                cpu,
+                self.delay,
+                self.gc_ns,
+                self.ident,
+                fiber.strand,
+                fiber.span,
+                arg,
+            )
+        )
+        return wall
+
+    def mount(self, fiber: Fiber) -> None:
+        """Run `fiber` from here on."""
+        self.fiber = self.cause = fiber
+        self.cut()
+
+    def wait(self, state: str) -> None:
+        """Say what the current fiber waits for from here on; "" when it no longer waits."""
+        self.fiber.wait = WAIT[state]
+        self.cut()
+
+    def joined(self, targets: Iterable[int]) -> int:
+        """End a wait for other strands and return the wall; the segment that ends here was a JOIN on `targets`."""
+        fiber = self.fiber
+        fiber.wait = 0
+        wall = self.cut()
+        for target in targets:
+            self.log.emit(pack(JOIN, wall, 0, 0, 0, self.ident, fiber.strand, fiber.span, target))
+        return wall
+
+
+class Strands:
+    """All strands of this process: hands out ids and carriers, and logs births and deaths."""
+
+    def __init__(self, log: Log, new_clock: type[Clock] | type[FakeClock] | None = None) -> None:
+        self.log = log
+        self.next_id = itertools.count(1).__next__
+        self._new_clock = new_clock or Clock
+        self._here = threading.local()
+
+    def carrier(self) -> Carrier:
+        """Return the calling thread's carrier, made on first use: the thread then gets a strand of its own."""
+        found: Carrier | None = getattr(self._here, "carrier", None)
+        return found or self.attach(None)
+
+    def known_carrier(self) -> Carrier | None:
+        """Return the calling thread's carrier, or None when the thread has never been seen."""
+        return getattr(self._here, "carrier", None)
+
+    def attach(self, home: Fiber | None) -> Carrier:
+        """Make a carrier for the calling thread; `home` is the fiber spawned for it, if there was one."""
+        clock = self._new_clock()
+        if home is None:
+            home = self.spawn("thread", threading.current_thread().name, None, clock.wall_ns())
+        carrier = self._here.carrier = Carrier(self.log, clock, self.next_id(), home)
+        carrier.cut()
+        return carrier
+
+    def detach(self) -> None:
+        """Stop measuring the calling thread: its own strand ends here."""
+        carrier = self.known_carrier()
+        if carrier is not None:
+            self.end(carrier.home.strand, carrier.cut())
+            carrier.clock.close()
+            self._here.carrier = None
+
+    def spawn(self, kind: str, name: str, parent: Fiber | None, at_ns: int) -> Fiber:
+        """Return the fiber of a new strand that `parent` started at `at_ns`; None for one that nobody waits for.
+
+        It begins under the parent's innermost span, so a tool's threads and children are the tool's.
+        """
+        parent = parent or Fiber(0)
+        fiber = Fiber(self.next_id(), parent.span, parent.task)
+        self.born(kind, name, fiber, parent.strand, at_ns)
+        return fiber
+
+    def born(self, kind: str, name: str, fiber: Fiber, parent: int, at_ns: int) -> None:
+        """Log the birth of a strand."""
+        what, number = SPAWN | KIND[kind], self.log.name(name)
+        self.log.emit(pack(what, at_ns, 0, 0, 0, number, fiber.strand, fiber.span, parent))
+
+    def end(self, strand: int, at_ns: int) -> None:
+        """Log that a strand has ended."""
+        self.log.emit(pack(END, at_ns, 0, 0, 0, 0, strand, 0, 0))
+
+    def wake(self, strand: int, ready_ns: int, waker: int) -> None:
+        """Log who made a strand ready to run, and when: what follows until it runs is its event loop's lag."""
+        self.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, strand, 0, waker))
+
+    def child(self, strand: int, end_ns: int, used: tuple[int, int, int]) -> None:
+        """Log a reaped child's end and what it used: (CPU ns with its descendants, run delay ns, peak RSS bytes)."""
+        cpu_ns, delay_ns, rss_bytes = used
+        self.log.emit(pack(CHILD, end_ns, cpu_ns, delay_ns, 0, 0, strand, 0, rss_bytes))

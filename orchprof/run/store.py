@@ -1,0 +1,170 @@
+"""The run directory on disk: made at the start, sealed at the end or when first opened, found again later.
+
+RUN/run.json          what was run, on what, and whether it is sealed
+RUN/logs/*.bin        one event log per process, until it is sealed
+RUN/TABLE.parquet     the tables of `run.schema`
+"""
+
+import datetime as dt
+import json
+import math
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import psutil
+
+from orchprof.errors import RunError, UsageError
+from orchprof.run.schema import HISTORY, TABLES, VERSION
+from orchprof.run.seal import seal
+
+META: Final = "run.json"
+BENCH: Final = "bench.json"
+LOGS: Final = "logs"
+ROOT: Final = Path("orchprof-runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A sealed run: where it lies, its run.json, and its tables."""
+
+    path: Path
+    meta: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+
+def create(path: Path, meta: dict[str, Any]) -> Path:
+    """Make the directory of a run that this process records, and return where its logs go.
+
+    Raises:
+        UsageError: `path` exists.
+    """
+    logs = path / LOGS
+    try:
+        logs.mkdir(parents=True)
+    except FileExistsError:
+        raise UsageError(
+            f"output exists already, {path} @ --out, name a new directory or remove it"
+        ) from None
+    me = psutil.Process()
+    recorder = {"pid": me.pid, "started": me.create_time()}
+    created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    facts = {"schema": VERSION, "id": path.name, "created": created, "sealed": False, "recorder": recorder}
+    write_json(path / META, facts | meta)
+    return logs
+
+
+def update(path: Path, **changes: Any) -> None:
+    """Replace some keys of a run's run.json, in one step that a crash cannot tear."""
+    write_json(path / META, _meta(path) | changes)
+
+
+def open_run(path: Path) -> Run:
+    """Return the run at `path`, sealing it first if that was not done.
+
+    Raises:
+        RunError: there is none, its schema is unknown, a table is missing, or it is still being recorded.
+    """
+    meta = _meta(path)
+    if not meta.get("sealed"):
+        _refuse_if_recording(path, meta)
+        meta = seal_run(path)
+    return Run(path, meta, {name: _read_table(path, name) for name in TABLES})
+
+
+def seal_run(path: Path) -> dict[str, Any]:
+    """Turn a run's logs into tables, remove the logs, and return the updated run.json.
+
+    The tables are complete on disk before run.json says so, and the logs go last: a crash in between costs
+    nothing but doing it again.
+    """
+    tables, findings = seal(sorted((path / LOGS).glob("*.bin")))
+    for name, table in tables.items():
+        partial = path / f"{name}.parquet.partial"
+        table.to_parquet(partial, index=False)
+        partial.replace(path / f"{name}.parquet")
+    meta = _meta(path)
+    update(path, sealed=True, findings=meta.get("findings", []) + findings)
+    shutil.rmtree(path / LOGS, ignore_errors=True)
+    return _meta(path)
+
+
+def runs_in(path: Path) -> list[Path]:
+    """Return the runs that `path` holds: itself, or those of a bench in the order they were run.
+
+    Raises:
+        RunError: there is neither.
+    """
+    if (path / META).is_file():
+        return [path]
+    found = [child.parent for child in path.glob(f"*/{META}")]
+    if not found:
+        raise RunError(f"no run, {path} @ RUN, give a directory that orchprof wrote")
+    return sorted(found, key=lambda run: (_meta(run).get("order", 0), run.name))
+
+
+def latest(root: Path = ROOT) -> Path:
+    """Return the newest run or bench under `root`.
+
+    Raises:
+        RunError: there is none.
+    """
+    holds = (path for path in root.glob("*") if (path / META).is_file() or any(path.glob(f"*/{META}")))
+    newest = max(holds, key=lambda path: path.stat().st_mtime_ns, default=None)
+    if newest is None:
+        raise RunError(f"no run yet, {root} @ RUN, make one with `orchprof bench`")
+    return newest
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON file in one step; a number that is not finite becomes null."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(_finite(document), indent=1, default=str) + "\n")
+    partial.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _meta(path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((path / META).read_text())
+    except FileNotFoundError:
+        raise RunError(f"no run, {path} @ RUN, give a directory that orchprof wrote") from None
+    except ValueError as error:
+        raise RunError(f"unreadable {META}, {error} @ {path}, restore it or record the run again") from None
+    if not isinstance(meta, dict) or meta.get("schema") not in HISTORY:
+        version = meta.get("schema") if isinstance(meta, dict) else None
+        raise RunError(
+            f"unknown run schema, {version!r} @ {path / META}, this orchprof reads {min(HISTORY)} to {max(HISTORY)}: "
+            "open it with the version that wrote it"
+        )
+    return meta
+
+
+def _refuse_if_recording(path: Path, meta: dict[str, Any]) -> None:
+    recorder = meta.get("recorder") or {}
+    try:
+        process = psutil.Process(recorder.get("pid"))
+        alive = process.pid != os.getpid() and process.create_time() == recorder.get("started")
+    except psutil.Error:
+        alive = False
+    if alive:
+        raise RunError(f"run is still being recorded, process {process.pid} @ {path}, wait for it or stop it")
+
+
+def _read_table(path: Path, name: str) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path / f"{name}.parquet").astype(TABLES[name])
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(
+            f"unreadable table, {name}.parquet @ {path}, {type(error).__name__}: record it again"
+        ) from None
