@@ -174,8 +174,8 @@ def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
             "name": entered["arg"].map(journal.names),
             "start_ns": entered["wall_ns"],
             "end_ns": entered["span"].map(ended[~ended.index.duplicated()]).astype("Int64"),
-            "error": entered["span"].map(_notes(journal, "error")),
-            "attributes": entered["span"].map(_notes(journal, "attributes", json.dumps)),
+            "error": entered["span"].map(_notes(journal, "error")).astype("object"),
+            "attributes": entered["span"].map(_notes(journal, "attributes", json.dumps)).astype("object"),
         }
     )
 

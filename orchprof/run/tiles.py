@@ -33,7 +33,7 @@ def tile(journal: Any, strands: pd.DataFrame, roles: dict[int, str]) -> tuple[pd
     segments = pd.concat(
         [own[own["end_ns"] > own["start_ns"]], _outside(journal, strands)], ignore_index=True
     )
-    segments["role"] = segments["span"].map(roles).fillna("framework")
+    segments["role"] = segments["span"].map(roles).astype("object").fillna("framework")
     segments["join"] = segments["state"] == _JOIN
     waits = {number: name for number, name in enumerate(rec.WAITS) if number not in (_NONE, _JOIN)}
     segments["wait_state"] = segments["wait_state"].where(

@@ -1,0 +1,67 @@
+"""What every room's tests share: recording a few lines of code, and reading what was recorded."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from orchprof.record import recorder
+from orchprof.record.clock import FakeClock
+from orchprof.run.seal import seal
+
+Tables = dict[str, pd.DataFrame]
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Callable[..., Tables]:
+    """Return a function that runs `code()` under the recorder and returns the tables of what it recorded."""
+
+    def record(code: Callable[[], object], clock: type | None = None) -> Tables:
+        recorder.start(tmp_path, clock)
+        try:
+            code()
+        finally:
+            recorder.stop()
+        return seal(tmp_path.glob("*.bin"))[0]
+
+    return record
+
+
+@pytest.fixture
+def fake_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """Return the one fake clock that every carrier of the test shares."""
+    clock = FakeClock()
+    monkeypatch.setattr("orchprof.record.strands.Clock", lambda: clock)
+    monkeypatch.setattr("orchprof.record.recorder.own_cost_ns", lambda _directory: 0)
+    return clock
+
+
+@contextmanager
+def recording(directory: Path) -> Iterator[None]:
+    """Record the block into `directory`."""
+    recorder.start(directory)
+    try:
+        yield
+    finally:
+        recorder.stop()
+
+
+def tiles(tables: Tables, strand: int) -> list[tuple]:
+    """Return (role, state, wall ns) of a strand's segments, a JOIN or the state of its wait for the state."""
+    rows = tables["segments"]
+    rows = rows[rows["strand"] == strand].sort_values("start_ns")
+    state = rows["wait_state"].where(~rows["join"], "join").astype(object).where(lambda s: s.notna(), None)
+    return list(zip(rows["role"], state, rows["end_ns"] - rows["start_ns"], strict=True))
+
+
+def assert_tiled(tables: Tables) -> None:
+    """Fail unless every ended strand of this process is covered by its segments, without gap or overlap."""
+    strands = tables["strands"].set_index("strand")
+    for strand, rows in tables["segments"].groupby("strand"):
+        rows = rows.sort_values("start_ns")
+        assert (rows["end_ns"].to_numpy()[:-1] == rows["start_ns"].to_numpy()[1:]).all()
+        assert rows["start_ns"].iloc[0] == strands.loc[strand, "start_ns"]
+        if not pd.isna(strands.loc[strand, "end_ns"]):
+            assert rows["end_ns"].iloc[-1] == strands.loc[strand, "end_ns"]

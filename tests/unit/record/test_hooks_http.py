@@ -1,0 +1,209 @@
+"""HTTP calls against a real server in a thread whose timing is known."""
+
+import asyncio
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from conftest import assert_tiled
+
+import orchprof
+
+FIRST_S, TOKEN_S = 0.03, 0.01
+CLOCK = {"queue_s": 0.005, "prefill_s": 0.02, "decode_s": 0.03, "total_s": 0.06, "accelerator_s": 0.01}
+TAIL = {
+    "model": "m1",
+    "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
+    "orchprof": CLOCK | {"provenance": "modelled", "decisions": "scripted"},
+}
+
+
+class Server(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_args):
+        pass
+
+    def do_GET(self):
+        time.sleep(FIRST_S)
+        self.answer(b"tool result", "text/plain")
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if body.get("stream"):
+            self.stream()
+        elif body.get("hang_up"):
+            self.close_connection = True
+        else:
+            time.sleep(FIRST_S)
+            self.answer(json.dumps(TAIL).encode(), "application/json")
+
+    def answer(self, data, kind):
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def stream(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        self.event({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
+        time.sleep(FIRST_S)
+        for token in "abc":
+            self.event({"choices": [{"delta": {"content": token}}]})
+            time.sleep(TOKEN_S)
+        self.event(TAIL)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def event(self, document):
+        data = b"data: " + json.dumps(document).encode() + b"\n\n"
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
+
+
+@pytest.fixture(scope="module")
+def url():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def stream_sync(url):
+    with orchprof.task("t"), orchprof.model("chat"), httpx.Client() as client:
+        with client.stream("POST", f"{url}/v1/chat/completions", json={"stream": True}) as response:
+            for _ in response.iter_bytes():
+                pass
+
+
+def stream_async(url):
+    async def program():
+        async with orchprof.task("t"), orchprof.model("chat"), httpx.AsyncClient() as client:
+            async with client.stream("POST", f"{url}/v1/chat/completions", json={"stream": True}) as response:
+                async for _ in response.aiter_bytes():
+                    pass
+
+    asyncio.run(program())
+
+
+def plain_sync(url):
+    with orchprof.task("t"), orchprof.model("chat"):
+        httpx.post(f"{url}/v1/chat/completions", json={})
+
+
+def plain_async(url):
+    async def program():
+        async with orchprof.task("t"), orchprof.model("chat"), httpx.AsyncClient() as client:
+            await client.post(f"{url}/v1/chat/completions", json={})
+
+    asyncio.run(program())
+
+
+@pytest.mark.parametrize("program", [plain_sync, plain_async, stream_sync, stream_async], ids=lambda p: p.__name__)
+def test_a_model_call_is_a_remote_strand_with_its_servers_account(recorded, url, program):
+    tables = recorded(lambda: program(url))
+    call = tables["model_calls"].iloc[0]
+    assert len(tables["model_calls"]) == 1
+    assert call["task"] == tables["tasks"]["task"].iloc[0]
+    assert (call["provenance"], call["server"], call["model"], call["status"]) == ("modelled", "orchprof", "m1", 200)
+    assert (call["input_tokens"], call["output_tokens"]) == (11, 3)
+    assert [call[f"{part}_ns"] for part in ("queue", "prefill", "decode", "total")] == [5e6, 20e6, 30e6, 60e6]
+    assert call["sent_ns"] < call["headers_ns"] <= call["end_ns"]
+    assert call["end_ns"] - call["sent_ns"] >= FIRST_S * 1e9
+    remote = tables["strands"].query("kind == 'remote'").iloc[0]
+    assert (remote["start_ns"], remote["end_ns"]) == (call["sent_ns"], call["end_ns"])
+    assert_tiled(tables)
+
+
+@pytest.mark.parametrize("program", [stream_sync, stream_async], ids=lambda p: p.__name__)
+def test_the_first_token_is_not_the_role_chunk_and_the_call_ends_with_its_stream(recorded, url, program):
+    call = recorded(lambda: program(url))["model_calls"].iloc[0]
+    assert call["stream"]
+    assert call["first_token_ns"] - call["headers_ns"] > 0.9 * FIRST_S * 1e9
+    assert call["end_ns"] - call["first_token_ns"] > 1.8 * TOKEN_S * 1e9
+
+
+@pytest.mark.parametrize("program", [plain_sync, stream_sync, plain_async, stream_async], ids=lambda p: p.__name__)
+def test_the_client_waits_for_the_server_and_for_nothing_else(recorded, url, program):
+    tables = recorded(lambda: program(url))
+    joins = tables["segments"].query("join and role == 'client'")
+    assert (joins["end_ns"] - joins["start_ns"]).sum() > 0.9 * FIRST_S * 1e9
+    remote = tables["strands"].query("kind == 'remote'")["strand"].iloc[0]
+    for row in joins.itertuples():
+        edges = tables["edges"].query("kind == 'join' and dst == @row.strand and at_ns == @row.end_ns")
+        assert set(edges["src"]) <= {remote}
+
+
+def test_a_consumer_that_computes_between_chunks_is_not_waiting(recorded, url):
+    def program():
+        with orchprof.task("t"), orchprof.model("chat"), httpx.Client() as client:
+            with client.stream("POST", f"{url}/v1/chat/completions", json={"stream": True}) as response:
+                for _ in response.iter_bytes():
+                    with orchprof.span("consume"):
+                        sum(range(200_000))
+
+    tables = recorded(program)
+    consumed = tables["spans"].query("name == 'consume'")
+    inside = tables["segments"][tables["segments"]["span"].isin(consumed["span"])]
+    assert not inside["join"].any()
+    assert inside["cpu_ns"].sum() > 0
+
+
+def test_a_request_of_a_tool_is_the_tools_network_and_no_model_call(recorded, url):
+    def program():
+        with orchprof.task("t"), orchprof.tool("lookup"):
+            assert httpx.get(url).text == "tool result"
+
+    tables = recorded(program)
+    assert tables["model_calls"].empty
+    remote = tables["strands"].query("kind == 'remote'")["strand"].iloc[0]
+    row = tables["segments"].query("strand == @remote").iloc[0]
+    assert (row["role"], row["wait_state"]) == ("tool", "net")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_call_that_fails_is_noted_and_raises_as_ever(recorded, url, is_async):
+    def sync():
+        with orchprof.task("t"), orchprof.model("chat"), pytest.raises(httpx.RemoteProtocolError):
+            httpx.post(f"{url}/v1/chat/completions", json={"hang_up": True})
+
+    async def run():
+        async with orchprof.task("t"), orchprof.model("chat"), httpx.AsyncClient() as client:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.post(f"{url}/v1/chat/completions", json={"hang_up": True})
+
+    call = recorded((lambda: asyncio.run(run())) if is_async else sync)["model_calls"].iloc[0]
+    assert call["error"] == "RemoteProtocolError"
+    assert call["provenance"] == "client_only"
+    assert call[["status", "output_tokens", "total_ns"]].isna().all()
+
+
+def test_a_refused_connection_leaves_no_call_and_raises_as_ever(recorded):
+    def program():
+        with orchprof.task("t"), orchprof.model("chat"), pytest.raises(httpx.ConnectError):
+            httpx.post("http://127.0.0.1:9/v1/chat/completions", json={})
+
+    tables = recorded(program)
+    assert tables["tasks"]["end_ns"].notna().all()
+    assert_tiled(tables)
+
+
+def test_a_trace_that_the_program_set_is_still_called(recorded, url):
+    seen = []
+
+    def program():
+        with httpx.Client() as client:
+            client.get(url, extensions={"trace": lambda event, _info: seen.append(event)})
+
+    recorded(program)
+    assert "http11.send_request_body.complete" in seen

@@ -1,0 +1,246 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from conftest import assert_tiled, tiles
+
+import orchprof
+from orchprof.record import recorder
+from orchprof.run.seal import seal
+
+MS = 1_000_000
+
+
+def test_exact_tiles_of_a_task_with_a_tool_and_all_three_clocks(recorded, fake_clock):
+    def program():
+        with orchprof.task("answer", index=4):
+            fake_clock.run(3 * MS)
+            with orchprof.tool("search", query="q"):
+                fake_clock.run(10 * MS)
+                fake_clock.starve(2 * MS)
+                fake_clock.wait(5 * MS)
+            fake_clock.run(1 * MS)
+
+    tables = recorded(program)
+    task = tables["tasks"].iloc[0]
+    assert (task["index"], task["end_ns"] - task["start_ns"]) == (4, 21 * MS)
+    assert tiles(tables, task["task"]) == [
+        ("framework", None, 3 * MS),
+        ("tool", None, 17 * MS),
+        ("framework", None, 1 * MS),
+    ]
+    tool = tables["segments"].query("role == 'tool'").iloc[0]
+    assert (tool["cpu_ns"], tool["runq_ns"]) == (10 * MS, 2 * MS)
+    span = tables["spans"].iloc[0]
+    assert (span["name"], span["role"], span["end_ns"] - span["start_ns"]) == ("search", "tool", 17 * MS)
+    assert json.loads(span["attributes"]) == {"query": "q"}
+
+
+def test_nested_spans_know_their_parent_and_errors_are_kept(recorded):
+    def program():
+        with orchprof.task("t"), orchprof.span("outer"):
+            try:
+                with orchprof.tool("inner"):
+                    raise KeyError("gone")
+            except KeyError:
+                pass
+
+    spans = recorded(program)["spans"].set_index("name")
+    assert spans.loc["inner", "parent"] == spans.loc["outer", "span"]
+    assert spans.loc["inner", "error"] == "KeyError"
+    assert spans["error"].isna()["outer"]
+
+
+def test_decorators_give_every_call_its_own_span_sync_and_async(recorded):
+    @orchprof.tool("double")
+    def double(x):
+        return 2 * x
+
+    @orchprof.tool("adouble")
+    async def adouble(x):
+        await asyncio.sleep(0)
+        return 2 * x
+
+    async def both():
+        return await asyncio.gather(adouble(1), adouble(2))
+
+    def program():
+        with orchprof.task("t"):
+            assert [double(1), double(2)] == [2, 4]
+            assert asyncio.run(both()) == [2, 4]
+
+    tables = recorded(program)
+    assert tables["spans"]["name"].value_counts().to_dict() == {"double": 2, "adouble": 2}
+    assert_tiled(tables)
+
+
+def test_a_recursive_decorated_function_nests(recorded):
+    @orchprof.tool("down")
+    def down(n):
+        return n and down(n - 1)
+
+    spans = recorded(lambda: down(2))["spans"]
+    assert spans["parent"].tolist()[1:] == spans["span"].tolist()[:-1]
+
+
+def test_async_with_works_for_spans_and_tasks(recorded):
+    async def program():
+        async with orchprof.task("t"), orchprof.tool("x"):
+            await asyncio.sleep(0.001)
+
+    tables = recorded(lambda: asyncio.run(program()))
+    assert tables["tasks"]["name"].tolist() == ["t"]
+    assert tables["spans"]["name"].tolist() == ["x"]
+    assert_tiled(tables)
+
+
+def test_without_a_recorder_everything_works_and_nothing_is_recorded():
+    with orchprof.task("t") as task, orchprof.tool("x"):
+        pass
+    task.outcome(ok=True)
+    assert orchprof.model("m")(lambda: 3)() == 3
+
+
+def test_a_task_inside_a_task_is_a_span(recorded):
+    def program():
+        with orchprof.task("outer"), orchprof.task("inner"):
+            pass
+
+    tables = recorded(program)
+    assert tables["tasks"]["name"].tolist() == ["outer"]
+    assert tables["spans"]["name"].tolist() == ["inner"]
+
+
+def test_a_span_closed_by_another_strand_does_not_change_what_runs_there(recorded, fake_clock):
+    """An abandoned stream: its span is opened in one place and closed in another, out of order."""
+
+    def program():
+        with orchprof.task("t"):
+            stream = orchprof.model("stream")
+            stream.__enter__()
+            fake_clock.run(2 * MS)
+            with orchprof.tool("consumer"):
+                fake_clock.run(3 * MS)
+                stream.__exit__(None, None, None)
+                fake_clock.run(4 * MS)
+
+    tables = recorded(program)
+    spans = tables["spans"].set_index("name")
+    assert spans.loc["stream", "end_ns"] - spans.loc["stream", "start_ns"] == 5 * MS
+    assert spans.loc["consumer", "end_ns"] - spans.loc["consumer", "start_ns"] == 7 * MS
+    tool = tables["segments"].query("role == 'tool'")
+    assert (tool["end_ns"] - tool["start_ns"]).sum() == 7 * MS
+
+
+def test_the_outcome_of_a_task_is_judged_afterwards(recorded):
+    def program():
+        for ok in (True, False):
+            with orchprof.task("t") as task:
+                pass
+            task.outcome(ok=ok, reason=None if ok else "wrong answer")
+        with orchprof.task("unjudged", warmup=True):
+            pass
+
+    tasks = recorded(program)["tasks"]
+    assert tasks["ok"].tolist()[:2] == [True, False]
+    assert tasks["ok"].isna().tolist() == [False, False, True]
+    assert tasks["reason"].tolist()[1] == "wrong answer"
+    assert tasks["warmup"].tolist() == [False, False, True]
+
+
+def test_an_unknown_role_is_refused_when_it_is_written_not_when_it_is_read():
+    with pytest.raises(ValueError, match="unknown role 'toll', choose from framework"):
+        orchprof.span("x", role="toll")
+
+
+def test_a_process_records_once_at_a_time(tmp_path):
+    recorder.start(tmp_path)
+    with pytest.raises(RuntimeError, match="already"):
+        recorder.start(tmp_path)
+    recorder.stop()
+    recorder.stop()
+
+
+def test_own_cost_is_taken_out_as_the_profilers(recorded):
+    def program():
+        with orchprof.task("t"):
+            for _ in range(100):
+                with orchprof.span("s"):
+                    pass
+
+    segments = recorded(program)["segments"]
+    assert segments["profiler_ns"].sum() > 0
+    assert (segments["profiler_ns"] <= segments["cpu_ns"]).all()
+
+
+PROGRAM = """
+    import os, sys, time
+    from pathlib import Path
+    import orchprof
+    from orchprof.record import recorder
+    recorder.start(Path(sys.argv[1]))
+"""
+
+
+def run_program(tmp_path, body):
+    code = textwrap.dedent(PROGRAM) + textwrap.dedent(body)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    return done, seal(tmp_path.glob("*.bin"))[0]
+
+
+def test_a_killed_process_keeps_all_but_its_last_second(tmp_path):
+    done, tables = run_program(
+        tmp_path,
+        """
+        with orchprof.task("kept"):
+            pass
+        time.sleep(1.2)
+        with orchprof.task("lost"):
+            os.kill(os.getpid(), 9)
+        """,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert "kept" in tables["tasks"]["name"].tolist()
+
+
+def test_a_program_that_never_stops_the_recorder_is_flushed_at_exit(tmp_path):
+    done, tables = run_program(tmp_path, "with orchprof.task('t'): pass\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tables["tasks"]["end_ns"].notna().tolist() == [True]
+
+
+def test_a_forked_child_writes_a_log_of_its_own(tmp_path):
+    done, tables = run_program(
+        tmp_path,
+        """
+        with orchprof.task("parent"):
+            pid = os.fork()
+            if not pid:
+                with orchprof.task("child"):
+                    pass
+                recorder.stop()
+                os._exit(0)
+            os.waitpid(pid, 0)
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(tables["tasks"]["name"]) == ["child", "parent"]
+    assert tables["strands"]["pid"].nunique() == 2
+    assert tables["strands"]["strand"].is_unique
+
+
+def test_hooks_are_taken_out_again(tmp_path):
+    import threading
+
+    before = (threading.Thread.start, subprocess.Popen.__init__, asyncio.events.Handle, len(sys.meta_path))
+    recorder.start(tmp_path)
+    assert threading.Thread.start is not before[0]
+    recorder.stop()
+    after = (threading.Thread.start, subprocess.Popen.__init__, asyncio.events.Handle, len(sys.meta_path))
+    assert after == before
+    assert os.path.exists(tmp_path)
