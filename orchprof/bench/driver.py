@@ -15,6 +15,8 @@ from orchprof.bench.crew import Crew
 from orchprof.bench.worker import Orders
 from orchprof.errors import RunError, UsageError, unknown
 from orchprof.models import process
+from orchprof.models.explain import resolve
+from orchprof.models.spec import PacedSpec, parse
 from orchprof.run import machine, store
 
 MODES: Final = ("sequential", "threads", "async", "processes")
@@ -80,7 +82,9 @@ def check(plan: Plan) -> None:
         )
     if not (math.isfinite(plan.task_timeout_s) and plan.task_timeout_s > 0):
         raise UsageError(f"bad duration, {plan.task_timeout_s} @ --task-timeout, give seconds above 0")
-    process.check(plan.model)
+    spec = parse(plan.model)
+    if isinstance(spec, PacedSpec):
+        resolve(spec)
 
 
 def run(plan: Plan, out: Path, notify: Notify) -> Path:
@@ -140,13 +144,14 @@ def _meta(plan: Plan, variant: str, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _model(plan: Plan, endpoint: Any) -> dict[str, Any]:
+def _model(plan: Plan, endpoint: process.Endpoint) -> dict[str, Any]:
     return {
         "spec": plan.model,
         "name": endpoint.model,
         "provenance": endpoint.provenance,
         "band": endpoint.band,
-        "decisions": endpoint.decisions,
+        # Somebody's own server decides for itself; ours says what the script tells it.
+        "decisions": "model" if endpoint.pid is None else "scripted",
     }
 
 
@@ -156,7 +161,7 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _orders(plan: Plan, workload: Any, endpoint: Any, logs: Path, scratch: Path) -> list[Orders]:
+def _orders(plan: Plan, workload: Any, endpoint: process.Endpoint, logs: Path, scratch: Path) -> list[Orders]:
     settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
     processes = plan.concurrency if plan.mode == "processes" else 1
     lanes = plan.concurrency // processes

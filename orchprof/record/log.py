@@ -41,7 +41,7 @@ class Log:
         self.emit = self._rows.extend
         self._notes: list[Any] = []
         self.note = self._notes.append
-        self._names: dict[str, int] = {}
+        self.names: dict[str, int] = {}
         self._lock = threading.Lock()
         self._fd = os.open(
             self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644
@@ -49,15 +49,11 @@ class Log:
 
     def name(self, text: str) -> int:
         """Return the number that stands for `text` in rows."""
-        number = self._names.get(text)
+        number = self.names.get(text)
         if number is None:
-            number = self._names[text] = len(self._names) + 1
+            number = self.names[text] = len(self.names) + 1
             self.note(("name", number, text))
         return number
-
-    def full(self) -> bool:
-        """Return whether the buffer is over its bound and must be flushed by whoever asks."""
-        return len(self._rows) > BUFFER_LIMIT_BYTES
 
     def flush(self, *, sync: bool = False) -> None:
         """Write what is buffered; with `sync`, have it survive a power cut."""

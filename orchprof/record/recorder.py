@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
-from orchprof.record import hooks
 from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.log import VERSION, Flusher, Log, pack
-from orchprof.record.strands import ENTER, EXIT, ROLE, SAMPLE, SPAN_END, Carrier, Fiber, Strands
+from orchprof.record.strands import ENTER, EXIT, ROLE, SAMPLE, SPAN_END, Carrier, Fiber, Here, Strands
+
+if TYPE_CHECKING:
+    from orchprof.record.hooks import Patches
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CALIBRATION_SPANS: Final = 200
@@ -59,17 +61,25 @@ class Recorder:
 
 
 class _State:
-    """The one recorder of this process, or None. An attribute of an object is the cheapest thing to read."""
+    """The one recorder of this process, or None; `here` finds the calling thread's carrier in one step."""
 
-    __slots__ = ("follows_forks", "patches", "recorder")
+    __slots__ = ("follows_forks", "here", "patches", "recorder")
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
-        self.patches: hooks.Patches | None = None
+        self.here = Here()
+        self.patches: Patches | None = None
         self.follows_forks = False
+
+    def record_with(self, recorder: Recorder | None) -> Recorder | None:
+        """Record with another recorder from now on, or with none; return the one until now."""
+        former, self.recorder = self.recorder, recorder
+        self.here = Here() if recorder is None else recorder.strands.here
+        return former
 
 
 STATE: Final = _State()
+_NOBODY: Final = Fiber(0)
 
 
 class Span:
@@ -79,25 +89,35 @@ class Span:
 
     def __init__(self, name: str, role: str = "framework", attributes: dict[str, Any] | None = None) -> None:
         self.name, self.role, self.attributes = name, role, attributes
-        self.id = 0
-        self._fiber: Fiber | None = None
-        self._outer = 0
+        self._fiber = _NOBODY
 
     def __enter__(self) -> Self:
-        recorder = STATE.recorder
-        if recorder is not None:
-            self._open(recorder, recorder.strands.carrier())
+        carrier = STATE.here.carrier or _first_seen()
+        if carrier is not None:
+            fiber = self._fiber = carrier.fiber
+            self._outer = fiber.span
+            self.id = fiber.span = carrier.next_id()
+            log = carrier.log
+            carrier.cut(ENTER | ROLE[self.role], log.names.get(self.name) or log.name(self.name))
+            if self.attributes:
+                log.note(("attributes", self.id, self.attributes))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        recorder = STATE.recorder
-        if recorder is None or self._fiber is None:
+        fiber = self._fiber
+        if fiber is _NOBODY:
             return
+        self._fiber = _NOBODY
+        carrier = STATE.here.carrier
+        if carrier is not None and carrier.fiber is fiber and fiber.span == self.id:
+            fiber.span = self._outer
+            carrier.cut(EXIT, self.id)
+        else:
+            self._close_elsewhere()
         if kind is not None:
-            recorder.log.note(("error", self.id, kind.__name__))
-        self._close(recorder, recorder.strands.carrier())
+            _note("error", self.id, kind.__name__)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -109,7 +129,7 @@ class Span:
 
     def __call__(self, function: F) -> F:
         """Return `function` with every call of it under a span of its own; coroutine functions stay so."""
-        fresh = functools.partial(type(self), self.name, self.role, self.attributes)
+        fresh = self._fresh
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -126,26 +146,17 @@ class Span:
 
         return cast("F", called)
 
-    def _open(self, recorder: Recorder, carrier: Carrier) -> None:
-        fiber = self._fiber = carrier.fiber
-        self._outer = fiber.span
-        self.id = fiber.span = recorder.strands.next_id()
-        log = recorder.log
-        carrier.cut(ENTER | ROLE[self.role], log.name(self.name))
-        if self.attributes:
-            log.note(("attributes", self.id, self.attributes))
+    def _fresh(self) -> "Span":
+        return Span(self.name, self.role, self.attributes)
 
-    def _close(self, recorder: Recorder, carrier: Carrier) -> None:
-        fiber, self._fiber = self._fiber, None
-        if fiber is carrier.fiber and fiber.span == self.id:
-            fiber.span = self._outer
-            carrier.cut(EXIT, self.id)
-        else:
-            # Closed elsewhere or out of order (an abandoned generator, a stream closed late): it ends, but it
-            # must not change what the strand that runs here is doing.
-            recorder.log.emit(pack(SPAN_END, carrier.clock.wall_ns(), 0, 0, 0, 0, 0, self.id, 0))
-        if recorder.log.full():
-            recorder.log.flush()
+    def _close_elsewhere(self) -> None:
+        """End a span out of order or on another strand: an abandoned generator, a stream closed late.
+
+        It must not change what the strand that runs here is doing.
+        """
+        recorder = STATE.recorder
+        if recorder is not None:
+            recorder.log.emit(pack(SPAN_END, time.monotonic_ns(), 0, 0, 0, 0, 0, self.id, 0))
 
 
 class Task(Span):
@@ -154,47 +165,68 @@ class Task(Span):
     __slots__ = ("_resumed", "index", "warmup")
 
     def __init__(
-        self, name: str, role: str = "framework", attributes: dict[str, Any] | None = None, *, index: int | None = None,
-        warmup: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(name, role, attributes)
+        self, name: str, attributes: dict[str, Any] | None, index: int | None, *, warmup: bool
+    ) -> None:
+        super().__init__(name, "framework", attributes)
+        self.id = 0
         self.index, self.warmup = index, warmup
         self._resumed: tuple[int, int] | None = None
 
     def outcome(self, *, ok: bool, reason: str | None = None, timed_out: bool = False) -> None:
         """Judge the task's answer, after it has ended, so that judging costs the task nothing."""
-        recorder = STATE.recorder
-        if recorder is not None:
-            recorder.log.note(("outcome", self.id, {"ok": ok, "reason": reason, "timed_out": timed_out}))
+        _note("outcome", self.id, {"ok": ok, "reason": reason, "timed_out": timed_out})
 
-    def _open(self, recorder: Recorder, carrier: Carrier) -> None:
-        fiber = carrier.fiber
-        if fiber.task:
-            super()._open(recorder, carrier)
-            return
-        recorder.sample()
-        self._fiber, self._resumed = fiber, (fiber.strand, fiber.span)
-        self.id = fiber.strand = fiber.task = recorder.strands.next_id()
+    def _fresh(self) -> "Task":
+        return Task(self.name, self.attributes, self.index, warmup=self.warmup)
+
+    def __enter__(self) -> Self:
+        carrier = STATE.here.carrier or _first_seen()
+        if carrier is None or carrier.fiber.task:
+            return super().__enter__()
+        _sample()
+        fiber = self._fiber = carrier.fiber
+        self._resumed = (fiber.strand, fiber.span)
+        self.id = fiber.strand = fiber.task = carrier.next_id()
         fiber.span = 0
-        recorder.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
-        recorder.log.note(("task", self.id, {"index": self.index, "warmup": self.warmup}))
+        carrier.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
+        _note("task", self.id, {"index": self.index, "warmup": self.warmup})
         if self.attributes:
-            recorder.log.note(("attributes", self.id, self.attributes))
+            _note("attributes", self.id, self.attributes)
+        return self
 
-    def _close(self, recorder: Recorder, carrier: Carrier) -> None:
-        if self._resumed is None:
-            super()._close(recorder, carrier)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        fiber, carrier = self._fiber, STATE.here.carrier
+        if self._resumed is None or carrier is None:
+            super().__exit__(kind, error, trace)
             return
-        fiber, self._fiber = cast("Fiber", self._fiber), None
+        self._fiber = _NOBODY
         fiber.strand, fiber.span = self._resumed
         fiber.task, self._resumed = 0, None
-        recorder.strands.end(self.id, carrier.cut())
-        recorder.sample(self.id)
+        carrier.strands.end(self.id, carrier.cut())
+        _sample(self.id)
+
+
+def _first_seen() -> Carrier | None:
+    """Return a new carrier for the calling thread, or None when nothing is recorded."""
+    recorder = STATE.recorder
+    return None if recorder is None else recorder.strands.carrier()
+
+
+def _note(kind: str, number: int, detail: Any) -> None:
+    if STATE.recorder is not None:
+        STATE.recorder.log.note((kind, number, detail))
+
+
+def _sample(task: int = 0) -> None:
+    if STATE.recorder is not None:
+        STATE.recorder.sample(task)
 
 
 def task(name: str, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Task:
     """Return the task named `name`; `index` says which input it runs, `warmup` that it is not to be counted."""
-    return Task(name, "framework", attributes or None, index=index, warmup=warmup)
+    return Task(name, attributes or None, index, warmup=warmup)
 
 
 def span(name: str, role: str = "framework", **attributes: Any) -> Span:
@@ -230,8 +262,10 @@ def start(directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -
     """
     if STATE.recorder is not None:
         raise RuntimeError("this process is recording already")
+    from orchprof.record import hooks  # they import asyncio: only a process that records pays for it
+
     recorder = Recorder(directory, clock)
-    STATE.recorder = recorder
+    STATE.record_with(recorder)
     recorder.start()
     STATE.patches = hooks.install(recorder.strands)
     _follow_forks()
@@ -241,7 +275,7 @@ def start(directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -
 
 def stop() -> None:
     """Stop recording and close the log; nothing happens when nothing is recorded."""
-    recorder, STATE.recorder = STATE.recorder, None
+    recorder = STATE.record_with(None)
     if recorder is not None:
         atexit.unregister(stop)
         _unhook()
@@ -250,12 +284,12 @@ def stop() -> None:
 
 def own_cost_ns(directory: Path) -> int:
     """Return what one cut costs here, from opening and closing spans on a log that is thrown away."""
-    kept, scratch = STATE.recorder, Recorder(directory)
-    STATE.recorder = scratch
+    scratch = Recorder(directory)
+    kept = STATE.record_with(scratch)
     try:
         times = [_time_spans() for _ in range(3)]
     finally:
-        STATE.recorder = kept
+        STATE.record_with(kept)
         scratch.log.abandon()
         scratch.log.path.unlink()
     return min(times) // (2 * _CALIBRATION_SPANS)
@@ -298,7 +332,7 @@ def _before_fork() -> None:
 
 def _after_fork_in_child() -> None:
     # The child's copies of buffers, descriptors and threads are its parent's; it begins a log of its own.
-    parent, STATE.recorder = STATE.recorder, None
+    parent = STATE.record_with(None)
     if parent is not None:
         _unhook()
         parent.log.abandon()

@@ -11,7 +11,7 @@ def hook(strands: Strands, patches: Patches) -> None:
     """Add each collection's duration to the running total of the thread that it ran on."""
 
     def on_collection(phase: str, info: dict[str, Any]) -> None:  # noqa: ARG001
-        carrier = strands.known_carrier()
+        carrier = strands.here.carrier
         if carrier is None:
             return
         now = carrier.clock.wall_ns()

@@ -109,13 +109,20 @@ def plain_async(url):
     asyncio.run(program())
 
 
-@pytest.mark.parametrize("program", [plain_sync, plain_async, stream_sync, stream_async], ids=lambda p: p.__name__)
+@pytest.mark.parametrize(
+    "program", [plain_sync, plain_async, stream_sync, stream_async], ids=lambda p: p.__name__
+)
 def test_a_model_call_is_a_remote_strand_with_its_servers_account(recorded, url, program):
     tables = recorded(lambda: program(url))
     call = tables["model_calls"].iloc[0]
     assert len(tables["model_calls"]) == 1
     assert call["task"] == tables["tasks"]["task"].iloc[0]
-    assert (call["provenance"], call["server"], call["model"], call["status"]) == ("modelled", "orchprof", "m1", 200)
+    assert (call["provenance"], call["server"], call["model"], call["status"]) == (
+        "modelled",
+        "orchprof",
+        "m1",
+        200,
+    )
     assert (call["input_tokens"], call["output_tokens"]) == (11, 3)
     assert [call[f"{part}_ns"] for part in ("queue", "prefill", "decode", "total")] == [5e6, 20e6, 30e6, 60e6]
     assert call["sent_ns"] < call["headers_ns"] <= call["end_ns"]
@@ -133,7 +140,9 @@ def test_the_first_token_is_not_the_role_chunk_and_the_call_ends_with_its_stream
     assert call["end_ns"] - call["first_token_ns"] > 1.8 * TOKEN_S * 1e9
 
 
-@pytest.mark.parametrize("program", [plain_sync, stream_sync, plain_async, stream_async], ids=lambda p: p.__name__)
+@pytest.mark.parametrize(
+    "program", [plain_sync, stream_sync, plain_async, stream_async], ids=lambda p: p.__name__
+)
 def test_the_client_waits_for_the_server_and_for_nothing_else(recorded, url, program):
     tables = recorded(lambda: program(url))
     joins = tables["segments"].query("join and role == 'client'")

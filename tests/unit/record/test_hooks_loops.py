@@ -35,7 +35,9 @@ async def by_task():
 
 
 async def by_gather():
-    await asyncio.gather(asyncio.create_task(asyncio.sleep(0), name="early"), asyncio.create_task(nap(), name="other"))
+    await asyncio.gather(
+        asyncio.create_task(asyncio.sleep(0), name="early"), asyncio.create_task(nap(), name="other")
+    )
 
 
 async def by_task_group():

@@ -17,7 +17,11 @@ def test_what_was_flushed_is_read_back_in_order(tmp_path):
     log.emit(ROW + ROW)
     log.close()
     frames = list(read_frames(log.path))
-    assert frames == [(b"ROWS", ROW), (b"NOTE", json.dumps([["hello", 1]], separators=(",", ":")).encode()), (b"ROWS", ROW * 2)]  # noqa: E501 fmt: skip
+    assert frames == [
+        (b"ROWS", ROW),
+        (b"NOTE", json.dumps([["hello", 1]], separators=(",", ":")).encode()),
+        (b"ROWS", ROW * 2),
+    ]  # noqa: E501 fmt: skip
 
 
 def test_a_name_is_written_once_and_keeps_its_number(tmp_path):
@@ -93,7 +97,10 @@ def test_threads_that_append_while_another_flushes_lose_nothing(tmp_path):
     flusher.join()
     log.close()
     written = b"".join(payload for _, payload in read_frames(log.path))
-    seen = [(int.from_bytes(written[at : at + 8], "little"), int.from_bytes(written[at + 8 : at + 16], "little")) for at in range(0, len(written), 72)]  # noqa: E501 fmt: skip
+    seen = [
+        (int.from_bytes(written[at : at + 8], "little"), int.from_bytes(written[at + 8 : at + 16], "little"))
+        for at in range(0, len(written), 72)
+    ]  # noqa: E501 fmt: skip
     assert len(seen) == 20_000
     for number in range(4):
         assert [k for n, k in seen if n == number] == list(range(5_000))

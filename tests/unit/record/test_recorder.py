@@ -189,7 +189,9 @@ PROGRAM = """
 
 def run_program(tmp_path, body):
     code = textwrap.dedent(PROGRAM) + textwrap.dedent(body)
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
     return done, seal(tmp_path.glob("*.bin"))[0]
 
 

@@ -1,0 +1,70 @@
+"""A workload that talks to the real endpoint and can be told to misbehave in every way that real ones do."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+
+import orchprof
+
+SUMMARY = "One model call per task, and trouble on request."
+SETTINGS = {
+    "trouble": ("", "what goes wrong"),
+    "at": (1, "at which task"),
+    "nap_s": (0.0, "seconds per task"),
+    "big": (False, "a switch"),
+}  # noqa: E501 fmt: skip
+QUICK = {"nap_s": 0.001}
+VARIANTS = ("plain", "needy")
+REQUIRES = {"needy": {"surely_not_installed": "surely-not-installed>=1"}}
+SCRIPT = "orchprof.models.script:echo"
+ENV = {"PYTHONPATH": str(Path(__file__).parent)}
+
+
+class Agent:
+    count = 7
+
+    def __init__(self, settings, base_url, model):
+        self.settings, self.base_url, self.model = settings, base_url, model
+
+    def prepare(self, index, lane):
+        self.trouble(index, "prepare")
+
+    def run(self, index, lane):
+        self.trouble(index, "run")
+        with orchprof.tool("nap"):
+            time.sleep(self.settings["nap_s"])
+        with orchprof.model("chat"):
+            asked = {"model": self.model, "messages": [{"role": "user", "content": f"say {index}"}]}
+            reply = httpx.post(f"{self.base_url}/chat/completions", json=asked).raise_for_status().json()
+        return reply["choices"][0]["message"]["content"]
+
+    def check(self, index, answer):
+        if self.settings["trouble"] == "wrong" and index == self.settings["at"]:
+            return "wrong answer"
+        return None if str(index) in answer else f"no {index} in {answer!r}"
+
+    def close(self):
+        pass
+
+    def trouble(self, index, place):
+        kind = self.settings["trouble"]
+        if index != self.settings["at"]:
+            return
+        if (kind, place) == ("raise", "run"):
+            raise RuntimeError("tool crashed")
+        if (kind, place) == ("prepare", "prepare"):
+            raise OSError("no scratch")
+        if (kind, place) == ("hang", "run"):
+            time.sleep(60)
+        if (kind, place) == ("die", "run"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def open(settings, seed, variant, base_url, model, workdir):  # noqa: A001
+    if settings["trouble"] == "open":
+        raise ValueError("no such corpus")
+    print("set up, and chatty on stdout")
+    return Agent(settings, base_url, model)
