@@ -59,8 +59,8 @@ def tiles(tables: Tables, strand: int) -> list[tuple]:
 def assert_tiled(tables: Tables) -> None:
     """Fail unless every ended strand of this process is covered by its segments, without gap or overlap."""
     strands = tables["strands"].set_index("strand")
-    for strand, rows in tables["segments"].groupby("strand"):
-        rows = rows.sort_values("start_ns")
+    for strand, found in tables["segments"].groupby("strand"):
+        rows = found.sort_values("start_ns")
         assert (rows["end_ns"].to_numpy()[:-1] == rows["start_ns"].to_numpy()[1:]).all()
         assert rows["start_ns"].iloc[0] == strands.loc[strand, "start_ns"]
         if not pd.isna(strands.loc[strand, "end_ns"]):

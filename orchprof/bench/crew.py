@@ -47,6 +47,11 @@ class Crew:
             worker.wait()
             _close(worker)
 
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return [worker.pid for worker in self._workers]
+
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield what the workers say until the last one has ended, releasing them when all are ready.
 

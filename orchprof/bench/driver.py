@@ -18,6 +18,7 @@ from orchprof.models import process
 from orchprof.models.explain import resolve
 from orchprof.models.spec import PacedSpec, parse
 from orchprof.run import machine, store
+from orchprof.watch.descendants import Watch
 
 MODES: Final = ("sequential", "threads", "async", "processes")
 # What an event of a worker means for the progress that a user sees.
@@ -176,7 +177,7 @@ def _orders(plan: Plan, workload: Any, endpoint: process.Endpoint, logs: Path, s
 
 def _work(plan: Plan, orders: list[Orders], env: dict[str, str], out: Path, notify: Notify) -> bool:
     """Drive the workers to their end; return whether the user stopped them first."""
-    with Crew(orders, env, Path(orders[0].scratch)) as crew:
+    with Crew(orders, env, Path(orders[0].scratch)) as crew, Watch(crew.pids, Path(orders[0].logs)):
         try:
             _pump(plan, crew, notify)
         except KeyboardInterrupt:

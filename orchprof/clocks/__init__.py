@@ -1,4 +1,4 @@
-"""Model clocks: what a model server's own reply says about where its time went. Standard library only, pure."""
+"""Model clocks: where a request's time went by the server's own reply. Standard library only, pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -22,7 +22,7 @@ def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
     """Return the server's own account of one request; None when it gives none that is understood.
 
     Args:
-        body: the JSON object of the reply; of a stream, its last chunk, or any mapping with the keys in `FIELDS`.
+        body: the JSON object of the reply; of a stream, its last chunk. Only the keys in `FIELDS` matter.
         headers: the reply's headers.
     """
     for reader in READERS.values():

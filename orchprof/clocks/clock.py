@@ -57,7 +57,7 @@ def count(value: Any) -> int | None:
 
 
 def balanced(clock: Clock) -> Clock:
-    """Return the clock, without its parts when they add up to more than its total: then one of them is not a part."""
+    """Return the clock, without its parts when they exceed its total: then one of them is no part of it."""
     parts_ns = sum(part or 0 for part in (clock.queue_ns, clock.prefill_ns, clock.decode_ns))
     if clock.total_ns is None or parts_ns <= clock.total_ns + ROUNDING_NS:
         return clock

@@ -55,6 +55,11 @@ class Log:
             self.note(("name", number, text))
         return number
 
+    def relieve(self) -> None:
+        """Flush at once when the buffer has outgrown its bound: the program is faster than the background thread."""
+        if len(self._rows) > BUFFER_LIMIT_BYTES:
+            self.flush()
+
     def flush(self, *, sync: bool = False) -> None:
         """Write what is buffered; with `sync`, have it survive a power cut."""
         with self._lock:

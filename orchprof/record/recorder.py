@@ -21,7 +21,7 @@ from orchprof.record.log import VERSION, Flusher, Log, pack
 from orchprof.record.strands import ENTER, EXIT, ROLE, SAMPLE, SPAN_END, Carrier, Fiber, Here, Strands
 
 if TYPE_CHECKING:
-    from orchprof.record.hooks import Patches
+    from orchprof.record.hooks.patches import Patches
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CALIBRATION_SPANS: Final = 200
@@ -80,6 +80,7 @@ class _State:
 
 STATE: Final = _State()
 _NOBODY: Final = Fiber(0)
+_RELIEVE_EVERY: Final = 0xFFF
 
 
 class Span:
@@ -96,11 +97,13 @@ class Span:
         if carrier is not None:
             fiber = self._fiber = carrier.fiber
             self._outer = fiber.span
-            self.id = fiber.span = carrier.next_id()
+            self.id = number = fiber.span = carrier.next_id()
             log = carrier.log
             carrier.cut(ENTER | ROLE[self.role], log.names.get(self.name) or log.name(self.name))
             if self.attributes:
-                log.note(("attributes", self.id, self.attributes))
+                log.note(("attributes", number, self.attributes))
+            if not number & _RELIEVE_EVERY:
+                log.relieve()
         return self
 
     def __exit__(
@@ -154,9 +157,9 @@ class Span:
 
         It must not change what the strand that runs here is doing.
         """
-        recorder = STATE.recorder
-        if recorder is not None:
-            recorder.log.emit(pack(SPAN_END, time.monotonic_ns(), 0, 0, 0, 0, 0, self.id, 0))
+        carrier = STATE.here.carrier or _first_seen()
+        if carrier is not None:
+            carrier.emit(pack(SPAN_END, carrier.clock.wall_ns(), 0, 0, 0, 0, 0, self.id, 0))
 
 
 class Task(Span):
@@ -262,12 +265,14 @@ def start(directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -
     """
     if STATE.recorder is not None:
         raise RuntimeError("this process is recording already")
-    from orchprof.record import hooks  # they import asyncio: only a process that records pays for it
+    from orchprof.record.hooks.install import (
+        install,  # they import asyncio: only a process that records pays for it
+    )
 
     recorder = Recorder(directory, clock)
     STATE.record_with(recorder)
     recorder.start()
-    STATE.patches = hooks.install(recorder.strands)
+    STATE.patches = install(recorder.strands)
     _follow_forks()
     atexit.register(stop)
     return recorder

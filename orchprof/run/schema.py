@@ -88,7 +88,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "input_tokens": "Int64",
         "output_tokens": "Int64",
         "cached_tokens": "Int64",
-        "sent_ns": "int64",  # the request's last byte has left: the remote strand starts
+        "sent_ns": "int64",  # connected, the request begins to leave: the remote strand starts
         "headers_ns": "Int64",
         "first_token_ns": "Int64",
         "end_ns": "Int64",  # the last byte is here: the remote strand ends

@@ -12,6 +12,7 @@ import pandas as pd
 
 from orchprof.record import strands as rec
 from orchprof.record.log import COLUMNS, VERSION, read_frames
+from orchprof.run.processes import Process
 from orchprof.run.schema import TABLES
 from orchprof.run.tiles import tile
 
@@ -50,15 +51,13 @@ def seal(paths: Iterable[Path]) -> tuple[Tables, list[dict[str, Any]]]:
 
     A log without a whole frame is skipped; a log of another version is a finding.
     """
-    parts: list[Tables] = []
-    findings: list[dict[str, Any]] = []
-    for number, path in enumerate(sorted(paths), start=1):
-        journal = read_journal(path, number << LOG_BITS)
-        if not journal.notes["meta"]:
-            continue
-        findings += _complaints(journal, path)
-        if journal.notes["meta"][0][1]["version"] == VERSION:
-            parts.append(_tables(journal))
+    numbered = enumerate(sorted(paths), start=1)
+    journals = [(path, read_journal(path, number << LOG_BITS)) for number, path in numbered]
+    begun = [(path, journal) for path, journal in journals if journal.notes["meta"]]
+    findings = [complaint for path, journal in begun for complaint in _complaints(journal, path)]
+    known = [journal for _, journal in begun if journal.notes["meta"][0][1]["version"] == VERSION]
+    seen = [Process(*facts) for journal in known for _, facts in journal.notes["seen"]]
+    parts = [_tables(journal, seen) for journal in known]
     return {name: _typed(name, [part[name] for part in parts]) for name in TABLES}, findings
 
 
@@ -90,7 +89,7 @@ def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
 
 
 def _moved(notes: dict[str, list[Any]], offset: int) -> dict[str, list[Any]]:
-    for kind in ("task", "outcome", "attributes", "error"):
+    for kind in ("task", "outcome", "attributes", "error", "pid"):
         notes[kind] = [(kind, number + offset, detail) for _, number, detail in notes[kind]]
     for _, call in notes["call"]:
         call["strand"] += offset
@@ -111,11 +110,11 @@ def _complaints(journal: Journal, path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _tables(journal: Journal) -> Tables:
+def _tables(journal: Journal, seen: list[Process]) -> Tables:
     strands = _strands(journal)
     spans = _spans(journal, strands)
     roles = dict(zip(spans["span"], spans["role"], strict=True))
-    segments, edges = tile(journal, strands, roles)
+    segments, edges = tile(journal, strands, roles, seen)
     return {
         "tasks": _tasks(journal, strands),
         "strands": strands.drop(columns="span"),

@@ -44,11 +44,13 @@ def create(path: Path, meta: dict[str, Any]) -> Path:
     """
     logs = path / LOGS
     try:
-        logs.mkdir(parents=True)
+        path.mkdir(parents=True)
     except FileExistsError:
         raise UsageError(
             f"output exists already, {path} @ --out, name a new directory or remove it"
         ) from None
+    logs.mkdir()
+    logs.mkdir()
     me = psutil.Process()
     recorder = {"pid": me.pid, "started": me.create_time()}
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
+from orchprof.run.processes import Process, delay_below_ns
 
 _CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
 _JOIN: Final = rec.WAITS.index("join")
@@ -16,13 +17,16 @@ _BY: Final = {rec.BY_IO: rec.WAITS.index("net"), rec.BY_TIMER: rec.WAITS.index("
 _SUMMED: Final = ("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "lag_ns")
 
 
-def tile(journal: Any, strands: pd.DataFrame, roles: dict[int, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tile(
+    journal: Any, strands: pd.DataFrame, roles: dict[int, str], seen: list[Process]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the `segments` and `edges` of one log.
 
     Args:
         journal: the log's rows.
         strands: its strands, with the span that each was born under.
         roles: span to role; no span is the framework.
+        seen: the processes that were looked at from outside.
     """
     turns = _turns(journal)
     gaps = _gaps(turns, strands)
@@ -31,7 +35,7 @@ def tile(journal: Any, strands: pd.DataFrame, roles: dict[int, str]) -> tuple[pd
     )
     own = _merged(pieces)
     segments = pd.concat(
-        [own[own["end_ns"] > own["start_ns"]], _outside(journal, strands)], ignore_index=True
+        [own[own["end_ns"] > own["start_ns"]], _outside(journal, strands, seen)], ignore_index=True
     )
     segments["role"] = segments["span"].map(roles).astype("object").fillna("framework")
     segments["join"] = segments["state"] == _JOIN
@@ -131,10 +135,11 @@ def _merged(pieces: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pieces[~declared], merged], ignore_index=True)
 
 
-def _outside(journal: Any, strands: pd.DataFrame) -> pd.DataFrame:
+def _outside(journal: Any, strands: pd.DataFrame, seen: list[Process]) -> pd.DataFrame:
     """Return the one segment of each strand that ran elsewhere: a child process, or a request to a tool's server.
 
-    Of a child only its total use is known; what that leaves of its wall nobody saw.
+    Of a child only its total use is known, with what its descendants waited for a core as far as they were seen;
+    what that leaves of its wall nobody saw.
     """
     children = strands[(strands["kind"] == "child") & strands["end_ns"].notna()]
     used = journal.of(rec.CHILD).drop_duplicates("strand").set_index("strand")
@@ -142,11 +147,18 @@ def _outside(journal: Any, strands: pd.DataFrame) -> pd.DataFrame:
         cpu_ns=children["strand"].map(used["cpu_ns"]).fillna(0).astype("int64"),
         runq_ns=children["strand"].map(used["delay_ns"]).fillna(0).astype("int64"),
     )
+    children["runq_ns"] += _descendants_delay(journal, children, seen)
     models = {call["strand"] for _, call in journal.notes["call"]}
     remote = strands[
         (strands["kind"] == "remote") & strands["end_ns"].notna() & ~strands["strand"].isin(models)
     ]
     return pd.concat([children, _alone(remote, "cpu", "net")], ignore_index=True)
+
+
+def _descendants_delay(journal: Any, children: pd.DataFrame, seen: list[Process]) -> list[int]:
+    pids = {strand: pid for _, strand, pid in journal.notes["pid"]}
+    windows = zip(children["strand"], children["start_ns"], children["end_ns"], strict=True)
+    return [delay_below_ns(pids.get(strand), (start, end), seen) for strand, start, end in windows]
 
 
 def _alone(strands: pd.DataFrame, cpu_state: str, wait_state: str) -> pd.DataFrame:

@@ -44,6 +44,7 @@ def _init(strands: Strands, original: _Call) -> _Call:
             strands.end(fiber.strand, carrier.wall)
             delattr(process, _FIBER)
             raise
+        strands.log.note(("pid", fiber.strand, process.pid))
 
     return init
 

@@ -1,4 +1,4 @@
-"""HTTP clients: a request is a remote strand from its last byte sent to the last byte received.
+"""HTTP clients: a request is a remote strand from its first byte sent to the last byte received.
 
 The strand is the server's side: the client waits for it (a JOIN), chunk by chunk when it streams. What the server
 itself says of its time is read from the reply by `clocks` and kept beside what was seen here. Requests to a model
@@ -55,7 +55,7 @@ class Call:
         self.carrier.wait("net")
 
     def sent(self) -> None:
-        """The request's last byte has left: the remote strand starts."""
+        """The request leaves now, on an open connection: the remote strand starts."""
         if self.remote is None:
             carrier = self.carrier
             carrier.fiber.wait = 0
@@ -135,11 +135,15 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def _follow_sending(request: Any, call: Call, *, is_async: bool) -> None:
-    """Learn from httpcore's trace when the request's body has left, passing on to a trace already there."""
+    """Learn from httpcore's trace when the request leaves, passing on to a trace already there.
+
+    The window opens before the first write: by the time that returns, the server may already have been at work
+    while this thread was off its core.
+    """
     earlier = request.extensions.get("trace")
 
     def seen(event: str) -> None:
-        if event.endswith("send_request_body.complete"):
+        if event.endswith("send_request_headers.started"):
             call.sent()
 
     def trace(event: str, info: Any) -> Any:

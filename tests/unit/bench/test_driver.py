@@ -18,14 +18,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy_workload
 
 PLAN = driver.Plan(
-    workload="toy", variant=None, model="zero", tasks=5, warmup=1, concurrency=1, mode="sequential", seed=0, settings={},
-    quick=False, task_timeout_s=30.0,
+    workload="toy", variant=None, model="zero", tasks=5, warmup=1, concurrency=1, mode="sequential", seed=0,
+    settings={}, quick=False, task_timeout_s=30.0,
 )  # fmt: skip
+
+
+def ignore(_event):
+    pass
 
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
-    monkeypatch.setattr(catalogue, "module_name", lambda _name: toy_workload.__name__)
+    monkeypatch.setattr(catalogue, "module_name", {"toy": "toy_workload"}.__getitem__)
 
 
 def plan(**changes):
@@ -45,7 +49,6 @@ def measured(run):
 @pytest.mark.parametrize(
     ("mode", "concurrency"),
     [("sequential", 1), ("threads", 3), ("async", 3), ("processes", 2)],
-    ids=lambda v: str(v),
 )
 def test_every_mode_runs_every_task_once(tmp_path, mode, concurrency):
     result, events = run(tmp_path / "run", mode=mode, concurrency=concurrency, tasks=6)
@@ -163,7 +166,7 @@ def test_a_killed_driver_takes_its_processes_along_and_the_run_opens(tmp_path):
     pid = os.fork()
     if not pid:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        driver.run(plan(tasks=7, settings={"nap_s": "0.5"}), out, lambda _event: None)
+        driver.run(plan(tasks=7, settings={"nap_s": "0.5"}), out, ignore)
         os._exit(0)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and not list(out.glob("logs/*.bin")):
@@ -190,7 +193,7 @@ def test_a_killed_driver_takes_its_processes_along_and_the_run_opens(tmp_path):
 )
 def test_what_cannot_run_is_refused_before_anything_starts(tmp_path, changes, message):
     with pytest.raises(UsageError) as refused:
-        driver.run(plan(**changes), tmp_path / "run", lambda _event: None)
+        driver.run(plan(**changes), tmp_path / "run", ignore)
     assert message in str(refused.value)
     assert not (tmp_path / "run").exists()
 
@@ -199,12 +202,12 @@ def test_a_missing_package_names_the_command_that_installs_it(tmp_path):
     with pytest.raises(
         MissingExtraError, match=r"surely-not-installed>=1 .* pip install 'orchprof\[workloads\]'"
     ):
-        driver.run(plan(variant="needy"), tmp_path / "run", lambda _event: None)
+        driver.run(plan(variant="needy"), tmp_path / "run", ignore)
 
 
 def test_an_existing_directory_is_not_written_into(tmp_path):
     with pytest.raises(UsageError, match="exists already"):
-        driver.run(PLAN, tmp_path, lambda _event: None)
+        driver.run(PLAN, tmp_path, ignore)
 
 
 def test_quick_settings_are_defaults_that_can_be_overridden():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ SETTINGS = {
     "at": (1, "at which task"),
     "nap_s": (0.0, "seconds per task"),
     "big": (False, "a switch"),
-}  # noqa: E501 fmt: skip
+}  # fmt: skip
 QUICK = {"nap_s": 0.001}
 VARIANTS = ("plain", "needy")
 REQUIRES = {"needy": {"surely_not_installed": "surely-not-installed>=1"}}
@@ -66,5 +67,5 @@ class Agent:
 def open(settings, seed, variant, base_url, model, workdir):  # noqa: A001
     if settings["trouble"] == "open":
         raise ValueError("no such corpus")
-    print("set up, and chatty on stdout")
+    sys.stdout.write("set up, and chatty on stdout\n")
     return Agent(settings, base_url, model)

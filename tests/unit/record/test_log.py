@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+import orchprof
+from orchprof.record import recorder
 from orchprof.record.log import Log, pack, read_frames
 
 ROW = pack(1, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -21,7 +23,7 @@ def test_what_was_flushed_is_read_back_in_order(tmp_path):
         (b"ROWS", ROW),
         (b"NOTE", json.dumps([["hello", 1]], separators=(",", ":")).encode()),
         (b"ROWS", ROW * 2),
-    ]  # noqa: E501 fmt: skip
+    ]  # fmt: skip
 
 
 def test_a_name_is_written_once_and_keeps_its_number(tmp_path):
@@ -100,17 +102,35 @@ def test_threads_that_append_while_another_flushes_lose_nothing(tmp_path):
     seen = [
         (int.from_bytes(written[at : at + 8], "little"), int.from_bytes(written[at + 8 : at + 16], "little"))
         for at in range(0, len(written), 72)
-    ]  # noqa: E501 fmt: skip
+    ]  # fmt: skip
     assert len(seen) == 20_000
     for number in range(4):
         assert [k for n, k in seen if n == number] == list(range(5_000))
 
 
-def test_the_buffer_says_when_it_is_full(tmp_path, monkeypatch):
+def test_a_buffer_over_its_bound_is_written_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr("orchprof.record.log.BUFFER_LIMIT_BYTES", 100)
     log = Log(tmp_path)
     log.emit(ROW)
-    assert not log.full()
+    log.relieve()
+    assert log.path.stat().st_size == 0
     log.emit(ROW)
-    assert log.full()
+    log.relieve()
+    assert list(read_frames(log.path)) == [(b"ROWS", ROW * 2)]
     log.close()
+
+
+def test_a_program_that_records_faster_than_the_flusher_stays_bounded(recorded, monkeypatch):
+    monkeypatch.setattr("orchprof.record.log.FLUSH_EVERY_S", 3600)
+    monkeypatch.setattr("orchprof.record.log.BUFFER_LIMIT_BYTES", 100_000)
+    longest = 0
+
+    def program():
+        nonlocal longest
+        log = recorder.STATE.recorder.log
+        for _ in range(20_000):
+            with orchprof.span("s"):
+                longest = max(longest, len(log._rows))
+
+    assert len(recorded(program)["spans"]) == 20_000
+    assert longest < 100_000 + 3 * 72 * 0xFFF

@@ -1,0 +1,42 @@
+"""The command line: the only room that knows arguments, standard output and exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from orchprof.errors import OrchprofError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every expected failure is one `error:` line on stderr.
+
+    A fault of our own is not expected: its traceback goes through.
+
+    Args:
+        arguments: what follows `orchprof`; the process's own when None.
+    """
+    import typer
+
+    from orchprof.cli.app import build
+    from orchprof.cli.words import INTERRUPTED, complain, usage_fault
+
+    # Newer typers carry their own copy of click; this is the base of its errors in either.
+    fault_type: type[Exception] = next(
+        c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException"
+    )
+    try:
+        code = build().main(args=arguments, prog_name="orchprof", standalone_mode=False)
+        sys.stdout.flush()
+    except OrchprofError as error:
+        complain(error)
+        return error.exit_code
+    except fault_type as error:
+        complain(usage_fault(error))
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader left (`| head`): nothing more can be said, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,246 @@
+"""`orchprof bench`: run workloads against a model, keep the runs, print the table."""
+
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from orchprof.cli.progress import progress
+from orchprof.cli.report import bench_record, summary
+from orchprof.cli.words import (
+    INTERRUPTED,
+    DetailsOption,
+    FormatOption,
+    complain,
+    duration_s,
+    new_path,
+    show,
+    whole,
+)
+from orchprof.errors import MissingExtraError, OrchprofError, UsageError
+from orchprof.models.spec import DEFAULT_SPEC
+
+if TYPE_CHECKING:
+    from orchprof.bench.catalogue import Entry
+    from orchprof.bench.driver import Plan
+    from orchprof.cli.progress import Notify
+
+TASKS: Final = 10
+QUICK_TASKS: Final = 3
+
+
+def bench(  # noqa: PLR0913  typer reads the options from the signature
+    *,
+    workload: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORKLOAD", help="What to run; all of them when none is given."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(metavar="SPEC", help="Which model answers, and who keeps its time; see serve-model."),
+    ] = DEFAULT_SPEC,
+    tasks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole(1, "--tasks"),
+            help=f"Tasks to measure per workload.  [default: {TASKS}, {QUICK_TASKS} with --quick]",
+        ),
+    ] = None,
+    warmup: Annotated[
+        int,
+        typer.Option(
+            metavar="N", parser=whole(0, "--warmup"), help="Tasks to run first and leave out of every figure."
+        ),
+    ] = 1,
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", parser=whole(1, "--concurrency"), help="Tasks in flight at a time.")
+    ] = 1,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help="sequential, threads, async or processes.  [default: sequential, threads when concurrent]",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the workload; repeatable."),
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="The same workload with other parts; see --list.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", parser=whole(0, "--seed"), help="Which inputs and which decisions.")
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="New directory for the runs.  [default: orchprof-runs/TIME-WORKLOAD]"
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small inputs and few tasks: does it run at all?")
+    ] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List the workloads and leave.")] = False,
+    task_timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="S", parser=duration_s("--task-timeout"), help="Seconds until a task counts as failed."
+        ),
+    ] = 600.0,
+    form: FormatOption = "console",
+    details: DetailsOption = False,
+) -> None:
+    """Run workloads and show where the time went.
+
+    Each workload runs against a model endpoint that is started for it; what was measured is kept as a run.
+    """
+    if listing:
+        show(_catalogue(), form)
+        return
+    options = {
+        "model": model,
+        "tasks": tasks or (QUICK_TASKS if quick else TASKS),
+        "warmup": warmup,
+        "concurrency": concurrency,
+        "mode": mode or ("sequential" if concurrency == 1 else "threads"),
+        "seed": seed,
+        "settings": _settings(settings or []),
+        "variant": variant,
+        "quick": quick,
+        "task_timeout_s": task_timeout,
+    }
+    asked = workload or []
+    plans = _plans(asked, options)
+    raise typer.Exit(_bench(plans, _folder(out, asked), form, details))
+
+
+def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
+    """Run every plan, print what was measured and return the exit code."""
+    runs, interrupted = _run_all(plans, folder)
+    reports = [summary(run) for run in runs]
+    show(bench_record(reports), form, details=details)
+    if runs:
+        # Next to the table for a person; a program gets nothing but JSON on stdout.
+        (sys.stdout if form == "console" else sys.stderr).write(f"Saved {folder}\n")
+    succeeded = any(report["tasks"]["ok"] for report in reports)
+    return INTERRUPTED if interrupted else int(not succeeded)
+
+
+def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Path], bool]:
+    """Run plans one after the other; return their runs, and whether somebody stopped them.
+
+    A plan that cannot run says why and leaves the others alone.
+    """
+    runs: list[Path] = []
+    interrupted = False
+    with progress() as notify:
+        for plan in plans:
+            run, interrupted = _run(plan, folder, notify)
+            runs += [run] if run else []
+            _index(folder, runs)
+            if interrupted:
+                break
+    if not runs:
+        with suppress(OSError):  # what is not empty is evidence, and stays
+            folder.rmdir()
+    return runs, interrupted
+
+
+def _run(plan: "Plan", folder: Path, notify: "Notify") -> tuple[Path | None, bool]:
+    from orchprof.bench import driver
+
+    name = f"{plan.workload}-{plan.variant}" if plan.variant else plan.workload
+    try:
+        return driver.run(plan, folder / name, notify), False
+    except OrchprofError as error:
+        complain(error)
+        return None, False
+    except KeyboardInterrupt as stop:
+        # What was measured until then is a run; stopped before that, there is none.
+        return getattr(stop, "path", None), True
+
+
+def _index(folder: Path, runs: list[Path]) -> None:
+    """Write which runs lie in a bench directory, anew after each."""
+    from orchprof.run import store
+
+    if not runs:
+        return
+    store.write_json(
+        folder / store.BENCH, {"schema": 1, "id": folder.name, "runs": [run.name for run in runs]}
+    )
+
+
+def _plans(workloads: list[str], options: dict[str, Any]) -> list["Plan"]:
+    """Return a plan per workload that is installed, each known to be possible before the first one runs."""
+    from orchprof.bench import catalogue, driver
+
+    plans = []
+    for name in dict.fromkeys(workloads or catalogue.names()):
+        plan = driver.Plan(workload=name, **options)
+        try:
+            driver.check(plan)
+        except MissingExtraError as error:
+            complain(error)
+        else:
+            plans.append(plan)
+    return plans
+
+
+def _folder(out: Path | None, workloads: list[str]) -> Path:
+    """Make and return the new bench directory: `out`, or one below the runs that tells when and what."""
+    if out is None:
+        return _default_folder(workloads[0] if len(workloads) == 1 else "bench")
+    folder = new_path(out, "--out")
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"cannot make it, {out} @ --out, {error.strerror}") from error
+    return folder
+
+
+def _default_folder(what: str) -> Path:
+    """Return a directory of its own even for benches that start in the same second."""
+    from orchprof.run import store
+
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{what}"
+    for i in count(1):
+        folder = store.ROOT / (name if i == 1 else f"{name}-{i}")
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
+    return folder
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (key, equals, _) in zip(pairs, split, strict=True):
+        if not (key and equals):
+            raise UsageError(f"not a setting, {pair!r} @ --set, write it as KEY=VALUE")
+    return {key: value for key, _, value in split}
+
+
+def _catalogue() -> dict[str, Any]:
+    """Return orchprof.workloads/1: what can be run and with which settings."""
+    from orchprof.bench import catalogue
+
+    entries = [catalogue.describe(name) for name in catalogue.names()]
+    return {"schema": "orchprof.workloads/1", "workloads": [_entry(entry) for entry in entries]}
+
+
+def _entry(entry: "Entry") -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "summary": entry.summary,
+        "variants": list(entry.variants),
+        "settings": {
+            key: {"default": default, "help": meaning} for key, (default, meaning) in entry.settings.items()
+        },
+        "missing": list(entry.missing),
+    }

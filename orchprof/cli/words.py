@@ -1,0 +1,96 @@
+"""What every command shares: its formats, how it writes results and errors, how it refuses a value."""
+
+import math
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from orchprof.errors import UsageError, unknown
+
+FORMATS: Final = ["console", "json"]
+INTERRUPTED: Final = 130
+
+
+def one_of(what: str, valid: list[str], option: str) -> Callable[[str], str]:
+    """Return a parser that refuses, with the nearest name, what is not in the list."""
+
+    def parse(value: str) -> str:
+        if value not in valid:
+            raise unknown(what, value, valid, option)
+        return value
+
+    return parse
+
+
+def whole(least: int, option: str, most: float = math.inf) -> Callable[[str], int]:
+    """Return a parser of whole numbers within bounds, both included."""
+    valid = f"{least} or more" if most == math.inf else f"{least} to {most}"
+
+    def parse(value: str) -> int:
+        with suppress(ValueError):
+            if least <= int(value) <= most:
+                return int(value)
+        raise UsageError(f"not a number it can be, {value!r} @ {option}, give a whole number, {valid}")
+
+    return parse
+
+
+def duration_s(option: str) -> Callable[[str], float]:
+    """Return a parser of durations: seconds, finite and above zero."""
+
+    def parse(value: str) -> float:
+        with suppress(ValueError):
+            if 0 < float(value) < math.inf:
+                return float(value)
+        raise UsageError(f"not a duration in seconds, {value!r} @ {option}, give a number above 0")
+
+    return parse
+
+
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="console|json",
+        parser=one_of("format", FORMATS, "--format"),
+        help="How the result is written.",
+    ),
+]
+DetailsOption = Annotated[bool, typer.Option("--details", help="Everything that was measured, run by run.")]
+
+
+def complain(problem: object) -> None:
+    """Write one `error:` line to stderr, whatever line breaks the message holds."""
+    sys.stderr.write(f"error: {' '.join(str(problem).split())}\n")
+
+
+def usage_fault(error: Any) -> str:
+    """Return the message of a click error in the form of our own: what @ where, remedy."""
+    param = getattr(error, "param", None)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "orchprof"
+    if param is None or not error.message:
+        return f"{error.format_message().rstrip('.')} @ {command}, see '{command} --help'"
+    return f"{error.message.rstrip('.')} @ {param.opts[0]}, see '{command} --help'"
+
+
+def show(record: dict[str, Any], form: str, *, details: bool = False) -> None:
+    """Write a result record to stdout."""
+    from orchprof import report
+
+    sys.stdout.write(report.render(record, form, details=details))
+
+
+def new_path(path: Path, option: str) -> Path:
+    """Return a path that nothing exists at.
+
+    Raises:
+        UsageError: something does; results are never written over.
+    """
+    if path.exists() or path.is_symlink():
+        raise UsageError(f"it exists already, {path} @ {option}, choose another name or remove it")
+    return path

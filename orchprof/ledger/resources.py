@@ -1,0 +1,127 @@
+"""Resources: what a task asked of the machine and the model, from process clocks and the calls' own accounts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from orchprof.ledger.account import Account
+from orchprof.ledger.checks import counted_calls
+from orchprof.ledger.columns import Floats, ints
+from orchprof.ledger.strands import Tables
+from orchprof.units import NS_PER_S
+
+# From the one to trust least to the one to trust most: a mixture is as good as its worst part.
+_PROVENANCE = ("client_only", "modelled", "reported", "measured")
+_GRANULARITY = ("aggregate", "request")
+
+
+def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
+    """Return the report's `resources`, means per finished task; None where nothing was sampled.
+
+    `core_s_busy` is CPU of the processes that bore tasks and of their reaped children, between the first and the
+    last sample at a task's start or end. `rss_base_bytes` is the mean process before its first task,
+    `rss_per_task_bytes` its growth from there to its peak per task in flight.
+    """
+    n = len(books.task)
+    samples = tables["samples"]
+    borne = samples[np.isin(ints(samples["task"]), books.task)]
+    spans = [(group["at_ns"].min(), group["at_ns"].max(), pid) for pid, group in borne.groupby("pid")]
+    spent = [_spent(samples[samples["pid"] == pid], low, high) for low, high, pid in spans]
+    memory = [
+        _memory(samples[samples["pid"] == pid], (low, high), tables["tasks"]) for low, high, pid in spans
+    ]
+    base, growth = (_mean([each[k] for each in memory if each]) for k in (0, 1))
+    latency = _mean(books.latency / NS_PER_S)
+    cores = (meta.get("params") or {}).get("cores_per_worker", 1)
+    return {
+        "core_s_busy": sum(spent) / n / NS_PER_S if n and spent else None,
+        "core_s_reserved": None if latency is None else latency * cores,
+        "accelerator_s": _accelerator_s(counted_calls(tables, books), n),
+        "rss_base_bytes": base,
+        "rss_per_task_bytes": growth,
+        "core_speed": (meta.get("machine") or {}).get("core_speed"),
+    }
+
+
+def _spent(samples: pd.DataFrame, low: int, high: int) -> int:
+    within = samples[(samples["at_ns"] >= low) & (samples["at_ns"] <= high)].sort_values("at_ns")
+    total = within["cpu_ns"] + within["children_cpu_ns"]
+    return int(total.max() - total.min())
+
+
+def _memory(
+    samples: pd.DataFrame, window: tuple[int, int], tasks: pd.DataFrame
+) -> tuple[float, float] | None:
+    """Return a process's resident bytes before its first task, and its growth per task in flight."""
+    samples = samples[samples["rss_bytes"].notna()].sort_values("at_ns")
+    within = samples[(samples["at_ns"] >= window[0]) & (samples["at_ns"] <= window[1])]
+    if within.empty:
+        return None
+    mine = tasks[tasks["task"].isin(set(samples["task"].dropna()))]
+    base = float(within["rss_bytes"].iloc[0])
+    return base, max(float(within["rss_bytes"].max()) - base, 0.0) / max(_in_flight(mine), 1)
+
+
+def _in_flight(tasks: pd.DataFrame) -> int:
+    """Return how many tasks ran at once at most."""
+    ended = tasks["end_ns"].dropna().to_numpy(dtype="int64")
+    started = tasks["start_ns"].to_numpy(dtype="int64")
+    at = np.concatenate([ended, started])  # at one instant, ends come before starts
+    change = np.concatenate([np.full(len(ended), -1), np.full(len(started), 1)])
+    return int(np.cumsum(change[np.argsort(at, kind="stable")]).max(initial=0))
+
+
+def _accelerator_s(calls: pd.DataFrame, n: int) -> float | None:
+    """Return accelerator-busy seconds per task: the mean of the calls that stated it, for every call."""
+    if not n or not len(calls):
+        return 0.0 if n else None
+    mean = _mean(_stated(calls["accelerator_ns"]) / NS_PER_S)
+    return None if mean is None else mean * len(calls) / n
+
+
+def model_calls(tables: Tables, books: Account) -> dict[str, Any]:
+    """Return the report's `model_calls`: calls per task, and of tokens and times the mean per call.
+
+    Each mean is over the calls that reported the figure; None when none did. `network_s` is what lies between
+    sent and last byte besides the server's total, at least 0; `tpot_s` is the time per output token after the
+    first, on the client's clock. `provenance` and `granularity` are the weakest among the calls that succeeded.
+    """
+    n, calls = len(books.task), counted_calls(tables, books)
+    window = _stated(calls["end_ns"] - calls["sent_ns"])
+    total = _stated(calls["total_ns"])
+    parts = {name: _stated(calls[f"{name}_ns"]) for name in ("queue", "prefill", "decode")}
+    some = ~np.isnan(np.stack(list(parts.values()))).all(axis=0)
+    frontend = np.where(some, np.maximum(total - np.nansum(list(parts.values()), axis=0), 0), np.nan)
+    first = _stated(calls["first_token_ns"] - calls["sent_ns"])
+    later = _stated(calls["output_tokens"]) - 1
+    times = {**parts, "frontend": frontend, "network": np.maximum(window - total, 0), "ttft": first}
+    times["tpot"] = np.where(later > 0, window - first, np.nan) / np.where(later > 0, later, 1)
+    tokens = {
+        f"{kind}_tokens": _mean(_stated(calls[f"{kind}_tokens"])) for kind in ("input", "output", "cached")
+    }
+    good = calls[calls["error"].isna()] if calls["error"].isna().any() else calls
+    return {
+        "n_per_task": len(calls) / n if n else None,
+        **tokens,
+        **{f"{name}_s": _mean(values / NS_PER_S) for name, values in times.items()},
+        "provenance": _weakest(good["provenance"], _PROVENANCE),
+        "granularity": _weakest(good["granularity"], _GRANULARITY),
+    }
+
+
+def _weakest(column: "pd.Series[Any]", order: tuple[str, ...]) -> str | None:
+    present = set(column.dropna())
+    return next((each for each in order if each in present), None)
+
+
+def _stated(column: "pd.Series[Any]") -> Floats:
+    return np.asarray(column.to_numpy(dtype="float64", na_value=np.nan))
+
+
+def _mean(values: Any) -> float | None:
+    """Return the mean of what is known, None when nothing is."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if len(known) else None

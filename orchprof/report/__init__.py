@@ -1,0 +1,32 @@
+"""Renderers: result records in, text out. Nothing here computes a measure, prints or touches a run."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from orchprof.report import console, json_, listings
+from orchprof.report.contract import validate
+
+__all__ = ["render", "validate"]
+
+CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
+    "orchprof.bench/1": console.render,
+    "orchprof.report/1": console.render,
+    "orchprof.env/1": listings.env,
+    "orchprof.explain/1": listings.explain,
+    "orchprof.workloads/1": listings.workloads,
+}
+FORMATS: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
+    "console": lambda record, details: CONSOLE[record["schema"]](record, details),
+    "json": lambda record, _details: json_.render(record),
+}
+
+
+def render(record: dict[str, Any], form: str, *, details: bool = False) -> str:
+    """Return a record as text that ends in a newline.
+
+    Args:
+        record: any of the contract's; its `schema` says which.
+        form: `console` or `json`.
+        details: console only: all that was measured after the one table; JSON always has it all.
+    """
+    return FORMATS[form](record, details)

@@ -1,0 +1,56 @@
+"""What a report calls its runs, and what it says about the model they asked."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+Record = dict[str, Any]
+
+# What stands before a model time that nobody measured, in every table.
+MODELLED_MARK: Final = "~"
+
+
+def labels(reports: Sequence[Record]) -> list[str]:
+    """Return a short name per report: the workload, its variant, and a number where that is not unique."""
+    names = [name(report) for report in reports]
+    total, seen = Counter(names), Counter[str]()
+    unique = []
+    for each in names:
+        seen[each] += 1
+        unique.append(f"{each} #{seen[each]}" if total[each] > 1 else each)
+    return unique
+
+
+def name(report: Record) -> str:
+    """Return the workload of a run and its variant, if it has one."""
+    run = report["run"]
+    return f"{run['workload']}/{run['variant']}" if run["variant"] else str(run["workload"])
+
+
+def model_line(report: Record) -> str:
+    """Return which model was asked and where its time comes from; a modelled time is always called so."""
+    model = report["run"]["model"]
+    if model["spec"] == "zero":
+        return "zero, a model that takes no time"
+    spec = (model["spec"] or "unknown model").removeprefix("paced:")
+    band = model.get("band")
+    modelled = f"model time MODELLED ({MODELLED_MARK}"
+    modelled += f", x{band[0]:.2g}-{band[1]:.2g})" if band else ", band unknown)"
+    said = {
+        "modelled": modelled,
+        "measured": "model time MEASURED",
+        "reported": "model time REPORTED by its server",
+        "client_only": "model time SEEN FROM THE CLIENT only",
+    }
+    return f"{spec}, {said.get(model['provenance'], 'no model time')}"
+
+
+def mark(report: Record) -> str:
+    """Return what to put before the model's times of a run: a mark when nobody measured them."""
+    return MODELLED_MARK if report["run"]["model"]["provenance"] == "modelled" else ""
+
+
+def finding(found: Record) -> str:
+    """Return what a finding says, with its remedy where there is one."""
+    remedy = found.get("remedy")
+    return f"{found['message']}; {remedy}" if remedy else str(found["message"])

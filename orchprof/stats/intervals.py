@@ -1,0 +1,116 @@
+"""Intervals: means, ratios of sums, percentiles and rates of a sample of tasks; None when it is too small."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+LEVEL: Final = 0.95
+RESAMPLES: Final = 2000
+_BLOCK: Final = 1 << 22  # resampled counts held at a time
+
+
+def mean_interval(values: Floats, level: float = LEVEL) -> Interval | None:
+    """Return Student's interval of the mean; None for fewer than two values.
+
+    Args:
+        values: (n,) one per task.
+        level: the share of such intervals that hold the true mean.
+
+    Source: Student (1908), The probable error of a mean.
+    """
+    n = len(values)
+    if n < 2:  # noqa: PLR2004
+        return None
+    half = float(stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    mean = float(np.mean(values))
+    return mean - half, mean + half
+
+
+def ratio_intervals(
+    parts: Floats, whole: Floats, level: float = LEVEL, seed: int = 0
+) -> list[Interval] | None:
+    """Return a percentile bootstrap interval of sum(part) / sum(whole) for each column of `parts`.
+
+    Tasks are resampled whole, because what happens inside one hangs together. None for fewer than two tasks, or
+    when the whole is nothing.
+
+    Args:
+        parts: (n, k) per task.
+        whole: (n,) per task.
+        level: as in `mean_interval`.
+        seed: of the resampling, so that a report says the same twice.
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+    """
+    n = len(whole)
+    if n < 2 or not whole.sum() > 0:  # noqa: PLR2004
+        return None
+    rng = np.random.default_rng(seed)
+    both = np.column_stack([parts, whole])
+    step = max(1, _BLOCK // n)
+    sums = [
+        rng.multinomial(n, np.full(n, 1 / n), size=min(step, RESAMPLES - done)) @ both
+        for done in range(0, RESAMPLES, step)
+    ]
+    drawn = np.concatenate(sums)
+    drawn = drawn[drawn[:, -1] > 0]
+    low, high = np.quantile(drawn[:, :-1] / drawn[:, -1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def needed(q: float) -> int:
+    """Return how many values a percentile needs: 1 for the median, 10 for p90, 20 for p95, 100 for p99.
+
+    The largest of n values stands, in the mean, at the percentile n / (n + 1); above the median we ask for
+    1 / (1 - q) values, so that at least one is expected beyond.
+
+    Source: David and Nagaraja (2003), Order Statistics, section 2.2.
+    """
+    return 1 if q <= 0.5 else int(np.ceil(round(1 / (1 - q), 9)))  # noqa: PLR2004
+
+
+def percentile(values: Floats, q: float) -> float | None:
+    """Return the percentile by linear interpolation between order statistics; None for fewer than `needed(q)`.
+
+    Source: Hyndman and Fan (1996), Sample quantiles in statistical packages, definition 7.
+    """
+    return float(np.quantile(values, q)) if len(values) >= needed(q) else None
+
+
+def percentile_interval(values: Floats, q: float, level: float = LEVEL) -> Interval | None:
+    """Return two order statistics between which the percentile lies with at least this probability.
+
+    It assumes nothing about the distribution. None when even the smallest and the largest value do not reach
+    the level: p50 needs 6 values at 95 %, p90 29, p95 59, p99 299 (one of the two ends is then an extreme).
+
+    Source: David and Nagaraja (2003), Order Statistics, section 7.1.
+    """
+    n = len(values)
+    if n < 1:
+        return None
+    below, tail = stats.binom(n, q), (1 - level) / 2
+    # Equal tails, unless one of them is empty: then the other side has to make up for it.
+    low = max(int(below.ppf(tail)), 1)
+    high = min(int(below.ppf(min(max(1 - tail, level + below.cdf(low - 1)), 1.0))) + 1, n)
+    if below.cdf(high - 1) - below.cdf(low - 1) < level:
+        low = int(below.ppf(max(below.cdf(high - 1) - level, 0.0)))
+    if low < 1 or low >= high:
+        return None
+    ordered = np.sort(values)
+    return float(ordered[low - 1]), float(ordered[high - 1])
+
+
+def rate_interval(successes: int, n: int, level: float = LEVEL) -> Interval | None:
+    """Return Wilson's interval of a rate; None for n = 0.
+
+    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    """
+    if n < 1:
+        return None
+    found = stats.binomtest(successes, n).proportion_ci(confidence_level=level, method="wilson")
+    return float(found.low), float(found.high)

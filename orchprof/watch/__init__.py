@@ -1,0 +1,1 @@
+"""Watching from outside the profiled processes what they cannot see of themselves."""

@@ -1,0 +1,77 @@
+"""A command line in a folder of its own, and a bench whose driver only pretends."""
+
+import copy
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from orchprof.bench import driver
+from orchprof.cli import main
+
+RAG = json.loads((Path(__file__).parents[1] / "golden" / "report" / "rag.json").read_text())
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run one command in an empty folder; return its exit code and what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments):
+        code = main([str(argument) for argument in arguments])
+        return Said(code, *capsys.readouterr())
+
+    return command
+
+
+@dataclass
+class FakeBench:
+    """Stands in for the driver and the ledger; `plans` are those that were run."""
+
+    plans: list = field(default_factory=list)
+    fails: dict = field(
+        default_factory=dict
+    )  # workload -> what running it raises, a function of its directory
+    refuses: dict = field(default_factory=dict)  # workload -> what checking it raises
+    ok: int = 9
+
+    def check(self, plan):
+        if plan.workload in self.refuses:
+            raise self.refuses[plan.workload]
+
+    def run(self, plan, out, notify):
+        self.plans.append(plan)
+        if plan.workload in self.fails:
+            raise self.fails[plan.workload](out)
+        out.mkdir()
+        for done in range(plan.tasks + 1):
+            notify(driver.Event(plan.workload, "tasks", done, plan.tasks, 0))
+        return out
+
+    def summary(self, run, *, per_task=False):
+        record = copy.deepcopy(RAG)
+        record["run"]["id"] = run.name
+        record["run"]["workload"] = run.name
+        record["tasks"] |= {"ok": self.ok}
+        if per_task:
+            record["per_task"] = []
+        return record
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    fake = FakeBench()
+    monkeypatch.setattr("orchprof.bench.driver.check", fake.check)
+    monkeypatch.setattr("orchprof.bench.driver.run", fake.run)
+    monkeypatch.setattr("orchprof.bench.catalogue.names", lambda: ["rag", "swe"])
+    monkeypatch.setattr("orchprof.cli.bench.summary", fake.summary)
+    monkeypatch.setattr("orchprof.cli.report.summary", fake.summary)
+    return fake

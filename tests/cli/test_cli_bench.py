@@ -1,0 +1,247 @@
+"""bench and report: what is run, where it lies, what is said where, which exit code."""
+
+import json
+import re
+
+import pytest
+
+from orchprof import report
+from orchprof.bench import driver
+from orchprof.cli import progress
+from orchprof.errors import MissingExtraError, ModelError
+from orchprof.models.spec import DEFAULT_SPEC
+from orchprof.run import store
+
+
+def test_defaults(run, bench):
+    assert run("bench", "rag").code == 0
+    assert bench.plans == [
+        driver.Plan(
+            workload="rag", variant=None, model=DEFAULT_SPEC, tasks=10, warmup=1, concurrency=1, mode="sequential",
+            seed=0, settings={}, quick=False, task_timeout_s=600.0,
+        )
+    ]  # fmt: skip
+
+
+def test_every_option_reaches_the_plan(run, bench):
+    options = (
+        "--model zero --tasks 7 --warmup 0 --concurrency 3 --mode processes --set k=4 --set name=a=b "
+        "--variant plain --seed 5 --quick --task-timeout 2.5"
+    )
+    run("bench", "rag", *options.split())
+    assert bench.plans == [
+        driver.Plan(
+            workload="rag", variant="plain", model="zero", tasks=7, warmup=0, concurrency=3, mode="processes",
+            seed=5, settings={"k": "4", "name": "a=b"}, quick=True, task_timeout_s=2.5,
+        )
+    ]  # fmt: skip
+
+
+def test_quick_runs_few_tasks_and_concurrent_ones_in_threads(run, bench):
+    run("bench", "rag", "--quick", "--concurrency", "2")
+    assert (bench.plans[0].tasks, bench.plans[0].mode) == (3, "threads")
+
+
+def test_runs_lie_in_one_bench_directory(run, bench, tmp_path):
+    said = run("bench", "rag", "swe", "rag", "--variant", "plain", "--out", "here/deep")
+    assert said.code == 0
+    assert sorted(path.name for path in (tmp_path / "here/deep").iterdir()) == [
+        "bench.json", "rag-plain", "swe-plain",
+    ]  # fmt: skip
+    index = json.loads((tmp_path / "here/deep/bench.json").read_text())
+    assert index == {"schema": 1, "id": "deep", "runs": ["rag-plain", "swe-plain"]}
+    assert said.out.splitlines()[-1] == "Saved here/deep"
+
+
+def test_without_a_name_all_run_below_the_runs(run, bench, tmp_path):
+    said = run("bench")
+    folder = re.search(r"Saved (.*)", said.out)[1]
+    assert re.fullmatch(r"orchprof-runs/\d{8}T\d{6}Z-bench(-\d+)?", folder)
+    assert [plan.workload for plan in bench.plans] == ["rag", "swe"]
+    assert (tmp_path / folder / "bench.json").is_file()
+
+
+def test_benches_of_one_second_do_not_meet(run, bench, tmp_path):
+    folders = {re.search(r"Saved (.*)", run("bench", "rag").out)[1] for _ in range(3)}
+    assert len(folders) == 3
+    assert all("-rag" in folder for folder in folders)
+
+
+def test_an_existing_out_is_refused_before_anything_runs(run, bench, tmp_path):
+    (tmp_path / "old").mkdir()
+    said = run("bench", "rag", "--out", "old")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "error: it exists already, old @ --out, choose another name or remove it\n"
+    assert bench.plans == []
+
+
+def test_an_out_that_cannot_be_made_is_refused(run, bench, tmp_path):
+    (tmp_path / "file").write_text("")
+    said = run("bench", "rag", "--out", "file/below")
+    assert said.code == 2
+    assert said.err.startswith("error: cannot make it, file/below @ --out, ")
+    assert bench.plans == []
+
+
+def test_json_is_all_there_is_on_stdout(run, bench):
+    said = run("bench", "--format", "json")
+    record = json.loads(said.out)
+    report.validate(record)
+    assert [each["run"]["id"] for each in record["reports"]] == ["rag", "swe"]
+    assert "Saved orchprof-runs/" in said.err
+
+
+def test_a_workload_that_cannot_run_leaves_the_others_alone(run, bench):
+    bench.fails["rag"] = lambda _out: MissingExtraError(
+        "rag needs more, run pip install 'orchprof[workloads]'"
+    )
+    said = run("bench")
+    assert said.code == 0
+    assert "error: rag needs more, run pip install 'orchprof[workloads]'\n" in said.err
+    assert [plan.workload for plan in bench.plans] == ["rag", "swe"]
+    assert "1 workload x 10 tasks" in said.out
+
+
+def test_a_workload_that_is_not_installed_leaves_the_others_alone(run, bench):
+    bench.refuses["swe"] = MissingExtraError("swe needs more")
+    said = run("bench")
+    assert said.code == 0
+    assert "error: swe needs more\n" in said.err
+    assert [plan.workload for plan in bench.plans] == ["rag"]
+
+
+def test_one_bad_plan_stops_all_before_the_first_runs(run, bench):
+    bench.refuses["swe"] = ModelError("no such model")
+    said = run("bench")
+    assert (said.code, said.out, said.err) == (1, "", "error: no such model\n")
+    assert bench.plans == []
+
+
+def test_nothing_succeeded_is_1(run, bench):
+    bench.ok = 0
+    assert run("bench").code == 1
+
+
+def test_nothing_ran_is_1_and_leaves_nothing(run, bench, tmp_path):
+    bench.fails = {name: lambda _out: ModelError("the endpoint did not start") for name in ("rag", "swe")}
+    said = run("bench", "--out", "here")
+    assert (said.code, said.out) == (1, "nothing was measured\n")
+    assert said.err.count("error: the endpoint did not start") == 2
+    assert not (tmp_path / "here").exists()
+
+
+def test_interrupted_reports_what_was_measured(run, bench):
+    def stop(out):
+        out.mkdir()
+        return driver.Interrupted(out)
+
+    bench.fails["rag"] = stop
+    said = run("bench")
+    assert said.code == 130
+    assert [plan.workload for plan in bench.plans] == ["rag"]
+    assert said.out.startswith("1 workload x 10 tasks")
+    assert "Saved " in said.out
+
+
+def test_interrupted_before_anything_was_measured(run, bench):
+    bench.fails["swe"] = lambda _out: KeyboardInterrupt()
+    said = run("bench")
+    assert said.code == 130
+    assert [line.split()[0] for line in said.out.splitlines() if line.startswith(("rag", "swe"))] == [
+        "rag/haystack"
+    ]
+
+
+def test_list_as_json_and_for_a_person(run):
+    said = run("bench", "--list", "--format", "json")
+    assert (said.code, said.err) == (0, "")
+    record = json.loads(said.out)
+    report.validate(record)
+    assert {"rag", "swe"} <= {entry["name"] for entry in record["workloads"]}
+    assert "--set " in run("bench", "--list").out
+
+
+def test_progress_lines_are_sparse(capsys):
+    with progress.progress() as notify:
+        for done in range(101):
+            notify(driver.Event("rag", "tasks", done, 100, done // 50))
+        notify(driver.Event("rag", "seal", 0, 0, 0))
+    assert capsys.readouterr().err.splitlines() == [
+        "rag: tasks 0/100",
+        "rag: tasks 25/100",
+        "rag: tasks 50/100, 1 failed",
+        "rag: tasks 75/100, 1 failed",
+        "rag: tasks 100/100, 2 failed",
+        "rag: seal",
+    ]
+
+
+def test_progress_bars_for_who_watches(capsys, monkeypatch):
+    import threading
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    before = threading.active_count()
+    with progress.progress() as notify:
+        notify(driver.Event("rag", "tasks", 1, 4, 0))
+        assert threading.active_count() == before, "a thread would take the GIL from the tasks"
+        notify(driver.Event("rag", "tasks", 4, 4, 1))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "rag: tasks 4/4, 1 failed" in captured.err
+
+
+@pytest.fixture
+def kept(run, bench, tmp_path):
+    """A bench directory with two runs that the store recognises."""
+    for order, name in enumerate(("rag", "swe")):
+        path = tmp_path / "orchprof-runs" / "kept" / name
+        path.mkdir(parents=True)
+        store.write_json(path / store.META, {"schema": 1, "id": name, "order": order})
+    return tmp_path / "orchprof-runs" / "kept"
+
+
+def test_report_takes_the_latest(run, kept):
+    said = run("report")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("2 workloads x 10 tasks")
+
+
+def test_report_without_a_run(run):
+    said = run("report")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("error: no run yet, orchprof-runs @ RUN, ")
+
+
+@pytest.mark.parametrize(
+    ("paths", "schema"),
+    [
+        (("rag",), "orchprof.report/1"),
+        (("rag/",), "orchprof.report/1"),
+        (("rag", "swe"), "orchprof.bench/1"),
+        ((".",), "orchprof.bench/1"),
+    ],
+)
+def test_one_run_is_a_report_and_more_are_a_bench(run, kept, paths, schema):
+    said = run("report", *(f"{kept}/{path}" for path in paths), "--format", "json")
+    record = json.loads(said.out)
+    report.validate(record)
+    assert record["schema"] == schema
+
+
+def test_report_of_each_task(run, kept):
+    said = run("report", kept / "rag", "--format", "json", "--per-task")
+    assert json.loads(said.out)["per_task"] == []
+
+
+def test_report_into_a_file(run, kept, tmp_path):
+    said = run("report", "--out", "result.txt")
+    assert (said.code, said.out, said.err) == (0, "", "Saved result.txt\n")
+    assert (tmp_path / "result.txt").read_text() == run("report").out
+    again = run("report", "--out", "result.txt")
+    assert (again.code, again.err[:24]) == (2, "error: it exists already")
+
+
+def test_report_into_no_folder(run, kept):
+    said = run("report", "--out", "none/result.txt")
+    assert said.code == 2
+    assert said.err.startswith("error: cannot write, none/result.txt @ --out, ")

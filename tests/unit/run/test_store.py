@@ -1,0 +1,114 @@
+import json
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+from conftest import recording
+
+import orchprof
+from orchprof.errors import RunError, UsageError
+from orchprof.run import store
+from orchprof.run.schema import TABLES
+
+
+def record_into(path, **meta):
+    with recording(store.create(path, meta)), orchprof.task("t"), orchprof.tool("x"):
+        pass
+
+
+def test_a_run_is_sealed_when_it_is_first_opened_and_read_as_it_is_after(tmp_path):
+    record_into(tmp_path / "run", workload="w")
+    first = store.open_run(tmp_path / "run")
+    assert first.meta["sealed"]
+    assert first.meta["workload"] == "w"
+    assert not (tmp_path / "run" / "logs").exists()
+    again = store.open_run(tmp_path / "run")
+    for name, columns in TABLES.items():
+        assert dict(again.tables[name].dtypes.astype(str)) == columns
+        assert again.tables[name].equals(first.tables[name])
+
+
+def test_the_public_load_opens_a_run(tmp_path):
+    record_into(tmp_path / "run")
+    assert orchprof.load(tmp_path / "run").tables["tasks"]["name"].tolist() == ["t"]
+
+
+def test_the_tables_are_plain_parquet(tmp_path):
+    import pyarrow.parquet as pq
+
+    record_into(tmp_path / "run")
+    store.open_run(tmp_path / "run")
+    assert pq.read_table(tmp_path / "run" / "spans.parquet").column("name").to_pylist() == ["x"]
+
+
+def test_a_crash_while_sealing_costs_only_doing_it_again(tmp_path, monkeypatch):
+    record_into(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "update", lambda *_args, **_kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            store.open_run(tmp_path / "run")
+    assert store.open_run(tmp_path / "run").tables["tasks"]["name"].tolist() == ["t"]
+
+
+def test_an_existing_directory_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="output exists already"):
+        store.create(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"schema": 99}, "unknown run schema, 99 .* reads 1 to 1: open it with the version that wrote it"),
+        ([], "unknown run schema, None"),
+        ("not json", "unreadable run.json"),
+    ],
+)
+def test_what_is_not_a_run_of_ours_is_refused(tmp_path, document, message):
+    text = document if isinstance(document, str) else json.dumps(document)
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunError, match=message):
+        store.open_run(tmp_path)
+
+
+def test_a_directory_without_a_run_says_so(tmp_path):
+    for look in (store.open_run, store.runs_in):
+        with pytest.raises(RunError, match="no run"):
+            look(tmp_path)
+    with pytest.raises(RunError, match="no run yet"):
+        store.latest(tmp_path)
+
+
+def test_a_lost_table_is_an_error_that_names_it(tmp_path):
+    record_into(tmp_path / "run")
+    store.open_run(tmp_path / "run")
+    (tmp_path / "run" / "edges.parquet").write_bytes(b"junk")
+    with pytest.raises(RunError, match=r"unreadable table, edges\.parquet"):
+        store.open_run(tmp_path / "run")
+
+
+def test_a_run_that_is_being_recorded_is_left_alone(tmp_path):
+    record_into(tmp_path / "run")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        recorder = {"pid": other.pid, "started": psutil.Process(other.pid).create_time()}
+        store.update(tmp_path / "run", recorder=recorder)
+        with pytest.raises(RunError, match=f"still being recorded, process {other.pid}"):
+            store.open_run(tmp_path / "run")
+        other.kill()
+    assert store.open_run(tmp_path / "run").meta["sealed"]
+
+
+def test_runs_of_a_bench_come_in_their_order_and_the_newest_is_found(tmp_path):
+    for order, name in ((2, "a"), (1, "b")):
+        record_into(tmp_path / "bench" / name, order=order)
+    assert [path.name for path in store.runs_in(tmp_path / "bench")] == ["b", "a"]
+    record_into(tmp_path / "alone")
+    assert store.runs_in(tmp_path / "alone") == [tmp_path / "alone"]
+    os.utime(tmp_path / "bench", (4e9, 4e9))
+    assert store.latest(tmp_path) == tmp_path / "bench"
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path):
+    store.write_json(tmp_path / "x.json", {"a": float("nan"), "b": [float("inf"), 1.5]})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": None, "b": [None, 1.5]}
