@@ -71,3 +71,13 @@ def test_sync_orchprof(benchmark, recording):
 @pytest.mark.benchmark(group="1,000 spans with 3 attributes, sync")
 def test_sync_opentelemetry(benchmark, tracer):
     benchmark(repeat, lambda k: otel_span(tracer, k))
+
+
+@pytest.mark.benchmark(group="1,000 spans with 3 attributes, across await in 100 tasks")
+def test_async_orchprof(benchmark, recording):
+    benchmark(lambda: asyncio.run(in_tasks(our_span)))
+
+
+@pytest.mark.benchmark(group="1,000 spans with 3 attributes, across await in 100 tasks")
+def test_async_opentelemetry(benchmark, tracer):
+    benchmark(lambda: asyncio.run(in_tasks(lambda k: otel_span(tracer, k))))

@@ -5,6 +5,7 @@ import dataclasses
 import math
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
     catalogue.refuse_missing(plan.workload, workload, variant)
     settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
     notify(Event(plan.workload, _SETUP, 0, plan.tasks, 0))
-    logs = store.create(out, _meta(plan, variant, settings))
+    logs = store.create(out, _meta(plan, variant, settings, out))
     try:
         with (
             _scratch() as scratch,
@@ -115,7 +116,7 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
         if not any(logs.iterdir()):
             shutil.rmtree(out)
         raise
-    notify(Event(plan.workload, _SEAL, plan.tasks, plan.tasks, 0))
+    notify(Event(plan.workload, _SEAL, 0, 1, 0))
     _finish(out)
     if interrupted:
         raise Interrupted(out)
@@ -129,11 +130,13 @@ def _variant(plan: Plan, workload: Any) -> str:
     return str(variant)
 
 
-def _meta(plan: Plan, variant: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _meta(plan: Plan, variant: str, settings: dict[str, Any], out: Path) -> dict[str, Any]:
     params = dataclasses.asdict(plan) | {"settings": settings, "cores_per_worker": 1}
     for told_apart in ("workload", "variant", "model", "seed"):
         params.pop(told_apart)
     return {
+        "bench_id": out.parent.name,
+        "order": time.time_ns(),
         "workload": plan.workload,
         "variant": variant,
         "params": params,

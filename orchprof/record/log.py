@@ -19,11 +19,14 @@ from typing import Any, Final
 VERSION: Final = 1
 FLUSH_EVERY_S: Final = 0.5
 BUFFER_LIMIT_BYTES: Final = 4 << 20
+# Encoding holds the interpreter: in small portions, so that the profiled program never waits long for it.
+NOTES_PER_FRAME: Final = 256
 COLUMNS: Final = ("what", "wall_ns", "cpu_ns", "delay_ns", "gc_ns", "carrier", "strand", "span", "arg")
 
 _ROW = struct.Struct("<9q")
 _HEAD = struct.Struct("<4sII")
 pack = _ROW.pack
+_ENCODE = json.JSONEncoder(default=str, separators=(",", ":"), check_circular=False).encode
 
 
 class Log:
@@ -64,8 +67,8 @@ class Log:
         """Write what is buffered; with `sync`, have it survive a power cut."""
         with self._lock:
             notes, rows = self._take()
-            if notes:
-                self._write(b"NOTE", json.dumps(notes, default=str, separators=(",", ":")).encode())
+            for at in range(0, len(notes), NOTES_PER_FRAME):
+                self._write(b"NOTE", _ENCODE(notes[at : at + NOTES_PER_FRAME]).encode())
             if rows:
                 self._write(b"ROWS", rows)
             if sync and (notes or rows):

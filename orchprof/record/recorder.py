@@ -186,10 +186,11 @@ class Task(Span):
         carrier = STATE.here.carrier or _first_seen()
         if carrier is None or carrier.fiber.task:
             return super().__enter__()
-        _sample()
+        number = carrier.next_id()
+        _sample(number)
         fiber = self._fiber = carrier.fiber
         self._resumed = (fiber.strand, fiber.span)
-        self.id = fiber.strand = fiber.task = carrier.next_id()
+        self.id = fiber.strand = fiber.task = number
         fiber.span = 0
         carrier.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
         _note("task", self.id, {"index": self.index, "warmup": self.warmup})
@@ -222,7 +223,7 @@ def _note(kind: str, number: int, detail: Any) -> None:
         STATE.recorder.log.note((kind, number, detail))
 
 
-def _sample(task: int = 0) -> None:
+def _sample(task: int) -> None:
     if STATE.recorder is not None:
         STATE.recorder.sample(task)
 

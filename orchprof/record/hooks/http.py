@@ -83,7 +83,7 @@ class Call:
         """Look at a chunk of the body: is it the first that carries a token?"""
         if self.is_model:
             self._chunks.append(data)
-            if "first_token_ns" not in self.note and reply.has_token(data):
+            if self.note["stream"] and "first_token_ns" not in self.note and reply.has_token(data):
                 self.note["first_token_ns"] = self.last_ns
 
     def end(self, error: BaseException | None = None, headers: Any = None) -> None:

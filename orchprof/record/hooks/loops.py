@@ -8,12 +8,14 @@ that what it schedules is still known to come from there. Nothing is guessed abo
 
 import asyncio
 import functools
+import time
 from asyncio import base_events, events, selector_events
 from collections.abc import Callable
 from typing import Any
 
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.strands import BY_IO, BY_TIMER, Carrier, Fiber, Strands
+from orchprof.record.log import pack
+from orchprof.record.strands import BY_IO, BY_TIMER, WAKE, Carrier, Fiber, Strands
 from orchprof.units import nanoseconds
 
 _FIBER = "_orchprof_fiber"
@@ -39,32 +41,51 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _handle_class(strands: Strands, base: Any) -> Any:
     """Return `Handle` or `TimerHandle` with its origin: (ready ns, waker's strand, its span, its task)."""
     timed = issubclass(base, events.TimerHandle)
-    run = base._run
+    start, run, here, wall_ns = base.__init__, base._run, strands.here, time.monotonic_ns
 
     class StrandHandle(base):  # type: ignore[misc]
         __slots__ = ("_orchprof_origin",)
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            base.__init__(self, *args, **kwargs)
+            start(self, *args, **kwargs)
             if timed:
                 self._orchprof_origin = (nanoseconds(self._when), BY_TIMER, 0, 0)
             else:
-                carrier = strands.carrier()
-                cause = carrier.cause
-                ready_ns = cause.ready_ns or carrier.clock.wall_ns()
-                self._orchprof_origin = (ready_ns, cause.strand, cause.span, cause.task)
+                cause = (here.carrier or strands.carrier()).cause
+                self._orchprof_origin = (cause.ready_ns or wall_ns(), cause.strand, cause.span, cause.task)
 
         def _run(self) -> None:
-            carrier = strands.carrier()
+            carrier = here.carrier or strands.carrier()
             callback = self._callback
             task = getattr(callback, "__self__", None)
             if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
-                _run_step(strands, carrier, task, self, run)
+                outer = carrier.fiber
+                carrier.fiber = carrier.cause = _stepping(strands, task, self._orchprof_origin)
+                carrier.cut()
+                try:
+                    run(self)
+                finally:
+                    carrier.fiber = carrier.cause = outer
+                    carrier.cut()
+                if task.done():
+                    strands.end(getattr(task, _FIBER).strand, carrier.wall)
             else:
                 _run_callback(carrier, self, run)
 
     StrandHandle.__name__ = StrandHandle.__qualname__ = base.__name__
     return StrandHandle
+
+
+def _stepping(strands: Strands, task: Any, origin: tuple[int, int, int, int]) -> Fiber:
+    """Return the fiber of a task about to take a step, after logging its birth or who woke it."""
+    ready_ns, waker, span, in_task = origin
+    fiber: Fiber | None = getattr(task, _FIBER, None)
+    if fiber is None:
+        fiber = strands.spawn("coroutine", task.get_name(), Fiber(max(waker, 0), span, in_task), ready_ns)
+        setattr(task, _FIBER, fiber)
+    else:
+        strands.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, fiber.strand, 0, waker))
+    return fiber
 
 
 def _run_callback(carrier: Carrier, handle: Any, run: _Call) -> None:
@@ -76,24 +97,6 @@ def _run_callback(carrier: Carrier, handle: Any, run: _Call) -> None:
         run(handle)
     finally:
         carrier.cause = carrier.fiber
-
-
-def _run_step(strands: Strands, carrier: Carrier, task: Any, handle: Any, run: _Call) -> None:
-    ready_ns, waker, span, in_task = handle._orchprof_origin
-    fiber: Fiber | None = getattr(task, _FIBER, None)
-    if fiber is None:
-        fiber = strands.spawn("coroutine", task.get_name(), Fiber(max(waker, 0), span, in_task), ready_ns)
-        setattr(task, _FIBER, fiber)
-    else:
-        strands.wake(fiber.strand, ready_ns, waker)
-    outer = carrier.fiber
-    carrier.mount(fiber)
-    try:
-        run(handle)
-    finally:
-        carrier.mount(outer)
-        if task.done():
-            strands.end(fiber.strand, carrier.wall)
 
 
 def _by_io(original: _Call) -> _Call:

@@ -274,6 +274,16 @@ def test_two_that_wait_only_for_each_other_are_unexplained():
     assert critical_path(graph).length_ns.tolist() == [100]
 
 
+def test_a_message_from_one_of_two_that_wait_for_each_other_comes_from_nobody():
+    run = root()
+    run.wait(1, 0, 100, [2])
+    run.strand(2, 0, None, parent=1)
+    run.wait(2, 0, 100, [1], "tool")
+    run.strand(3, 0, 50, parent=1)
+    run.wait(3, 0, 50, [1], "client")
+    assert tiles(run, 3) == [(0, 50, {"client lock": 50})]
+
+
 def test_only_strands_that_the_root_hangs_on_are_joined():
     run = root()
     run.segment(1, 0, 50, cpu=50)

@@ -208,6 +208,15 @@ def test_resources_from_process_clocks():
     assert held["core_speed"] == 31.5
 
 
+def test_memory_is_unknown_where_it_was_not_sampled():
+    run = Run()
+    add_task(run, 1, 100 * MS)
+    run.sample(7, 0, 0, task=1)
+    run.sample(7, 100 * MS, 50 * MS, task=1)
+    held = report(run)["resources"]
+    assert (held["core_s_busy"], held["rss_base_bytes"], held["rss_per_task_bytes"]) == (0.05, None, None)
+
+
 def test_findings_from_the_tables_and_run_json():
     run = Run()
     run.task(1, 0, 100)
