@@ -50,7 +50,6 @@ def create(path: Path, meta: dict[str, Any]) -> Path:
             f"output exists already, {path} @ --out, name a new directory or remove it"
         ) from None
     logs.mkdir()
-    logs.mkdir()
     me = psutil.Process()
     recorder = {"pid": me.pid, "started": me.create_time()}
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
