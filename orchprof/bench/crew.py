@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from orchprof.bench.catalogue import EXTRA
 from orchprof.bench.worker import Orders
-from orchprof.errors import UsageError
+from orchprof.errors import MissingExtraError, OrchprofError, RunError, UsageError
 
 _LEAVE_S: Final = 5.0
 _TAIL_LINES: Final = 3
@@ -56,7 +57,9 @@ class Crew:
         """Yield what the workers say until the last one has ended, releasing them when all are ready.
 
         Raises:
-            UsageError: a workload refused its settings or could not be set up.
+            UsageError: the workload refused its settings.
+            MissingExtraError: it lacks a package.
+            RunError: it could not be set up.
         """
         waiting, alive = set(range(len(self._workers))), set(range(len(self._workers)))
         while alive:
@@ -65,7 +68,7 @@ class Crew:
                 alive.discard(number)
                 self._mourn(number)
             elif event["event"] == "refused":
-                raise UsageError(f"cannot set up, {event['message']} @ workload, change its settings")
+                raise _refusal(event)
             else:
                 self.measured += event["event"] == "task" and not event["warmup"]
                 yield event
@@ -120,6 +123,16 @@ class Crew:
                 worker.stdin.flush()
             except OSError:
                 continue  # it is gone; its end is told by its output
+
+
+def _refusal(event: dict[str, Any]) -> OrchprofError:
+    """Return why a workload could not be set up; a ValueError is its own word on a setting it was given."""
+    kind, message = event["kind"], event["message"]
+    if kind == "ValueError":
+        return UsageError(message)
+    if kind in ("ImportError", "ModuleNotFoundError"):
+        return MissingExtraError(f"a package is missing, {message} @ workload, run {EXTRA}")
+    return RunError(f"cannot set the workload up, {kind}: {message} @ its open(), see its documentation")
 
 
 def _close(worker: "subprocess.Popen[str]") -> None:

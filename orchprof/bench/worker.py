@@ -5,6 +5,7 @@ gone, and the worker with it. Out: one JSON object per thing that happened. What
 """
 
 import asyncio
+import functools
 import importlib
 import json
 import os
@@ -98,53 +99,69 @@ class Worker:
         task.outcome(ok=reason is None, reason=reason, timed_out=timed_out)
         self.tell(event="task", ticket=ticket, ok=reason is None, reason=reason, warmup=warmup)
 
-    def warm_up(self) -> None:
-        """Run every lane's discarded tasks, on inputs after the measured ones."""
-        self._in_lanes(self._warm_lane, self._awarm_lane)
+    def warm_up(self, lane: int) -> None:
+        """Run a lane's discarded tasks, on inputs after the measured ones."""
+        for ticket in self._spare(lane):
+            self.run_task(ticket, lane, warmup=True)
 
-    def work(self) -> None:
+    async def awarm_up(self, lane: int) -> None:
+        """Do the same on an event loop."""
+        for ticket in self._spare(lane):
+            await self.arun_task(ticket, lane, warmup=True)
+
+    def work(self, lane: int) -> None:
         """Run measured tasks until no ticket is left."""
-        self._in_lanes(self._lane, self._alane)
-
-    def _in_lanes(self, lane: Callable[[int], None], alane: Callable[[int], Any]) -> None:
-        first, lanes = self.orders.first_lane, self.orders.lanes
-        if self.orders.mode == "async":
-            asyncio.run(_all(alane, range(first, first + lanes)))
-        elif lanes == 1:
-            lane(first)
-        else:
-            threads = [
-                threading.Thread(target=lane, args=(first + k,), name=f"lane-{k}") for k in range(lanes)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-    def _warm_lane(self, lane: int) -> None:
-        for k in range(self.orders.warmup):
-            self.run_task(self._spare(lane, k), lane, warmup=True)
-
-    async def _awarm_lane(self, lane: int) -> None:
-        for k in range(self.orders.warmup):
-            await self.arun_task(self._spare(lane, k), lane, warmup=True)
-
-    def _spare(self, lane: int, k: int) -> int:
-        return self.orders.tasks + lane * self.orders.warmup + k
-
-    def _lane(self, lane: int) -> None:
         while (ticket := self.tickets.take()) is not None:
             self.run_task(ticket, lane, warmup=False)
 
-    async def _alane(self, lane: int) -> None:
+    async def awork(self, lane: int) -> None:
+        """Do the same on an event loop."""
         while (ticket := self.tickets.take()) is not None:
             await self.arun_task(ticket, lane, warmup=False)
 
+    def _spare(self, lane: int) -> range:
+        first = self.orders.tasks + lane * self.orders.warmup
+        return range(first, first + self.orders.warmup)
 
-async def _all(lane: Callable[[int], Any], lanes: range) -> None:
+
+def run_lanes(worker: Worker, released: Callable[[], bool]) -> None:
+    """Warm every lane up, wait to be released, work: each lane on a thread, a single one on the main thread."""
+    lanes = _lanes(worker.orders)
+    _in_threads(worker.warm_up, lanes)
+    if released():
+        _in_threads(worker.work, lanes)
+
+
+async def arun_lanes(worker: Worker, released: Callable[[], bool]) -> None:
+    """Do the same with every lane a coroutine of one loop, so that what a lane opens once stays open."""
+    lanes = _lanes(worker.orders)
+    await _together(worker.awarm_up, lanes)
+    if await asyncio.to_thread(released):
+        await _together(worker.awork, lanes)
+    close = getattr(worker.agent, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _lanes(orders: Orders) -> range:
+    return range(orders.first_lane, orders.first_lane + orders.lanes)
+
+
+def _in_threads(run: Callable[[int], None], lanes: range) -> None:
+    if len(lanes) == 1:
+        run(lanes[0])
+        return
+    threads = [threading.Thread(target=run, args=(lane,), name=f"lane-{lane}") for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+async def _together(run: Callable[[int], Any], lanes: range) -> None:
     async with asyncio.TaskGroup() as group:
-        for number in lanes:
-            group.create_task(lane(number))
+        for lane in lanes:
+            group.create_task(run(lane))
 
 
 def said(error: BaseException) -> str:
@@ -173,27 +190,34 @@ def _leave_when_told(lines: IO[str]) -> None:
     os._exit(0 if told else _STOPPED)
 
 
+def _released(lines: IO[str], tell: Callable[..., None]) -> bool:
+    """Say that every lane is warm, and wait for the word; from then on, leave when told to."""
+    tell(event="ready")
+    if lines.readline() != "go\n":
+        return False
+    threading.Thread(target=_leave_when_told, args=(lines,), daemon=True).start()
+    return True
+
+
 def main() -> None:
     """Set the workload up, warm up, wait for `go`, work, and say `done`."""
     lines, tell = sys.stdin, _teller(os.fdopen(os.dup(1), "w"))
     os.dup2(2, 1)
     orders = Orders(**json.loads(lines.readline()))
-    module = importlib.import_module(orders.module)
     given = (orders.settings, orders.seed, orders.variant, orders.base_url, orders.model)
     try:
-        agent = module.open(*given, workdir=Path(orders.scratch))
+        agent = importlib.import_module(orders.module).open(*given, workdir=Path(orders.scratch))
     except Exception as error:  # noqa: BLE001  the driver tells the user what a workload's set-up raised
-        tell(event="refused", kind=type(error).__name__, message=said(error))
+        tell(event="refused", kind=type(error).__name__, message=" ".join(str(error).split()))
         return
     recorder.start(Path(orders.logs))
     worker = Worker(orders, agent, tell)
+    released = functools.partial(_released, lines, tell)
     try:
-        worker.warm_up()
-        tell(event="ready")
-        if lines.readline() != "go\n":
-            return
-        threading.Thread(target=_leave_when_told, args=(lines,), daemon=True).start()
-        worker.work()
+        if orders.mode == "async":
+            asyncio.run(arun_lanes(worker, released))
+        else:
+            run_lanes(worker, released)
         tell(event="done")
     finally:
         recorder.stop()

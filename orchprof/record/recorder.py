@@ -133,7 +133,8 @@ class Span:
     def __call__(self, function: F) -> F:
         """Return `function` with every call of it under a span of its own; coroutine functions stay so."""
         fresh = self._fresh
-        if inspect.iscoroutinefunction(function):
+        # Client libraries wrap their coroutine functions in plain ones.
+        if inspect.iscoroutinefunction(inspect.unwrap(function)):
 
             @functools.wraps(function)
             async def awaited(*args: Any, **kwargs: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orchprof
 
-from ..chat import AsyncClients, client  # noqa: TID252
+from ..chat import AsyncClients, client
 from .index import Tools
 from .prompt import SYSTEM, answered, render
 from .tasks import tasks

@@ -14,7 +14,7 @@ import numpy as np
 
 import orchprof
 
-from ..cache import folder  # noqa: TID252
+from ..cache import folder
 from . import corpus
 
 _FORMAT: Final = "1"  # raise it when what _build writes changes

@@ -8,7 +8,7 @@ from haystack.components.generators.chat import OpenAIChatGenerator
 from haystack.dataclasses import ChatMessage
 from haystack.utils import Secret
 
-from ..chat import API_KEY  # noqa: TID252
+from ..chat import API_KEY
 from .bare import Agent
 from .index import Tools
 from .prompt import SYSTEM, TEMPLATE

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Final
 
-from ..chat import pad  # noqa: TID252
+from ..chat import pad
 from .prompt import UNKNOWN, answer, parse
 
 Message = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 import orchprof
 
-from ..chat import client  # noqa: TID252
+from ..chat import client
 from . import repository
 from .prompt import ACTION, INSTANCE, REJECTED, SENTINEL, STEP_LIMIT, SYSTEM, observation
 from .tasks import tasks

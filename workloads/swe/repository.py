@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from ..cache import folder  # noqa: TID252
+from ..cache import folder
 from .tasks import Bug
 
 _FORMAT: Final = "1"  # raise it when what _build makes changes

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from ..chat import pad  # noqa: TID252
+from ..chat import pad
 from .prompt import ACTION, SENTINEL
 from .tasks import Bug, bugs
 

@@ -116,7 +116,7 @@ def test_a_worker_that_dies_at_once_is_an_error(tmp_path):
 
 
 def test_a_set_up_that_fails_is_one_error_and_leaves_nothing(tmp_path):
-    with pytest.raises(UsageError, match="cannot set up, ValueError: no such corpus"):
+    with pytest.raises(UsageError, match=r"^no such corpus$"):
         run(tmp_path / "run", settings={"trouble": "open"})
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,5 @@
 import asyncio
+import functools
 import json
 import signal
 import subprocess
@@ -76,6 +77,22 @@ def test_decorators_give_every_call_its_own_span_sync_and_async(recorded):
     tables = recorded(program)
     assert tables["spans"]["name"].value_counts().to_dict() == {"double": 2, "adouble": 2}
     assert_tiled(tables)
+
+
+def test_a_coroutine_function_that_a_library_wrapped_is_awaited_within_its_span(recorded):
+    async def create():
+        await asyncio.sleep(0.02)
+
+    @functools.wraps(create)
+    def checked():
+        return create()
+
+    async def program():
+        async with orchprof.task("t"):
+            await orchprof.model("chat")(checked)()
+
+    span = recorded(lambda: asyncio.run(program()))["spans"].iloc[0]
+    assert span["end_ns"] - span["start_ns"] >= 20 * MS
 
 
 def test_a_recursive_decorated_function_nests(recorded):
