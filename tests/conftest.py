@@ -1,7 +1,6 @@
-"""What every room's tests share: recording a few lines of code, and reading what was recorded."""
+"""The recorder as a fixture: with the real clocks, or with one that only the test moves."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -36,32 +35,3 @@ def fake_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     monkeypatch.setattr("orchprof.record.strands.Clock", lambda: clock)
     monkeypatch.setattr("orchprof.record.recorder.own_cost_ns", lambda _directory: 0)
     return clock
-
-
-@contextmanager
-def recording(directory: Path) -> Iterator[None]:
-    """Record the block into `directory`."""
-    recorder.start(directory)
-    try:
-        yield
-    finally:
-        recorder.stop()
-
-
-def tiles(tables: Tables, strand: int) -> list[tuple]:
-    """Return (role, state, wall ns) of a strand's segments, a JOIN or the state of its wait for the state."""
-    rows = tables["segments"]
-    rows = rows[rows["strand"] == strand].sort_values("start_ns")
-    state = rows["wait_state"].where(~rows["join"], "join").astype(object).where(lambda s: s.notna(), None)
-    return list(zip(rows["role"], state, rows["end_ns"] - rows["start_ns"], strict=True))
-
-
-def assert_tiled(tables: Tables) -> None:
-    """Fail unless every ended strand of this process is covered by its segments, without gap or overlap."""
-    strands = tables["strands"].set_index("strand")
-    for strand, found in tables["segments"].groupby("strand"):
-        rows = found.sort_values("start_ns")
-        assert (rows["end_ns"].to_numpy()[:-1] == rows["start_ns"].to_numpy()[1:]).all()
-        assert rows["start_ns"].iloc[0] == strands.loc[strand, "start_ns"]
-        if not pd.isna(strands.loc[strand, "end_ns"]):
-            assert rows["end_ns"].iloc[-1] == strands.loc[strand, "end_ns"]

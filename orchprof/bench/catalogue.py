@@ -40,6 +40,7 @@ class Workload(Protocol):
 
     SUMMARY: str
     SETTINGS: dict[str, tuple[Any, str]]
+    TASKS: int
     QUICK: dict[str, Any]
     VARIANTS: tuple[str, ...]
     REQUIRES: dict[str, dict[str, str]]

@@ -27,7 +27,6 @@ class Crew:
     def __init__(self, orders: list[Orders], env: dict[str, str], scratch: Path) -> None:
         self.deaths: list[str] = []
         self.measured = 0
-        self.warmed = 0
         self._said: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self._stderr = [scratch / f"worker-{number}.stderr" for number in range(len(orders))]
         self._workers = [

@@ -14,7 +14,7 @@ from typing import Any, Final
 from orchprof.bench import catalogue
 from orchprof.bench.crew import Crew
 from orchprof.bench.worker import Orders
-from orchprof.errors import RunError, UsageError, unknown
+from orchprof.errors import OrchprofError, RunError, UsageError, unknown
 from orchprof.models import process
 from orchprof.models.explain import resolve
 from orchprof.models.spec import PacedSpec, parse
@@ -28,12 +28,12 @@ _SETUP, _WARMUP, _TASKS, _SEAL = "setup", "warmup", "tasks", "seal"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: everything that the user chose."""
+    """What to run: everything that the user chose; None is for the workload to decide."""
 
     workload: str
     variant: str | None
     model: str
-    tasks: int
+    tasks: int | None
     warmup: int
     concurrency: int
     mode: str
@@ -98,22 +98,19 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
         Interrupted: the user stopped it.
     """
     check(plan)
-    workload = catalogue.load(plan.workload)
-    variant = _variant(plan, workload)
-    catalogue.refuse_missing(plan.workload, workload, variant)
-    settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
-    notify(Event(plan.workload, _SETUP, 0, plan.tasks, 0))
-    logs = store.create(out, _meta(plan, variant, settings, out))
+    job = _job(plan)
+    catalogue.refuse_missing(plan.workload, job.workload, job.variant)
+    notify(Event(plan.workload, _SETUP, 0, job.tasks, 0))
+    logs = store.create(out, _meta(job, out))
+    measured = False
     try:
-        with (
-            _scratch() as scratch,
-            process.start(plan.model, workload.SCRIPT, settings, plan.seed) as endpoint,
-        ):
+        start = process.start(plan.model, job.workload.SCRIPT, job.settings, plan.seed)
+        with _scratch() as scratch, start as endpoint:
             store.update(out, model=_model(plan, endpoint))
-            orders = _orders(plan, workload, endpoint, logs, scratch)
-            interrupted = _work(plan, orders, workload.ENV, out, notify)
-    except BaseException:
-        if not any(logs.iterdir()):
+            interrupted = _work(job, _orders(job, endpoint, logs, scratch), out, notify)
+            measured = True
+    except (OrchprofError, KeyboardInterrupt):
+        if not measured:
             shutil.rmtree(out)
         raise
     notify(Event(plan.workload, _SEAL, 0, 1, 0))
@@ -123,6 +120,23 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A plan with everything decided that the user left open."""
+
+    plan: Plan
+    workload: Any
+    variant: str
+    settings: dict[str, Any]
+    tasks: int
+
+
+def _job(plan: Plan) -> _Job:
+    workload = catalogue.load(plan.workload)
+    settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
+    return _Job(plan, workload, _variant(plan, workload), settings, plan.tasks or workload.TASKS)
+
+
 def _variant(plan: Plan, workload: Any) -> str:
     variant = plan.variant or workload.VARIANTS[0]
     if variant not in workload.VARIANTS:
@@ -130,18 +144,22 @@ def _variant(plan: Plan, workload: Any) -> str:
     return str(variant)
 
 
-def _meta(plan: Plan, variant: str, settings: dict[str, Any], out: Path) -> dict[str, Any]:
-    params = dataclasses.asdict(plan) | {"settings": settings, "cores_per_worker": 1}
+def _meta(job: _Job, out: Path) -> dict[str, Any]:
+    params = dataclasses.asdict(job.plan) | {
+        "settings": job.settings,
+        "tasks": job.tasks,
+        "cores_per_worker": 1,
+    }
     for told_apart in ("workload", "variant", "model", "seed"):
         params.pop(told_apart)
     return {
         "bench_id": out.parent.name,
         "order": time.time_ns(),
-        "workload": plan.workload,
-        "variant": variant,
+        "workload": job.plan.workload,
+        "variant": job.variant,
         "params": params,
-        "seed": plan.seed,
-        "model": {"spec": plan.model, "provenance": None},
+        "seed": job.plan.seed,
+        "model": {"spec": job.plan.model, "provenance": None},
         "machine": machine.fingerprint() | {"core_speed_before": machine.spin()},
         "labelled": True,
         "findings": [],
@@ -165,52 +183,56 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _orders(plan: Plan, workload: Any, endpoint: process.Endpoint, logs: Path, scratch: Path) -> list[Orders]:
-    settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
+def _orders(job: _Job, endpoint: process.Endpoint, logs: Path, scratch: Path) -> list[Orders]:
+    plan = job.plan
     processes = plan.concurrency if plan.mode == "processes" else 1
     lanes = plan.concurrency // processes
     common = {
-        "module": workload.__name__, "name": plan.workload, "variant": _variant(plan, workload), "settings": settings,
+        "module": job.workload.__name__, "name": plan.workload, "variant": job.variant, "settings": job.settings,
         "seed": plan.seed, "base_url": endpoint.base_url, "model": endpoint.model, "mode": plan.mode,
-        "tasks": plan.tasks, "warmup": plan.warmup, "task_timeout_s": plan.task_timeout_s,
+        "tasks": job.tasks, "warmup": plan.warmup, "task_timeout_s": plan.task_timeout_s,
         "logs": str(logs), "scratch": str(scratch),
     }  # fmt: skip
     return [Orders(**common, lanes=lanes, first_lane=k * lanes) for k in range(processes)]
 
 
-def _work(plan: Plan, orders: list[Orders], env: dict[str, str], out: Path, notify: Notify) -> bool:
+def _work(job: _Job, orders: list[Orders], out: Path, notify: Notify) -> bool:
     """Drive the workers to their end; return whether the user stopped them first."""
-    with Crew(orders, env, Path(orders[0].scratch)) as crew, Watch(crew.pids, Path(orders[0].logs)):
+    scratch, logs = Path(orders[0].scratch), Path(orders[0].logs)
+    with Crew(orders, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
         try:
-            _pump(plan, crew, notify)
+            _pump(job, crew, notify)
         except KeyboardInterrupt:
             crew.stop()
-            store.update(
-                out, interrupted=True, findings=[{"code": "interrupted", "message": "stopped by the user"}]
-            )
+            store.update(out, interrupted=True, findings=[_finding("interrupted", "stopped by the user")])
             return True
         if crew.deaths:
-            store.update(out, findings=[{"code": "worker_died", "message": death} for death in crew.deaths])
+            store.update(out, findings=[_finding("worker_died", death) for death in crew.deaths])
         if not crew.measured:
             raise RunError(
-                f"no task was measured, {'; '.join(crew.deaths)} @ {plan.workload}, see the message above"
+                f"no task was measured, {'; '.join(crew.deaths)} @ {job.plan.workload}, see what it said"
             )
     return False
 
 
-def _pump(plan: Plan, crew: Crew, notify: Notify) -> None:
-    done = failed = 0
-    warm_total = plan.warmup * plan.concurrency
-    notify(Event(plan.workload, _WARMUP, 0, warm_total, 0))
+def _finding(code: str, message: str) -> dict[str, str]:
+    return {"code": code, "message": message}
+
+
+def _pump(job: _Job, crew: Crew, notify: Notify) -> None:
+    name = job.plan.workload
+    warm_total = job.plan.warmup * job.plan.concurrency
+    done = failed = warmed = 0
+    notify(Event(name, _WARMUP, 0, warm_total, 0))
     for event in crew.events():
         if event["event"] != "task":
             continue
         if event["warmup"]:
-            crew.warmed += 1
-            notify(Event(plan.workload, _WARMUP, crew.warmed, warm_total, 0))
+            warmed += 1
+            notify(Event(name, _WARMUP, warmed, warm_total, 0))
         else:
             done, failed = done + 1, failed + (not event["ok"])
-            notify(Event(plan.workload, _TASKS, done, plan.tasks, failed))
+            notify(Event(name, _TASKS, done, job.tasks, failed))
 
 
 def _finish(out: Path) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from orchprof.bench.driver import Plan
     from orchprof.cli.progress import Notify
 
-TASKS: Final = 10
 QUICK_TASKS: Final = 3
 
 
@@ -48,7 +47,7 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
         typer.Option(
             metavar="N",
             parser=whole(1, "--tasks"),
-            help=f"Tasks to measure per workload.  [default: {TASKS}, {QUICK_TASKS} with --quick]",
+            help=f"Tasks to measure per workload.  [default: the workload's own, {QUICK_TASKS} with --quick]",
         ),
     ] = None,
     warmup: Annotated[
@@ -105,7 +104,7 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
         return
     options = {
         "model": model,
-        "tasks": tasks or (QUICK_TASKS if quick else TASKS),
+        "tasks": tasks or (QUICK_TASKS if quick else None),
         "warmup": warmup,
         "concurrency": concurrency,
         "mode": mode or ("sequential" if concurrency == 1 else "threads"),

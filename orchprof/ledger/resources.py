@@ -8,7 +8,7 @@ import pandas as pd
 
 from orchprof.ledger.account import Account
 from orchprof.ledger.checks import counted_calls
-from orchprof.ledger.columns import Floats, ints
+from orchprof.ledger.columns import Floats, Ints, ints
 from orchprof.ledger.strands import Tables
 from orchprof.units import NS_PER_S
 
@@ -20,15 +20,15 @@ _GRANULARITY = ("aggregate", "request")
 def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
     """Return the report's `resources`, means per finished task; None where nothing was sampled.
 
-    `core_s_busy` is CPU of the processes that bore tasks and of their reaped children, between the first and the
-    last sample at a task's start or end. `rss_base_bytes` is the mean process before its first task,
-    `rss_per_task_bytes` its growth from there to its peak per task in flight.
+    `core_s_busy` is CPU of the processes that bore tasks and of their reaped children, while a task was running.
+    `rss_base_bytes` is the mean process before its first task, `rss_per_task_bytes` its growth from there to its
+    peak per task in flight.
     """
     n = len(books.task)
     samples = tables["samples"]
     borne = samples[np.isin(ints(samples["task"]), books.task)]
     spans = [(group["at_ns"].min(), group["at_ns"].max(), pid) for pid, group in borne.groupby("pid")]
-    spent = [_spent(samples[samples["pid"] == pid], low, high) for low, high, pid in spans]
+    spent = [_spent(samples[samples["pid"] == pid], books.task) for _, _, pid in spans]
     memory = [
         _memory(samples[samples["pid"] == pid], (low, high), tables["tasks"]) for low, high, pid in spans
     ]
@@ -45,10 +45,17 @@ def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[s
     }
 
 
-def _spent(samples: pd.DataFrame, low: int, high: int) -> int:
-    within = samples[(samples["at_ns"] >= low) & (samples["at_ns"] <= high)].sort_values("at_ns")
-    total = within["cpu_ns"] + within["children_cpu_ns"]
-    return int(total.max() - total.min())
+def _spent(samples: pd.DataFrame, tasks: Ints) -> int:
+    """Return a process's CPU while at least one of `tasks` was running in it, in ns.
+
+    A task is sampled at its start and at its end, so what a process does between tasks is nobody's.
+    """
+    samples = samples.sort_values("at_ns", kind="stable")
+    task = samples["task"].where(samples["task"].isin(tasks))
+    change = np.where(task.isna(), 0, np.where(task.duplicated(), -1, 1))
+    running = np.cumsum(change)[:-1] > 0
+    total = (samples["cpu_ns"] + samples["children_cpu_ns"]).to_numpy()
+    return int(np.diff(total)[running].sum())
 
 
 def _memory(
@@ -85,8 +92,9 @@ def model_calls(tables: Tables, books: Account) -> dict[str, Any]:
     """Return the report's `model_calls`: calls per task, and of tokens and times the mean per call.
 
     Each mean is over the calls that reported the figure; None when none did. `network_s` is what lies between
-    sent and last byte besides the server's total, at least 0; `tpot_s` is the time per output token after the
-    first, on the client's clock. `provenance` and `granularity` are the weakest among the calls that succeeded.
+    sent and last byte besides the server's total, at least 0; `ttft_s` is on the client's clock and known of
+    streams only; `tpot_s` is the time per output token after the first, the server's decode where it states one.
+    `provenance` and `granularity` are the weakest among the calls that succeeded.
     """
     n, calls = len(books.task), counted_calls(tables, books)
     window = _stated(calls["end_ns"] - calls["sent_ns"])
@@ -97,7 +105,8 @@ def model_calls(tables: Tables, books: Account) -> dict[str, Any]:
     first = _stated(calls["first_token_ns"] - calls["sent_ns"])
     later = _stated(calls["output_tokens"]) - 1
     times = {**parts, "frontend": frontend, "network": np.maximum(window - total, 0), "ttft": first}
-    times["tpot"] = np.where(later > 0, window - first, np.nan) / np.where(later > 0, later, 1)
+    writing = np.where(np.isnan(parts["decode"]), window - first, parts["decode"])
+    times["tpot"] = np.where(later > 0, writing, np.nan) / np.where(later > 0, later, 1)
     tokens = {
         f"{kind}_tokens": _mean(_stated(calls[f"{kind}_tokens"])) for kind in ("input", "output", "cached")
     }

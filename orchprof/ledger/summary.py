@@ -1,5 +1,6 @@
 """Summary: a run's tables become the record that every report is rendered from."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from orchprof.ledger.names import span_names
 from orchprof.ledger.resources import model_calls, resources
 from orchprof.ledger.shares import NEED_LABELS, SHARES
 from orchprof.ledger.strands import Tables
-from orchprof.stats.intervals import Interval, mean_interval, percentile, ratio_intervals
+from orchprof.stats.intervals import Interval, percentile, percentile_interval, rate_interval, ratio_intervals
 from orchprof.units import NS_PER_S
 
 SCHEMA: Final = "orchprof.report/1"
@@ -89,13 +90,18 @@ def _tasks(tables: Tables) -> Record:
         "ok": int(right.sum()),
         "failed": int(wrong.sum()),
         "timed_out": int(late.sum()),
+        "ok_ci95": _listed(rate_interval(int(right.sum()), len(tasks))),
         "unfinished": int(tasks["end_ns"].isna().sum()),
         "warmup": int(warmup.sum()),
+        "reasons": [
+            {"reason": reason, "n": n} for reason, n in Counter(tasks["reason"].dropna()).most_common()
+        ],
     }
 
 
 def _latency(values: Floats) -> Record:
     n = len(values)
+    means = ratio_intervals(values[:, None], np.ones(n))
     quantiles = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
     return {
         "n": n,
@@ -104,7 +110,8 @@ def _latency(values: Floats) -> Record:
         "min": float(values.min()) if n else None,
         **{name: percentile(values, q) for name, q in quantiles.items()},
         "max": float(values.max()) if n else None,
-        "ci95": _listed(mean_interval(values)),
+        "ci95": _listed(means[0]) if means else None,
+        "p50_ci95": _listed(percentile_interval(values, 0.5)),
     }
 
 
@@ -171,7 +178,8 @@ def _by_name(tables: Tables, books: Account) -> list[Record]:
 
 def _per_task(tables: Tables, books: Account, labelled: bool) -> list[Record]:
     table = tables["tasks"]
-    judged = dict(zip(ints(table["task"]).tolist(), table["ok"].astype(object).tolist(), strict=True))
+    known = table.set_index("task")[["index", "ok", "reason"]].astype(object)
+    facts: dict[Any, Record] = known.where(known.notna(), None).to_dict("index")  # type: ignore[assignment]
     hidden = () if labelled else NEED_LABELS
     rows = []
     for row, (task, length) in enumerate(zip(books.task.tolist(), books.latency.tolist(), strict=True)):
@@ -182,7 +190,7 @@ def _per_task(tables: Tables, books: Account, labelled: bool) -> list[Record]:
         rows.append(
             {
                 "task": task,
-                "ok": judged[task] if isinstance(judged[task], bool) else None,
+                **facts[task],
                 "latency_s": length / NS_PER_S,
                 "ledger": _ledger(books, books.by_label[row]),
                 "shares": shares | dict.fromkeys(hidden),

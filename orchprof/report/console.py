@@ -96,7 +96,7 @@ def _cpu_side(shares: Record) -> str:
 def _task_row(task: Record, mark: str) -> tuple[str, ...]:
     shares = task["shares"]
     return (
-        str(task["task"]),
+        str(task["task"] if task.get("index") is None else task["index"]),
         units.show_seconds(task["latency_s"]),
         *_shares(shares, mark),
         _cpu_side(shares),
@@ -110,8 +110,9 @@ def _failures(reports: Sequence[Record]) -> list[str]:
         tasks = report["tasks"]
         if tasks["failed"]:
             late = f", {tasks['timed_out']} of them timed out" if tasks["timed_out"] else ""
+            why = f", as in: {tasks['reasons'][0]['reason']}" if tasks.get("reasons") else ""
             lines += text.labelled(
-                "Failed", f"{label}: {tasks['failed']} of {_plural(tasks['n'], 'task')}{late}"
+                "Failed", f"{label}: {tasks['failed']} of {_plural(tasks['n'], 'task')}{late}{why}"
             )
     return lines
 

@@ -26,10 +26,11 @@ TIMES: Final = (
     ("frontend", "frontend_s", "the rest of the server's own total"),
     ("network", "network_s", "sent to last byte, less the server's total"),
     ("ttft", "ttft_s", "sent to first token, as the client saw it"),
-    ("tpot", "tpot_s", "from then to the end, per further token"),
+    ("tpot", "tpot_s", "decode per token after the first"),
 )
 # The times that hang on a modelled accelerator; the others are real whoever keeps the model's time.
 PACED_STATES: Final = ("queue", "prefill", "decode")
+REASONS: Final = 5  # shown, of those that tasks failed for
 PACED: Final = ("queue_s", "prefill_s", "decode_s", "ttft_s", "tpot_s")
 BAR: Final = 12
 
@@ -67,8 +68,25 @@ def _title(report: Record) -> list[str]:
         *text.labelled("Settings", params or "none"),
         *text.labelled("Model", naming.model_line(report)),
         *text.labelled("Machine", _machine(run["machine"])),
-        *text.labelled("Tasks", counted),
+        *text.labelled("Tasks", counted + _ok_interval(tasks)),
+        *(
+            line
+            for said in tasks.get("reasons", [])[:REASONS]
+            for line in text.labelled("Failed", _reason(said))
+        ),
     ]
+
+
+def _ok_interval(tasks: Record) -> str:
+    interval = tasks.get("ok_ci95")
+    if interval is None:
+        return ""
+    low, high = (units.show_share(end) for end in interval)
+    return f"; the share that is ok lies within {low} - {high} (95%)"
+
+
+def _reason(said: Record) -> str:
+    return f"{said['n']} x {said['reason']}"
 
 
 def _machine(machine: Record) -> str:
@@ -90,6 +108,9 @@ def _latency(report: Record) -> list[str]:
     if latency["ci95"] is not None:
         low, high = latency["ci95"]
         interval = f", 95% of the mean within {text.fine_seconds(low)} - {text.fine_seconds(high)}"
+    if latency.get("p50_ci95") is not None:
+        low, high = latency["p50_ci95"]
+        interval += f", of the median {text.fine_seconds(low)} - {text.fine_seconds(high)}"
     return [f"Latency (n {latency['n']}{interval})", *text.columns(rows, ">" * len(names), indent=2)]
 
 

@@ -14,23 +14,6 @@ RESAMPLES: Final = 2000
 _BLOCK: Final = 1 << 22  # resampled counts held at a time
 
 
-def mean_interval(values: Floats, level: float = LEVEL) -> Interval | None:
-    """Return Student's interval of the mean; None for fewer than two values.
-
-    Args:
-        values: (n,) one per task.
-        level: the share of such intervals that hold the true mean.
-
-    Source: Student (1908), The probable error of a mean.
-    """
-    n = len(values)
-    if n < 2:  # noqa: PLR2004
-        return None
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    mean = float(np.mean(values))
-    return mean - half, mean + half
-
-
 def ratio_intervals(
     parts: Floats, whole: Floats, level: float = LEVEL, seed: int = 0
 ) -> list[Interval] | None:
@@ -42,7 +25,7 @@ def ratio_intervals(
     Args:
         parts: (n, k) per task.
         whole: (n,) per task.
-        level: as in `mean_interval`.
+        level: the share of such intervals that hold the true ratio.
         seed: of the resampling, so that a report says the same twice.
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.

@@ -52,8 +52,9 @@ class FakeBench:
         if plan.workload in self.fails:
             raise self.fails[plan.workload](out)
         out.mkdir()
-        for done in range(plan.tasks + 1):
-            notify(driver.Event(plan.workload, "tasks", done, plan.tasks, 0))
+        tasks = plan.tasks or 10
+        for done in range(tasks + 1):
+            notify(driver.Event(plan.workload, "tasks", done, tasks, 0))
         return out
 
     def summary(self, run, *, per_task=False):

@@ -17,7 +17,7 @@ def test_defaults(run, bench):
     assert run("bench", "rag").code == 0
     assert bench.plans == [
         driver.Plan(
-            workload="rag", variant=None, model=DEFAULT_SPEC, tasks=10, warmup=1, concurrency=1, mode="sequential",
+            workload="rag", variant=None, model=DEFAULT_SPEC, tasks=None, warmup=1, concurrency=1, mode="sequential",
             seed=0, settings={}, quick=False, task_timeout_s=600.0,
         )
     ]  # fmt: skip

@@ -62,20 +62,29 @@ def sources(corpus: str) -> list[str]:
 def read(corpus: str, rows: int) -> list[Passage]:
     """Return at most `rows` passages (0 = all), the same ones on every call.
 
-    Fewer than there are is a sample: the order is by a hash of the titles, so that no source comes first.
+    Fewer than there are is a sample of whole files, in the order of a hash of their names, so that no package comes
+    first and no more is read than is needed.
     """
     found = _installed(corpus) if corpus in ("installed", "stdlib") else _own(Path(corpus), _files(corpus))
-    by_title = {passage.title: passage for passage in found}
-    ordered = sorted(by_title.values(), key=lambda passage: hashlib.sha1(passage.title.encode()).digest())  # noqa: S324
-    return ordered[:rows] if rows else ordered
+    by_title: dict[str, Passage] = {}
+    for passage in found:
+        by_title[passage.title] = passage
+        if len(by_title) == rows:
+            break
+    return list(by_title.values())
 
 
 def _installed(corpus: str) -> Iterator[Passage]:
     packages = _packages() if corpus == "installed" else {}
-    for name, root in {"": _stdlib(), **packages}.items():
-        for path, module in _modules(root, name):
-            for title, text in _docstrings(path, module):
-                yield from _split(title, text)
+    roots = {"": _stdlib(), **packages}.items()
+    modules = [(module, path) for name, root in roots for path, module in _modules(root, name)]
+    for module, path in sorted(modules, key=lambda found: _shuffled(found[0])):
+        for title, text in _docstrings(path, module):
+            yield from _split(title, text)
+
+
+def _shuffled(name: str) -> bytes:
+    return hashlib.sha1(name.encode(), usedforsecurity=False).digest()
 
 
 def _stdlib() -> Path:

@@ -17,6 +17,7 @@ SETTINGS = {
     "nap_s": (0.0, "seconds per task"),
     "big": (False, "a switch"),
 }  # fmt: skip
+TASKS = 4
 QUICK = {"nap_s": 0.001}
 VARIANTS = ("plain", "needy")
 REQUIRES = {"needy": {"surely_not_installed": "surely-not-installed>=1"}}

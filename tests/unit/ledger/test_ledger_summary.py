@@ -33,7 +33,8 @@ def codes(record):
 
 def test_no_task_at_all():
     record = report(Run(), per_task=True)
-    assert record["tasks"] == {"n": 0, "ok": 0, "failed": 0, "timed_out": 0, "unfinished": 0, "warmup": 0}
+    counts = {"n": 0, "ok": 0, "failed": 0, "timed_out": 0, "unfinished": 0, "warmup": 0}
+    assert record["tasks"] == counts | {"ok_ci95": None, "reasons": []}
     assert set(record["latency_s"].values()) == {0, None}
     assert record["shares"] == dict.fromkeys(SHARES)
     assert record["ledger"] == record["by_name"] == record["per_task"] == []
@@ -50,6 +51,9 @@ def test_counts():
     add_task(run, 5, 10, ok=None, timed_out=True)
     run.task(6, 0, None)
     record = report(run)
+    low, high = record["tasks"].pop("ok_ci95")
+    assert 0.1 < low < 2 / 5 < high < 0.8
+    assert record["tasks"].pop("reasons") == [{"reason": "wrong", "n": 1}]
     assert record["tasks"] == {"n": 5, "ok": 1 + 1, "failed": 2, "timed_out": 1, "unfinished": 1, "warmup": 1}
     assert record["latency_s"]["n"] == 4
 
@@ -60,7 +64,7 @@ def test_one_task():
     record = report(run, per_task=True)
     assert record["latency_s"] == {
         "n": 1, "mean": 0.01, "std": None, "min": 0.01, "p50": 0.01, "p90": None, "p95": None, "p99": None,
-        "max": 0.01, "ci95": None,
+        "max": 0.01, "ci95": None, "p50_ci95": None,
     }  # fmt: skip
     half = {"cp": 0.5, "eq": 0.5, "exposed": 0.5, "any": 0.5, "ci95": None}
     assert (
@@ -179,7 +183,7 @@ def test_model_calls_are_means_per_call():
     }
     assert times == pytest.approx(
         {"queue_s": 0.001, "prefill_s": 0.002, "decode_s": 0.004, "frontend_s": 0.001, "network_s": 0.001,
-         "ttft_s": 0.004, "tpot_s": 0.001}
+         "ttft_s": 0.004, "tpot_s": 0.004 / 6}
     )  # fmt: skip
     assert (calls["provenance"], calls["granularity"]) == ("modelled", "request")
     assert record["resources"]["accelerator_s"] == pytest.approx(0.0045)
@@ -196,7 +200,8 @@ def test_resources_from_process_clocks():
     add_task(run, 2, 100 * MS, start=100 * MS)
     add_task(run, 3, 100 * MS, start=100 * MS)
     for at, cpu, children, rss, task in (
-        (0, 0, 0, 50, 1), (100, 40, 5, 100, 2), (150, 60, 5, 180, None), (200, 90, 25, 120, 3), (250, 99, 25, 90, None),
+        (0, 0, 0, 50, 1), (90, 30, 5, 50, 1), (100, 40, 5, 100, 2), (110, 41, 5, 100, 3), (150, 60, 5, 180, None),
+        (190, 80, 25, 120, 2), (200, 90, 25, 120, 3), (250, 99, 25, 90, None),
     ):  # fmt: skip
         run.sample(7, at * MS, cpu * MS, children * MS, rss, task)
     run.sample(8, 120 * MS, 0, task=None)
@@ -206,6 +211,15 @@ def test_resources_from_process_clocks():
     assert held["accelerator_s"] == 0.0
     assert (held["rss_base_bytes"], held["rss_per_task_bytes"]) == (100.0, 40.0)
     assert held["core_speed"] == 31.5
+
+
+def test_cpu_between_tasks_is_nobodys():
+    run = Run()
+    add_task(run, 1, 100 * MS)
+    add_task(run, 2, 100 * MS, start=200 * MS)
+    for at, cpu, task in ((0, 0, 1), (100, 10, 1), (200, 80, 2), (250, 85, None), (300, 90, 2)):
+        run.sample(7, at * MS, cpu * MS, 0, None, task)
+    assert report(run)["resources"]["core_s_busy"] == pytest.approx((10 + 10) / 2 / 1000)
 
 
 def test_memory_is_unknown_where_it_was_not_sampled():

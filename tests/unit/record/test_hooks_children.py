@@ -3,7 +3,7 @@ import sys
 import time
 
 import pytest
-from conftest import assert_tiled
+from support import assert_tiled
 
 import orchprof
 

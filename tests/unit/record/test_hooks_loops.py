@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from conftest import assert_tiled
+from support import assert_tiled
 
 import orchprof
 

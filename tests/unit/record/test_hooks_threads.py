@@ -3,7 +3,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import assert_tiled
+from support import assert_tiled
 
 import orchprof
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 
 import pytest
-from conftest import assert_tiled, tiles
+from support import assert_tiled, tiles
 
 import orchprof
 from orchprof.record import recorder

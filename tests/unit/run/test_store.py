@@ -5,7 +5,7 @@ import sys
 
 import psutil
 import pytest
-from conftest import recording
+from support import recording
 
 import orchprof
 from orchprof.errors import RunError, UsageError

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from orchprof.stats.intervals import (
-    mean_interval,
     needed,
     percentile,
     percentile_interval,
@@ -15,16 +14,9 @@ from orchprof.stats.intervals import (
 )
 
 
-def test_mean_interval_of_three_values_by_hand():
-    # t(0.975, 2) = 4.302653, standard error 1 / sqrt(3)
-    low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
-    assert (low, high) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)), abs=1e-6)
-
-
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_values_for_any_interval(n):
     values = np.ones(n)
-    assert mean_interval(values) is None
     assert ratio_intervals(values[:, None], values) is None
     assert percentile_interval(values, 0.5) is None
 
