@@ -34,7 +34,6 @@ class Recorder:
         self.directory = directory
         self.log = Log(directory)
         self.strands = Strands(self.log, clock)
-        self._flusher = Flusher(self.log, self.sample)
         self._owner = os.getpid()
         self.log.note(("meta", {"version": VERSION, "pid": self._owner, "python": platform.python_version()}))
 
@@ -42,15 +41,25 @@ class Recorder:
         """Measure this recorder's own cost, then flush in the background until `stop`."""
         self.log.note(("cost", {"cut_ns": own_cost_ns(self.directory)}))
         self.log.note(("clock", {"has_delay": self.strands.carrier().clock.has_delay}))
-        self._flusher.start()
+        self.resume()
 
     def stop(self) -> None:
         """Take a last sample, write everything, close the log."""
-        self._flusher.stop()
+        self.pause()
         self.strands.detach()
         self.sample()
         self.log.note(("closed", {"lost_frames": self.log.lost_frames}))
         self.log.close()
+
+    def resume(self) -> None:
+        """Start flushing in the background."""
+        self._flusher = Flusher(self.log, self.sample)
+        self._flusher.start()
+
+    def pause(self) -> None:
+        """Stop flushing in the background, and flush: a program must not fork with a thread that is not its own."""
+        self._flusher.stop()
+        self.log.flush()
 
     def sample(self, task: int = 0) -> None:
         """Log this process's own counters: CPU, its reaped descendants' CPU, and memory."""
@@ -113,7 +122,7 @@ class Span:
         if fiber is _NOBODY:
             return
         self._fiber = _NOBODY
-        carrier = STATE.here.carrier
+        carrier = STATE.here.carrier or _first_seen()
         if carrier is not None and carrier.fiber is fiber and fiber.span == self.id:
             fiber.span = self._outer
             carrier.cut(EXIT, self.id)
@@ -202,7 +211,7 @@ class Task(Span):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        fiber, carrier = self._fiber, STATE.here.carrier
+        fiber, carrier = self._fiber, STATE.here.carrier or _first_seen()
         if self._resumed is None or carrier is None:
             super().__exit__(kind, error, trace)
             return
@@ -214,9 +223,14 @@ class Task(Span):
 
 
 def _first_seen() -> Carrier | None:
-    """Return a new carrier for the calling thread, or None when nothing is recorded."""
+    """Return the carrier of a thread not seen before, or not since a fork; None when nothing is recorded."""
     recorder = STATE.recorder
-    return None if recorder is None else recorder.strands.carrier()
+    if recorder is None:
+        return None
+    if STATE.here is not recorder.strands.here:
+        STATE.here = recorder.strands.here
+        recorder.resume()
+    return recorder.strands.carrier()
 
 
 def _note(kind: str, number: int, detail: Any) -> None:
@@ -333,8 +347,10 @@ def _follow_forks() -> None:
 
 
 def _before_fork() -> None:
+    # Python warns a program that forks with threads: ours stops, until the parent's next span has need of it.
     if STATE.recorder is not None:
-        STATE.recorder.log.flush()
+        STATE.recorder.pause()
+        STATE.here = Here()
 
 
 def _after_fork_in_child() -> None:

@@ -82,11 +82,24 @@ def _try_wait(strands: Strands, original: _Call) -> _Call:
 def _internal_poll(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def poll(process: Any, *args: Any, **kwargs: Any) -> Any:
-        if getattr(process, _FIBER, None) is not None:
-            kwargs["_waitpid"] = functools.partial(_reap, strands, process)
+        # Reaped here, its status is known when the original looks: that has a signature for every Python.
+        followed = getattr(process, _FIBER, None) is not None
+        if followed and process._waitpid_lock.acquire(blocking=False):
+            try:
+                _reap_if_ended(strands, process)
+            finally:
+                process._waitpid_lock.release()
         return original(process, *args, **kwargs)
 
     return poll
+
+
+def _reap_if_ended(strands: Strands, process: Any) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ChildProcessError):
+            pid, status = _reap(strands, process, process.pid, os.WNOHANG)
+            if pid == process.pid:
+                process._handle_exitstatus(status)
 
 
 def _reap(strands: Strands, process: Any, pid: int, flags: int) -> tuple[int, int]:

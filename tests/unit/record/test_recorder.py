@@ -244,10 +244,15 @@ def test_a_forked_child_writes_a_log_of_its_own(tmp_path):
                 recorder.stop()
                 os._exit(0)
             os.waitpid(pid, 0)
+        time.sleep(1.2)
+        with orchprof.task("after"):
+            pass
+        time.sleep(1.2)
+        os.kill(os.getpid(), 9)
         """,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(tables["tasks"]["name"]) == ["child", "parent"]
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+    assert sorted(tables["tasks"]["name"]) == ["after", "child", "parent"]
     assert tables["strands"]["pid"].nunique() == 2
     assert tables["strands"]["strand"].is_unique
 
