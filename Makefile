@@ -1,32 +1,34 @@
 # orchprof: `make help` says what there is.
 VENV   ?= .venv
 PYTHON ?= python3
-BIN     = $(VENV)/bin
+# What is typed in a recipe is what is typed in an activated environment.
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup check lint types test bench wheel
+.PHONY: help setup check lint types test bench
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: $(BIN)/.ready ## a virtual environment with everything in it
+setup: $(VENV)/.ready ## a virtual environment with everything in it
 
-$(BIN)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	python -m pip install --quiet --upgrade pip
+	python -m pip install --quiet -e '.[dev]'
 	touch $@
 
 check: setup lint types test ## all that must be green before a change lands
 
 lint: setup ## ruff: rules and format
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+	ruff check
+	ruff format --check
 
 types: setup ## mypy, strict
-	$(BIN)/mypy
+	mypy
 
-test: setup ## the tests, with branch coverage
-	pip install --quiet -e '.[test]' && python -m pytest
+test: export PYTEST_ADDOPTS = --cov --cov-report=term:skip-covered --cov-fail-under=90
+test: setup ## README's test command, word for word, with branch coverage
+	pip install -e '.[test]' && python -m pytest
 
 bench: setup ## what orchprof itself costs, peers beside it
-	$(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
+	python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
