@@ -148,6 +148,4 @@ def _parsed(key: str, text: str, default: Any) -> Any:
     try:
         return _TRUTH[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        raise UsageError(
-            f"bad value, {text!r} @ --set {key}, give a {kind.__name__} such as {default!r}"
-        ) from None
+        raise UsageError(f"bad value, {text!r} @ --set {key}, give one like {default!r}") from None

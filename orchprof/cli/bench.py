@@ -134,30 +134,34 @@ def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
 def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Path], bool]:
     """Run plans one after the other; return their runs, and whether somebody stopped them.
 
-    A plan that cannot run says why and leaves the others alone.
+    One of several that cannot run says why and leaves the others alone.
     """
     runs: list[Path] = []
     interrupted = False
-    with progress() as notify:
-        for plan in plans:
-            run, interrupted = _run(plan, folder, notify)
-            runs += [run] if run else []
-            _index(folder, runs)
-            if interrupted:
-                break
-    if not runs:
-        with suppress(OSError):  # what is not empty is evidence, and stays
-            folder.rmdir()
+    try:
+        with progress() as notify:
+            for plan in plans:
+                run, interrupted = _run(plan, folder, notify, alone=len(plans) == 1)
+                runs += [run] if run else []
+                _index(folder, runs)
+                if interrupted:
+                    break
+    finally:
+        if not runs:
+            with suppress(OSError):  # what is not empty is evidence, and stays
+                folder.rmdir()
     return runs, interrupted
 
 
-def _run(plan: "Plan", folder: Path, notify: "Notify") -> tuple[Path | None, bool]:
+def _run(plan: "Plan", folder: Path, notify: "Notify", *, alone: bool) -> tuple[Path | None, bool]:
     from orchprof.bench import driver
 
     name = f"{plan.workload}-{plan.variant}" if plan.variant else plan.workload
     try:
         return driver.run(plan, folder / name, notify), False
     except OrchprofError as error:
+        if alone:
+            raise
         complain(error)
         return None, False
     except KeyboardInterrupt as stop:

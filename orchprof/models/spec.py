@@ -82,7 +82,7 @@ def _paced(text: str, rest: str) -> PacedSpec:
         raise errors.UsageError(f"incomplete model spec, {text!r} @ --model, write it as {FORMS[0]}")
     device, _, variant = place.lower().partition(":")
     precision, _, engine = variant.partition("/")
-    accelerator, count = _devices(device)
+    accelerator, count = _devices(device, text)
     name = facts.short_name(model)
     _known("model", name, list(facts.models()), text)
     if precision:
@@ -92,13 +92,13 @@ def _paced(text: str, rest: str) -> PacedSpec:
     return PacedSpec(text, name, accelerator, count, precision or None, engine or None)
 
 
-def _devices(device: str) -> tuple[str, int | None]:
+def _devices(device: str, text: str) -> tuple[str, int | None]:
     """Return the accelerator and its count of `h100-sxmx4`, `h100` or `mi300x`."""
     known = [*facts.accelerators(), *facts.ALIASES]
     name, count = device, None
     if device not in known and (match := re.fullmatch(r"(.+)x(\d+)", device)):
         name, count = match[1], int(match[2])
-    _known("accelerator", name, known, device)
+    _known("accelerator", name, known, text)
     if count == 0:
         raise errors.UsageError(f"no accelerators, {device!r} @ {_WHERE}, ask for x1 or more")
     return facts.ALIASES.get(name, name), count

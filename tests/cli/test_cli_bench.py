@@ -8,7 +8,7 @@ import pytest
 from orchprof import report
 from orchprof.bench import driver
 from orchprof.cli import progress
-from orchprof.errors import MissingExtraError, ModelError
+from orchprof.errors import MissingExtraError, ModelError, UsageError
 from orchprof.models.spec import DEFAULT_SPEC
 from orchprof.run import store
 
@@ -127,6 +127,14 @@ def test_nothing_ran_is_1_and_leaves_nothing(run, bench, tmp_path):
     said = run("bench", "--out", "here")
     assert (said.code, said.out) == (1, "nothing was measured\n")
     assert said.err.count("error: the endpoint did not start") == 2
+    assert not (tmp_path / "here").exists()
+
+
+def test_one_workload_that_refuses_its_settings_is_a_usage_error(run, bench, tmp_path):
+    bench.fails = {"rag": lambda _out: UsageError("rows is too small")}
+    said = run("bench", "rag", "--out", "here")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.endswith("error: rows is too small\n")
     assert not (tmp_path / "here").exists()
 
 
