@@ -5,6 +5,7 @@ itself says of its time is read from the reply by `clocks` and kept beside what 
 are told by their path; a request made under a tool span is the tool's.
 """
 
+import contextlib
 import functools
 import json
 import zlib
@@ -50,9 +51,24 @@ class Call:
         self.last_ns = 0
         self._chunks: deque[bytes] = deque()
 
-    def begin(self) -> None:
-        """Connecting and writing the request: network time of the client's own strand."""
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Connecting is network time of the client's own strand; once the request leaves, the server is waited for."""
         self.carrier.wait("net")
+        try:
+            yield
+        except BaseException as error:
+            self.failed(error)
+            raise
+
+    def read(self) -> None:
+        """Wait for the next piece of the body; whoever consumes it runs in between, perhaps on another thread."""
+        self.carrier = self.strands.carrier()
+        self.carrier.wait("join")
+
+    def read_all(self) -> None:
+        """There was no further piece: what was waited for was nothing."""
+        self.carrier.joined([])
 
     def sent(self) -> None:
         """The request leaves now, on an open connection: the remote strand starts."""
@@ -79,8 +95,9 @@ class Call:
         self.last_ns = wall
         return wall
 
-    def chunk(self, data: bytes) -> None:
-        """Look at a chunk of the body: is it the first that carries a token?"""
+    def took(self, data: bytes) -> None:
+        """A piece of the body is here: is it the first that carries a token?"""
+        self.arrived()
         if self.is_model:
             self._chunks.append(data)
             if self.note["stream"] and "first_token_ns" not in self.note and reply.has_token(data):
@@ -159,28 +176,28 @@ def _follow_sending(request: Any, call: Call, *, is_async: bool) -> None:
     request.extensions = {**request.extensions, "trace": trace_async if is_async else trace}
 
 
+class _Body:
+    """The reply's body as httpx reads it, noticing each chunk's arrival and the end; sync or async adds the reading."""
+
+    def __init__(self, inner: Any, call: Call, headers: Any) -> None:
+        self._inner, self._call, self._headers = inner, call, headers
+
+
 def _sync(strands: Strands, httpx: Any, original: _Call) -> _Call:
-    class Body(httpx.SyncByteStream):  # type: ignore[misc]
-        """The reply's body, noticing each chunk's arrival and the end."""
-
-        def __init__(self, inner: Any, call: Call, headers: Any) -> None:
-            self._inner, self._call, self._headers = inner, call, headers
-
+    class Body(_Body, httpx.SyncByteStream):  # type: ignore[misc]
         def __iter__(self) -> Iterator[bytes]:
             chunks, call = iter(self._inner), self._call
             while True:
-                call.carrier = call.strands.carrier()
-                call.carrier.wait("join")
+                call.read()
                 try:
-                    data = next(chunks, None)
+                    data: bytes | None = next(chunks, None)
                 except BaseException as error:
                     call.failed(error)
                     raise
                 if data is None:
-                    call.carrier.joined([])
+                    call.read_all()
                     return
-                call.arrived()
-                call.chunk(data)
+                call.took(data)
                 yield data
 
         def close(self) -> None:
@@ -191,12 +208,8 @@ def _sync(strands: Strands, httpx: Any, original: _Call) -> _Call:
     def handle_request(transport: Any, request: Any) -> Any:
         call = Call(strands, request)
         _follow_sending(request, call, is_async=False)
-        call.begin()
-        try:
+        with call.asking():
             response = original(transport, request)
-        except BaseException as error:
-            call.failed(error)
-            raise
         call.headers(response)
         response.stream = Body(response.stream, call, response.headers)
         return response
@@ -205,27 +218,20 @@ def _sync(strands: Strands, httpx: Any, original: _Call) -> _Call:
 
 
 def _async(strands: Strands, httpx: Any, original: _Call) -> _Call:
-    class Body(httpx.AsyncByteStream):  # type: ignore[misc]
-        """The reply's body, noticing each chunk's arrival and the end."""
-
-        def __init__(self, inner: Any, call: Call, headers: Any) -> None:
-            self._inner, self._call, self._headers = inner, call, headers
-
+    class Body(_Body, httpx.AsyncByteStream):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             chunks, call = aiter(self._inner), self._call
             while True:
-                call.carrier = call.strands.carrier()
-                call.carrier.wait("join")
+                call.read()
                 try:
-                    data = await anext(chunks, None)
+                    data: bytes | None = await anext(chunks, None)
                 except BaseException as error:
                     call.failed(error)
                     raise
                 if data is None:
-                    call.carrier.joined([])
+                    call.read_all()
                     return
-                call.arrived()
-                call.chunk(data)
+                call.took(data)
                 yield data
 
         async def aclose(self) -> None:
@@ -236,12 +242,8 @@ def _async(strands: Strands, httpx: Any, original: _Call) -> _Call:
     async def handle_async_request(transport: Any, request: Any) -> Any:
         call = Call(strands, request)
         _follow_sending(request, call, is_async=True)
-        call.begin()
-        try:
+        with call.asking():
             response = await original(transport, request)
-        except BaseException as error:
-            call.failed(error)
-            raise
         call.headers(response)
         response.stream = Body(response.stream, call, response.headers)
         return response
