@@ -10,7 +10,7 @@ from orchprof.ledger.account import Account, share_of_latency
 from orchprof.ledger.columns import flags, ints
 from orchprof.ledger.shares import SHARES
 from orchprof.ledger.strands import Tables
-from orchprof.stats.intervals import needed
+from orchprof.stats.intervals import LEAST, needed
 
 Meta = Mapping[str, Any]
 
@@ -85,6 +85,14 @@ def _no_task(evidence: Evidence) -> str | None:
     return None if len(evidence.books.task) else "no task finished, so nothing is measured"
 
 
+def _only_failed(evidence: Evidence) -> str | None:
+    tasks = evidence.tables["tasks"]
+    counted = tasks[tasks["task"].isin(evidence.books.task)]
+    if not len(counted) or not (counted["ok"].notna() & ~flags(counted["ok"])).any():
+        return None
+    return "no task succeeded: latency and shares are those of tasks that failed"
+
+
 def _unfinished(evidence: Evidence) -> str | None:
     tasks = evidence.tables["tasks"]
     count = int((tasks["end_ns"].isna() & ~flags(tasks["warmup"])).sum())
@@ -93,7 +101,8 @@ def _unfinished(evidence: Evidence) -> str | None:
 
 def _too_few(evidence: Evidence) -> str | None:
     n = len(evidence.books.task)
-    missing = [f"{name} (needs {needed(q)})" for name, q in _TAILS.items() if 0 < n < needed(q)]
+    wanted = {"intervals": LEAST, **{name: needed(q) for name, q in _TAILS.items()}}
+    missing = [f"{name} (needs {least})" for name, least in wanted.items() if 0 < n < least]
     return f"{n} tasks are too few for {', '.join(missing)}" if missing else None
 
 
@@ -149,7 +158,11 @@ def _overhead(evidence: Evidence) -> str | None:
 
 def _scripted(evidence: Evidence) -> str | None:
     scripted = (evidence.meta.get("model") or {}).get("decisions") == "scripted"
-    return "the model's decisions are scripted, its time is not" if scripted else None
+    return (
+        "the model's decisions are scripted; whether tasks succeed says nothing of the model"
+        if scripted
+        else None
+    )
 
 
 def _modelled(evidence: Evidence) -> str | None:
@@ -185,6 +198,7 @@ def counted_calls(tables: Tables, books: Account) -> Any:
 
 FINDINGS: Final[dict[str, Finding]] = {
     "no_task": Finding("read the reasons in the tasks table, or run fewer at a time", _no_task),
+    "only_failed": Finding("read the reasons, and mend the workload or the model's side first", _only_failed),
     "interrupted": Finding("run it to its end for the whole sample", _interrupted),
     "unfinished": Finding("give tasks more time, or look at what hung", _unfinished),
     "too_few_tasks": Finding("measure more tasks with --tasks", _too_few),

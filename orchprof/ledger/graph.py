@@ -64,17 +64,18 @@ class TaskGraph:
     names: Names
 
 
-def build(tables: Tables, *, warmup: bool = False) -> list[TaskGraph]:
+def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[TaskGraph]:
     """Return the graph of every task that ended, in the table's order.
 
     Args:
         tables: the tables of a run, which stay as they are.
         warmup: take the warm-up tasks too.
+        failed: take those too whose answer was wrong, or too late.
 
     Raises:
         RunError: a role or state unknown to this version, or a task without its root strand.
     """
-    tasks = finished_tasks(tables, warmup=warmup)
+    tasks = finished_tasks(tables, warmup=warmup, failed=failed)
     strands = read_strands(tables, tasks)
     stride = int(tasks["length"].max(initial=0)) + 2
     segments = read_segments(tables, tasks, strands)

@@ -9,7 +9,7 @@ import pandas as pd
 from orchprof.ledger.account import Account
 from orchprof.ledger.checks import counted_calls
 from orchprof.ledger.columns import Floats, Ints, ints
-from orchprof.ledger.strands import Tables
+from orchprof.ledger.strands import Tables, finished_tasks
 from orchprof.units import NS_PER_S
 
 # From the one to trust least to the one to trust most: a mixture is as good as its worst part.
@@ -20,29 +20,63 @@ _GRANULARITY = ("aggregate", "request")
 def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
     """Return the report's `resources`, means per finished task; None where nothing was sampled.
 
-    `core_s_busy` is CPU of the processes that bore tasks and of their reaped children, while a task was running.
+    Failed tasks count here. `core_s_busy` is CPU of the processes that bore tasks and of their reaped children,
+    while a task was running.
     `rss_base_bytes` is the mean process before its first task, `rss_per_task_bytes` its growth from there to its
-    peak per task in flight.
+    peak per task in flight, and the peaks of the task's children.
     """
-    n = len(books.task)
+    everyone = finished_tasks(tables)
+    n, ids = len(everyone["id"]), everyone["id"]
     samples = tables["samples"]
-    borne = samples[np.isin(ints(samples["task"]), books.task)]
+    borne = samples[np.isin(ints(samples["task"]), ids)]
     spans = [(group["at_ns"].min(), group["at_ns"].max(), pid) for pid, group in borne.groupby("pid")]
-    spent = [_spent(samples[samples["pid"] == pid], books.task) for _, _, pid in spans]
+    spent = [_spent(samples[samples["pid"] == pid], ids) for _, _, pid in spans]
     memory = [
         _memory(samples[samples["pid"] == pid], (low, high), tables["tasks"]) for low, high, pid in spans
     ]
     base, growth = (_mean([each[k] for each in memory if each]) for k in (0, 1))
     latency = _mean(books.latency / NS_PER_S)
-    cores = (meta.get("params") or {}).get("cores_per_worker", 1)
+    calls = tables["model_calls"]
     return {
         "core_s_busy": sum(spent) / n / NS_PER_S if n and spent else None,
-        "core_s_reserved": None if latency is None else latency * cores,
-        "accelerator_s": _accelerator_s(counted_calls(tables, books), n),
+        "core_s_reserved": None if latency is None else latency * _cores(meta),
+        "accelerator_s": _accelerator_s(calls[np.isin(ints(calls["task"]), ids)], n),
         "rss_base_bytes": base,
-        "rss_per_task_bytes": growth,
+        "rss_per_task_bytes": None if growth is None else growth + _children_bytes(tables["strands"], ids),
         "core_speed": (meta.get("machine") or {}).get("core_speed"),
     }
+
+
+def _cores(meta: Mapping[str, Any]) -> float:
+    return float((meta.get("params") or {}).get("cores_per_worker", 1))
+
+
+def _children_bytes(strands: pd.DataFrame, tasks: Ints) -> float:
+    """Return how much the children of a task that live at the same time take together at most, in the mean task."""
+    children = strands[strands["peak_rss_bytes"].notna() & np.isin(ints(strands["task"]), tasks)]
+    peaks = [_together(family) for _, family in children.groupby("task")]
+    return sum(peaks) / len(tasks) if len(tasks) else 0.0
+
+
+def _together(family: pd.DataFrame) -> float:
+    size = family["peak_rss_bytes"].to_numpy(dtype="float64")
+    at = np.concatenate([ints(family["end_ns"]), ints(family["start_ns"])])  # at one instant, ends come first
+    return float(np.cumsum(np.concatenate([-size, size])[np.argsort(at, kind="stable")]).max(initial=0.0))
+
+
+def model_side(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
+    """Return the report's `run.model`: what was asked for, and what the replies themselves say it was.
+
+    Somebody's server may model its time, or follow a script, or say nothing: its calls know, its address does not.
+    """
+    asked = {"spec": None, "provenance": None, **(meta.get("model") or {})}
+    calls = counted_calls(tables, books)
+    answered = calls[calls["error"].isna()]
+    said = {
+        "provenance": _weakest(answered["provenance"], _PROVENANCE),
+        "decisions": _weakest(answered["decisions"], ("scripted", "model")),
+    }
+    return asked | {key: value for key, value in said.items() if value is not None}
 
 
 def _spent(samples: pd.DataFrame, tasks: Ints) -> int:

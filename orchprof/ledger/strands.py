@@ -11,18 +11,21 @@ from orchprof.ledger.columns import NEVER, NONE, Columns, Ints, flags, indices, 
 Tables = Mapping[str, pd.DataFrame]
 
 
-def finished_tasks(tables: Tables, *, warmup: bool = False) -> Columns:
+def finished_tasks(tables: Tables, *, warmup: bool = False, failed: bool = True) -> Columns:
     """Return `id, start, length` of the tasks that ended, in the table's order.
 
     Args:
         tables: the tables of a run.
         warmup: take the warm-up tasks too.
+        failed: take those too whose answer was wrong, or too late.
     """
     table = tables["tasks"]
     end = ints(table["end_ns"], NEVER)
     keep = end < NEVER
     if not warmup:
         keep &= ~flags(table["warmup"])
+    if not failed:
+        keep &= (flags(table["ok"]) | table["ok"].isna().to_numpy()) & ~flags(table["timed_out"])
     start = ints(table["start_ns"])
     return {
         "id": ints(table["task"])[keep],

@@ -13,7 +13,7 @@ from orchprof.ledger.graph import build
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.measures import MEASURES
 from orchprof.ledger.names import span_names
-from orchprof.ledger.resources import model_calls, resources
+from orchprof.ledger.resources import model_calls, model_side, resources
 from orchprof.ledger.shares import NEED_LABELS, SHARES
 from orchprof.ledger.strands import Tables
 from orchprof.stats.intervals import Interval, percentile, percentile_interval, rate_interval, ratio_intervals
@@ -29,9 +29,11 @@ Record = dict[str, Any]
 def summarise(tables: Tables, meta: Mapping[str, Any], *, per_task: bool = False) -> Record:
     """Return the record `orchprof.report/1` of one run; floats are not rounded, None is not known.
 
-    Every figure is over the finished tasks that are no warm-up, failed ones included. Shares are sums over
-    those tasks by the sum of their latencies; ledger and by_name are means per task; model_calls says calls per
-    task, and means per call. Percentiles for which the tasks are too few are None, with a finding.
+    Figures are over the finished tasks that are no warm-up and whose answer is right or was not judged: a task
+    that fails must make nothing look faster or slower. Where none is, they are over the failed ones, with a
+    finding. Failed tasks count in `tasks` and in `resources`. Shares are sums over those tasks by the sum of their
+    latencies; ledger and by_name are means per task; model_calls says calls per task, and means per call.
+    Percentiles and intervals for which the tasks are too few are None, with a finding.
 
     Args:
         tables: the tables of a run, which stay as they are.
@@ -41,7 +43,8 @@ def summarise(tables: Tables, meta: Mapping[str, Any], *, per_task: bool = False
     Raises:
         RunError: the tables hold what this version does not know.
     """
-    books = account(build(tables))
+    books = account(build(tables, failed=False) or build(tables))
+    meta = {**meta, "model": model_side(tables, meta, books)}
     labelled = is_labelled(tables, meta)
     record = {
         "schema": SCHEMA,
@@ -70,7 +73,7 @@ def _run(meta: Mapping[str, Any]) -> Record:
     return {
         **{key: meta.get(key) for key in _RUN},
         "params": meta.get("params") or {},
-        "model": {"spec": None, "provenance": None, **(meta.get("model") or {})},
+        "model": meta["model"],
         "machine": meta.get("machine") or {},
         "interrupted": bool(meta.get("interrupted")),
         "labelled": meta.get("labelled"),
@@ -90,7 +93,7 @@ def _tasks(tables: Tables) -> Record:
         "ok": int(right.sum()),
         "failed": int(wrong.sum()),
         "timed_out": int(late.sum()),
-        "ok_ci95": _listed(rate_interval(int(right.sum()), len(tasks))),
+        "ok_ci95": _listed(rate_interval(int(right.sum()), int(right.sum() + wrong.sum()))),
         "unfinished": int(tasks["end_ns"].isna().sum()),
         "warmup": int(warmup.sum()),
         "reasons": [

@@ -110,9 +110,10 @@ def _failures(reports: Sequence[Record]) -> list[str]:
         tasks = report["tasks"]
         if tasks["failed"]:
             late = f", {tasks['timed_out']} of them timed out" if tasks["timed_out"] else ""
+            left_out = ", left out of latency and shares" if tasks["ok"] else ""
             why = f", as in: {tasks['reasons'][0]['reason']}" if tasks.get("reasons") else ""
             lines += text.labelled(
-                "Failed", f"{label}: {tasks['failed']} of {_plural(tasks['n'], 'task')}{late}{why}"
+                "Failed", f"{label}: {tasks['failed']} of {_plural(tasks['n'], 'task')}{left_out}{late}{why}"
             )
     return lines
 

@@ -38,6 +38,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "name": "string",
         "start_ns": "int64",  # the instant of the spawn: waiting to be run for the first time counts
         "end_ns": "Int64",  # null: still alive when the log ended
+        "peak_rss_bytes": "Int64",  # of a child process that was reaped, or of its largest descendant
     },
     # The tiles: per strand, in order, without gap or overlap between start_ns and end_ns of the strand.
     # A remote strand has no segments: its tiles come from its row in model_calls.
@@ -96,6 +97,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "prefill_ns": "Int64",
         "decode_ns": "Int64",
         "total_ns": "Int64",
+        "decisions": "string",  # scripted or model, where the server says
         "accelerator_ns": "Int64",  # this request's share of every step, x accelerators
     },
     # One process's own counters, about twice a second and at each task's start and end.

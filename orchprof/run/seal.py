@@ -129,6 +129,7 @@ def _tables(journal: Journal, seen: list[Process]) -> Tables:
 def _strands(journal: Journal) -> pd.DataFrame:
     born = journal.of(rec.SPAWN)
     ended = journal.of(rec.END, rec.CHILD).drop_duplicates("strand").set_index("strand")["wall_ns"]
+    reaped = journal.of(rec.CHILD).drop_duplicates("strand").set_index("strand")["arg"]
     table = pd.DataFrame(
         {
             "strand": born["strand"],
@@ -138,6 +139,7 @@ def _strands(journal: Journal) -> pd.DataFrame:
             "name": born["carrier"].map(journal.names),
             "start_ns": born["wall_ns"],
             "end_ns": born["strand"].map(ended).astype("Int64"),
+            "peak_rss_bytes": born["strand"].map(reaped).astype("Int64"),
             "span": born["span"],
         }
     )

@@ -10,7 +10,8 @@ Interval = tuple[float, float]
 Floats = NDArray[np.float64]
 
 LEVEL: Final = 0.95
-RESAMPLES: Final = 2000
+RESAMPLES: Final = 4000
+LEAST: Final = 5  # fewer tasks cannot be resampled into an interval that covers what it says
 _BLOCK: Final = 1 << 22  # resampled counts held at a time
 
 
@@ -19,8 +20,8 @@ def ratio_intervals(
 ) -> list[Interval] | None:
     """Return a percentile bootstrap interval of sum(part) / sum(whole) for each column of `parts`.
 
-    Tasks are resampled whole, because what happens inside one hangs together. None for fewer than two tasks, or
-    when the whole is nothing.
+    Tasks are resampled whole, because what happens inside one hangs together. The percentiles are widened for
+    small samples by Student's t; None for fewer than LEAST tasks, or when the whole is nothing.
 
     Args:
         parts: (n, k) per task.
@@ -28,10 +29,11 @@ def ratio_intervals(
         level: the share of such intervals that hold the true ratio.
         seed: of the resampling, so that a report says the same twice.
 
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13; the widening: Hesterberg
+    (2015), What teachers should know about the bootstrap, section 5.3.
     """
     n = len(whole)
-    if n < 2 or not whole.sum() > 0:  # noqa: PLR2004
+    if n < LEAST or not whole.sum() > 0:
         return None
     rng = np.random.default_rng(seed)
     both = np.column_stack([parts, whole])
@@ -42,7 +44,8 @@ def ratio_intervals(
     ]
     drawn = np.concatenate(sums)
     drawn = drawn[drawn[:, -1] > 0]
-    low, high = np.quantile(drawn[:, :-1] / drawn[:, -1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    tail = float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1)))
+    low, high = np.quantile(drawn[:, :-1] / drawn[:, -1:], [tail, 1 - tail], axis=0)
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
