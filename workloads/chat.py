@@ -79,3 +79,9 @@ def pad(text: str, tokens: int, source: str) -> str:
         return text
     repeated = f"{words} " * (missing // len(words) + 1)
     return f"{text}\n\n{repeated[:missing]}"
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """Return what a message says, whether its content is a string or a list of parts."""
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)

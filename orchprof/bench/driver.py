@@ -153,6 +153,7 @@ def _meta(job: _Job, out: Path) -> dict[str, Any]:
     for told_apart in ("workload", "variant", "model", "seed"):
         params.pop(told_apart)
     return {
+        "id": f"{out.parent.name}/{out.name}",
         "bench_id": out.parent.name,
         "order": time.time_ns(),
         "workload": job.plan.workload,

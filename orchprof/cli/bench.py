@@ -18,6 +18,7 @@ from orchprof.cli.words import (
     complain,
     duration_s,
     new_path,
+    settings_of,
     show,
     whole,
 )
@@ -109,7 +110,7 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
         "concurrency": concurrency,
         "mode": mode or ("sequential" if concurrency == 1 else "threads"),
         "seed": seed,
-        "settings": _settings(settings or []),
+        "settings": settings_of(settings or []),
         "variant": variant,
         "quick": quick,
         "task_timeout_s": task_timeout,
@@ -219,14 +220,6 @@ def _default_folder(what: str) -> Path:
             folder.mkdir(parents=True)
             break
     return folder
-
-
-def _settings(pairs: list[str]) -> dict[str, str]:
-    split = [pair.partition("=") for pair in pairs]
-    for pair, (key, equals, _) in zip(pairs, split, strict=True):
-        if not (key and equals):
-            raise UsageError(f"not a setting, {pair!r} @ --set, write it as KEY=VALUE")
-    return {key: value for key, _, value in split}
 
 
 def _catalogue() -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """`orchprof serve-model`: the model endpoint alone, or what it would do."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from orchprof.cli.words import FormatOption, show, whole
+from orchprof.cli.words import FormatOption, settings_of, show, whole
 from orchprof.models.spec import FORMS
 
 
@@ -20,6 +20,10 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
     script: Annotated[
         str | None,
         typer.Option(metavar="MODULE:FUNCTION", help="What the model says; it echoes without one."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting for the script; repeatable."),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how long a call would take and why, and leave.")
@@ -47,4 +51,15 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
         return
     from orchprof.models.endpoint import serve
 
-    serve(spec, script, {}, seed=0, port=port)
+    serve(spec, script, _for_script(script, settings_of(settings or [])), seed=0, port=port)
+
+
+def _for_script(script: str | None, given: dict[str, str]) -> dict[str, Any]:
+    """Return the settings of the workload that a script belongs to; as given where it is nobody's."""
+    from orchprof.bench import catalogue
+
+    for name in catalogue.names() if script else []:
+        workload = catalogue.load(name)
+        if script == workload.SCRIPT:
+            return catalogue.settled(name, workload, given, quick=False)
+    return dict(given)

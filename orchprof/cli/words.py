@@ -94,3 +94,16 @@ def new_path(path: Path, option: str) -> Path:
     if path.exists() or path.is_symlink():
         raise UsageError(f"it exists already, {path} @ {option}, choose another name or remove it")
     return path
+
+
+def settings_of(pairs: list[str]) -> dict[str, str]:
+    """Return `--set KEY=VALUE` options as a mapping.
+
+    Raises:
+        UsageError: one is not written so.
+    """
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (key, equals, _) in zip(pairs, split, strict=True):
+        if not (key and equals):
+            raise UsageError(f"not a setting, {pair!r} @ --set, write it as KEY=VALUE")
+    return {key: value for key, _, value in split}

@@ -10,13 +10,13 @@ from orchprof.ledger.account import Account, share_of_latency
 from orchprof.ledger.columns import flags, ints
 from orchprof.ledger.shares import SHARES
 from orchprof.ledger.strands import Tables
+from orchprof.run.schema import UNEXPLAINED_LIMIT
 from orchprof.stats.intervals import LEAST, needed
 
 Meta = Mapping[str, Any]
 
-UNEXPLAINED_LIMIT: Final = 0.05
 REPLAY_LIMIT: Final = 0.02
-_SPEED_LIMIT: Final = 0.05
+_SPEED_LIMIT: Final = 0.2  # shared cores change by less all the time
 _OFF_LIMIT: Final = 0.05
 _OVERHEAD_LIMIT: Final = 0.02
 _LOAD_PER_CORE: Final = 0.5

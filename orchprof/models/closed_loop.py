@@ -13,7 +13,7 @@ from typing import Final
 
 from orchprof.models.steps import MOST_SEQUENCES, PROMPT_TOKENS_PER_STEP, Setup, Steps, touched
 
-ROUNDS: Final = 3  # requests per client that the means are taken over
+ROUNDS: Final = 5  # requests per client that the means are taken over: the first burst is a fifth of them
 _TERMS: Final = 6
 Work = tuple[float, ...]
 

@@ -4,7 +4,9 @@ from typing import Any, Final
 
 from orchprof import errors
 from orchprof.models import script
-from orchprof.models.paced import Load, Paced, paced, setup_for, steady
+from orchprof.models.closed_loop import Load, play, seconds
+from orchprof.models.fit import Key
+from orchprof.models.paced import Paced, paced, setup_for
 from orchprof.models.spec import HttpSpec, LlamaSpec, PacedSpec, ZeroSpec, parse
 from orchprof.models.steps import Setup
 
@@ -12,9 +14,9 @@ SCHEMA: Final = "orchprof.explain/1"
 
 
 def explain(spec: str, input_tokens: int, output_tokens: int, concurrency: int) -> dict[str, Any]:
-    """Return the record: TTFT and TPOT in a steady closed loop of `concurrency` requests, and their source.
+    """Return the record: mean TTFT and TPOT in a closed loop that starts with a burst, and their source.
 
-    Times are None where nothing is modelled: the request's own clock will say.
+    Times are None where nothing is modelled: the request's own clock will say. One output token has no TPOT.
 
     Raises:
         UsageError: the spec is not understood, or a number is below 1.
@@ -36,28 +38,38 @@ def resolve(spec: PacedSpec) -> Paced:
 
 def _paced(spec: PacedSpec, load: Load) -> dict[str, Any]:
     model = resolve(spec)
-    setup = model.setup
-    if load.input_tokens + load.output_tokens > setup.kv_tokens:
-        raise errors.ModelError(
-            f"request does not fit, {load.input_tokens} + {load.output_tokens} tokens @ {spec.text} with room "
-            f"for {setup.kv_tokens}, use more accelerators or fewer tokens"
-        )
-    ttft_s, tpot_s = steady(setup, model.steps, load)
-    return _record(spec.text, "modelled", _source(model)) | {
+    _refuse_too_long(spec, model.setup, load)
+    means = play(model.setup, load)
+    ttft_s = seconds(model.steps, means.ttft)
+    tpot_s = None if means.tpot is None else seconds(model.steps, means.tpot)
+    bands = model.bands_of(load, ttft_s, (tpot_s or 0.0) * (load.output_tokens - 1))
+    notes = _notes(spec, model, load)
+    return _record(spec.text, "modelled", "; ".join([_source(model), *notes])) | {
         "ttft_ms": ttft_s * 1e3,
-        "tpot_ms": tpot_s * 1e3,
-        "band": list(model.band),
-        "ttft_band": list(model.ttft_band),
-        "tpot_band": list(model.tpot_band),
+        "tpot_ms": None if tpot_s is None else tpot_s * 1e3,
+        "band": list(bands.total),
+        "ttft_band": list(bands.ttft),
+        "tpot_band": list(bands.tpot),
         "band_means": "published / predicted, p10 and p90, predicted rows left out of the fit",
-        "regime": model.regime,
+        "regime": model.regime(load),
+        "notes": notes,
         "rows_used": len(model.rows),
-        "rows_cover": _cover(model),
-        "setup": _chosen(spec, setup, model.engine),
-        "kv_tokens": setup.kv_tokens,
+        "rows_cover": model.cover and {name: list(ends) for name, ends in model.cover.items()},
+        "nearest": None if model.nearest is None else _named(model.nearest),
+        "setup": _chosen(spec, model.setup, model.engine),
+        "kv_tokens": model.setup.kv_tokens,
+        "most_tokens": model.setup.most_tokens,
         "prompt_caching": "not modelled",
         "token_counting": script.COUNTING,
     }
+
+
+def _refuse_too_long(spec: PacedSpec, setup: Setup, load: Load) -> None:
+    if load.input_tokens + load.output_tokens > setup.most_tokens:
+        raise errors.ModelError(
+            f"request does not fit, {load.input_tokens} + {load.output_tokens} tokens @ {spec.text} with room "
+            f"for {setup.most_tokens}, use fewer tokens, more accelerators or a model with a longer context"
+        )
 
 
 def _chosen(spec: PacedSpec, setup: Setup, engine: str) -> dict[str, Any]:
@@ -68,25 +80,30 @@ def _chosen(spec: PacedSpec, setup: Setup, engine: str) -> dict[str, Any]:
     return {"model": setup.model.name, "accelerator": setup.accelerator.name, **parts, "defaults": left_out}
 
 
-def _cover(model: Paced) -> dict[str, list[int]] | None:
-    """Return the ranges the setup's own rows cover; a request outside them is an extrapolation."""
-    if not model.rows:
-        return None
-    columns = {
-        "input_tokens": [row.input_tokens for row in model.rows],
-        "output_tokens": [row.output_tokens for row in model.rows],
-        "concurrency": [row.concurrency for row in model.rows],
-    }
-    return {name: [min(values), max(values)] for name, values in columns.items()}
+def _notes(spec: PacedSpec, model: Paced, load: Load) -> list[str]:
+    """Return what a reader has to know before believing the times, a sentence each."""
+    notes = []
+    if model.regime(load) == "extrapolated":
+        notes.append(f"extrapolated: {', '.join(model.outside(load))} of the rows")
+    if spec.engine not in (None, model.engine):
+        notes.append(f"engine {spec.engine} ignored: no published rows of it for this setup")
+    return notes
 
 
 def _source(model: Paced) -> str:
     if not model.rows:
-        return "least squares over all published rows, scaled by datasheets; none of this setup"
+        near = "all rows" if model.nearest is None else f"the rows of {_named(model.nearest)}"
+        return f"no published rows of this setup: fitted to {near}, scaled by datasheets"
     origins = sorted({row.source.split(" id=")[0] for row in model.rows})
     dates = sorted({row.source_date for row in model.rows if row.source_date})
     dated = f" ({' to '.join(dict.fromkeys((dates[0], dates[-1])))})" if dates else ""
     return f"{len(model.rows)} published rows of this setup: {'; '.join(origins)}{dated}"
+
+
+def _named(key: Key) -> str:
+    """Return a setup as a spec."""
+    model, accelerator, count, precision, engine = key
+    return f"paced:{model}@{accelerator}x{count}:{precision}/{engine}"
 
 
 def _record(spec: str, provenance: str, source: str) -> dict[str, Any]:

@@ -17,6 +17,13 @@ class Normal:
         self.right = [0.0] * size
         self.squares = 0.0  # of the targets
 
+    def copy(self) -> "Normal":
+        """Return equations of its own with the same rows."""
+        other = Normal(len(self.right))
+        other.matrix = [list(line) for line in self.matrix]
+        other.right, other.squares = list(self.right), self.squares
+        return other
+
     def add(self, features: Sequence[float], target: float, weight: float = 1.0) -> None:
         """Count one row; a negative weight takes it away again."""
         self.squares += weight * target * target

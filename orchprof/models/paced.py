@@ -1,30 +1,17 @@
-"""The accelerator's time where none is at hand: fitted to published rows, MODELLED, with its error band.
+"""The accelerator's time where none is at hand: fitted to published rows, MODELLED, with its error band."""
 
-All rows give seven coefficients once; the rows of the very setup asked for (same model, accelerator, count,
-precision, engine) then pull them towards itself, so a setup with many rows is interpolated and one with none
-keeps the common fit. The band is how far such a fit misses rows that it was not shown.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 from orchprof.errors import ModelError
-from orchprof.models import facts
+from orchprof.models import facts, fit
+from orchprof.models.closed_loop import Load
 from orchprof.models.facts import Row
-from orchprof.models.nnls import Normal
-from orchprof.models.steps import MOST_SEQUENCES, Setup, Steps, steps_of, touched
+from orchprof.models.fit import Band, Bands, Key
+from orchprof.models.steps import Setup, Steps, steps_of
 
-# How firmly a setup's own fit is held to the common one: a coefficient 20 times its common value away counts
-# as much as one row missed by its whole value. It has the least leave-one-out error over the table.
-PRIOR: Final = 0.05
-SMALLEST_SCALE: Final = 0.2  # of a coefficient that the common fit found to be 0
-COVERED_ROWS: Final = 5  # with fewer of its own rows a setup counts as fitted, not interpolated
-BAND_PERCENTILES: Final = (0.1, 0.9)
-_TERMS: Final = 7
-Band = tuple[float, float]
-Bands = tuple[Band, Band, Band]
+ANY_ENGINE: Final = "any"
 _COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -37,39 +24,70 @@ class Paced:
         engine: whose rows were used; "any" when there are none of this setup.
         steps: how long its steps take.
         rows: the published rows of this very setup.
-        band: what to multiply a modelled request's latency by, low and high: 10th and 90th percentile of
-            published / predicted, each row left out of the fit that predicts it; 1 is always inside.
-        ttft_band: the same of the time to first token, which carries the load generators' bursts.
-        tpot_band: the same of the time per output token.
+        nearest: the other setup whose fit this one's is held to.
+        bands: how far such a fit misses rows it was not shown, over this setup's lengths and concurrencies.
     """
 
     setup: Setup
     engine: str
     steps: Steps
     rows: tuple[Row, ...]
-    band: Band
-    ttft_band: Band
-    tpot_band: Band
+    nearest: Key | None
+    bands: Bands
 
     @property
-    def regime(self) -> str:
-        """`interpolated` between this setup's own rows, or `fitted` over everybody's."""
-        return "interpolated" if len(self.rows) >= COVERED_ROWS else "fitted"
+    def band(self) -> Band:
+        """What to multiply a request's latency by, low and high, whatever the load: `bands_of` knows better."""
+        return self.bands.total
+
+    @property
+    def cover(self) -> dict[str, tuple[int, int]] | None:
+        """The ranges that the setup's own rows cover; None without rows."""
+        if not self.rows:
+            return None
+        loads = [(row.input_tokens, row.output_tokens, row.concurrency) for row in self.rows]
+        names = ("input_tokens", "output_tokens", "concurrency")
+        return {name: (min(has), max(has)) for name, has in zip(names, zip(*loads, strict=True), strict=True)}
+
+    def outside(self, load: Load) -> list[str]:
+        """Return what of a load the setup's own rows do not cover, in words; empty without rows."""
+        asked = {name: getattr(load, name) for name in self.cover or {}}
+        return [
+            f"{name.replace('_', ' ')} {asked[name]} outside {low}-{high}"
+            for name, (low, high) in (self.cover or {}).items()
+            if not low <= asked[name] <= high
+        ]
+
+    def regime(self, load: Load) -> str:
+        """`interpolated` between own rows, `extrapolated` beyond them, or `fitted` to other setups' rows."""
+        if len(self.rows) < fit.COVERED_ROWS:
+            return "fitted"
+        return "extrapolated" if self.outside(load) else "interpolated"
+
+    def bands_of(self, load: Load, ttft_s: float, after_s: float) -> Bands:
+        """Return the bands of a load whose requests take so long to the first token and after it.
+
+        Beyond the setup's own rows the strangers' errors count as well. The request's band is that of its two
+        parts, weighted by their time.
+        """
+        ttft, tpot = self.bands.ttft, self.bands.tpot
+        if self.regime(load) == "extrapolated":
+            strangers = fit.strangers()
+            ttft, tpot = _union(ttft, strangers.ttft), _union(tpot, strangers.tpot)
+        low, high = ((a * ttft_s + b * after_s) / (ttft_s + after_s) for a, b in zip(ttft, tpot, strict=True))
+        return Bands((low, high), ttft, tpot)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """A steady closed loop: `concurrency` clients that each send the next request as the last one ends."""
-
-    input_tokens: int
-    output_tokens: int
-    concurrency: int
+def _union(one: Band, other: Band) -> Band:
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def setup_for(
     model: str, accelerator: str, count: int | None, precision: str | None, engine: str | None
 ) -> tuple[Setup, str]:
     """Return the setup and the engine, with what is None filled in: smallest published count, then most rows.
+
+    The engine is `ANY_ENGINE`, whatever was asked for, where it has no rows.
 
     Args:
         model: a name in `facts.models()`.
@@ -90,137 +108,15 @@ def setup_for(
         return _fitting(model, accelerator, [count], [precision]), engine
     counts = [count] if count else _COUNTS
     precisions = [precision] if precision else list(facts.BYTES_PER_PARAMETER)
-    return _fitting(model, accelerator, counts, precisions), engine or "any"
+    return _fitting(model, accelerator, counts, precisions), ANY_ENGINE
 
 
 def paced(setup: Setup, engine: str) -> Paced:
     """Return the times of a setup, fitted, with their bands."""
-    own = tuple(row for row in facts.rows() if row.setup == _key(setup, engine))
-    total, ttft, tpot = bands(setup, own)
-    return Paced(setup, engine, fit(setup, own), own, total, ttft, tpot)
-
-
-def fit(setup: Setup, own: Sequence[Row]) -> Steps:
-    """Return the steps of a setup: the common coefficients, moved by its own rows (which may be none)."""
-    return steps_of(setup, _shrunk(setup, own).solve())
-
-
-def bands(setup: Setup, own: Sequence[Row]) -> Bands:
-    """Return the bands of request latency, TTFT and TPOT: p10 and p90 of published / predicted, 1 inside.
-
-    With at least `COVERED_ROWS` own rows each one is predicted by a fit that did not see it. Otherwise it is
-    how far the common fit misses a model on an accelerator of which it saw no row at all.
-    """
-    if len(own) < COVERED_ROWS:
-        return strangers_bands()
-    equations = _shrunk(setup, own)
-    ratios = []
-    for row in own:
-        features = _features(setup, row)
-        equations.add(features, 1.0, -1.0)
-        ratios.append(_ratios(setup, steps_of(setup, equations.solve()), row))
-        equations.add(features, 1.0)
-    return _percentiles(ratios)
-
-
-@cache
-def strangers_bands() -> Bands:
-    """Return the common fit's bands over pairs of model and accelerator, each pair left out of the fit."""
-    ratios = []
-    for pair in sorted({(row.model, row.accelerator) for row in facts.rows()}):
-        theirs = [row for row in facts.rows() if (row.model, row.accelerator) == pair]
-        weights = _common(row for row in facts.rows() if (row.model, row.accelerator) != pair).solve()
-        ratios += [_ratios(_setup_of(row), steps_of(_setup_of(row), weights), row) for row in theirs]
-    return _percentiles(ratios)
-
-
-@cache
-def common_weights() -> tuple[float, ...]:
-    """Return the seven coefficients with the least squared relative error of TPOT over all rows."""
-    return tuple(_common(facts.rows()).solve())
-
-
-def steady(setup: Setup, steps: Steps, load: Load) -> tuple[float, float]:
-    """Return TTFT and TPOT in seconds in a steady closed loop, requests out of step with each other.
-
-    A prompt waits out the running step (longer steps are hit more often), then shares the next one with the
-    prompts that came meanwhile. More clients than fit wait their turn, by Little's law.
-    """
-    running = _running(setup, load)
-    context = running * (load.input_tokens + load.output_tokens / 2)
-    plain_s = steps.decode_s(running, context)
-    prompt_s = steps.prompt_s(load.input_tokens)
-    others = (running - 1) / load.output_tokens  # prompts of the other requests, per step
-    tpot_s = plain_s + others * prompt_s
-    holding = min(1.0, others)
-    mean_square = (1 - holding) * plain_s**2 + holding * (plain_s + prompt_s) ** 2
-    residual_s = mean_square / (2 * (plain_s + holding * prompt_s)) if running > 1 else 0.0
-    together = others / tpot_s * 2 * residual_s
-    ttft_s = residual_s + plain_s + prompt_s * (1 + together)
-    served_s = ttft_s + (load.output_tokens - 1) * tpot_s
-    return ttft_s + max(0.0, load.concurrency / running - 1) * served_s, tpot_s
-
-
-def _running(setup: Setup, load: Load) -> float:
-    fits = setup.kv_tokens / (load.input_tokens + load.output_tokens)
-    return max(1.0, min(load.concurrency, fits, MOST_SEQUENCES))
-
-
-def _common(rows: Iterable[Row]) -> Normal:
-    equations = Normal(_TERMS)
-    for row in rows:
-        equations.add(_features(_setup_of(row), row), 1.0)
-    return equations
-
-
-def _shrunk(setup: Setup, own: Iterable[Row]) -> Normal:
-    equations = Normal(_TERMS)
-    for row in own:
-        equations.add(_features(setup, row), 1.0)
-    for term, common in enumerate(common_weights()):
-        scale = PRIOR / max(common, SMALLEST_SCALE)
-        equations.add([scale if i == term else 0.0 for i in range(_TERMS)], scale * common)
-    return equations
-
-
-def _features(setup: Setup, row: Row) -> list[float]:
-    """Return each term's datasheet time in one step of the row's load, over the row's TPOT."""
-    running = _running(setup, Load(row.input_tokens, row.output_tokens, row.concurrency))
-    prompts = running / row.output_tokens
-    work = (
-        1.0,
-        1.0,
-        touched(setup.active_share, running),
-        running * (row.input_tokens + row.output_tokens / 2),
-        running,
-        prompts * row.input_tokens,
-        prompts * row.input_tokens**2,
-    )
-    return [unit * done / row.tpot_s for unit, done in zip(setup.unit_times(), work, strict=True)]
-
-
-def _ratios(setup: Setup, steps: Steps, row: Row) -> tuple[float, float, float]:
-    load = Load(row.input_tokens, row.output_tokens, row.concurrency)
-    ttft_s, tpot_s = steady(setup, steps, load)
-    total_s = ttft_s + (row.output_tokens - 1) * tpot_s
-    return row.total_s / total_s, row.ttft_s / ttft_s, row.tpot_s / tpot_s
-
-
-def _percentiles(ratios: Sequence[tuple[float, float, float]]) -> Bands:
-    total, ttft, tpot = (_band(sorted(column)) for column in zip(*ratios, strict=True))
-    return total, ttft, tpot
-
-
-def _band(ordered: Sequence[float]) -> Band:
-    low, high = BAND_PERCENTILES
-    return min(1.0, _percentile(ordered, low)), max(1.0, _percentile(ordered, high))
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    key = (setup.model.name, setup.accelerator.name, setup.count, setup.precision, engine)
+    own = tuple(row for row in facts.rows() if row.setup == key)
+    near = fit.nearest(key, facts.rows())
+    return Paced(setup, engine, steps_of(setup, fit.weights(key)), own, near, fit.bands(key))
 
 
 def _fitting(model: str, accelerator: str, counts: Sequence[int], precisions: Sequence[str]) -> Setup:
@@ -240,11 +136,3 @@ def _fitting(model: str, accelerator: str, counts: Sequence[int], precisions: Se
 
 def _agrees(setup: tuple[object, ...], asked: tuple[object, ...]) -> bool:
     return all(want is None or have == want for have, want in zip(setup, asked, strict=True))
-
-
-def _setup_of(row: Row) -> Setup:
-    return Setup(facts.models()[row.model], facts.accelerators()[row.accelerator], row.count, row.precision)
-
-
-def _key(setup: Setup, engine: str) -> tuple[str, str, int, str, str]:
-    return setup.model.name, setup.accelerator.name, setup.count, setup.precision, engine

@@ -23,7 +23,7 @@ class PacedSource:
     provenance = "modelled"
 
     def __init__(self, model: Paced) -> None:
-        self._context_tokens = min(model.setup.kv_tokens, model.setup.model.context_tokens)
+        self._most_tokens = model.setup.most_tokens
         self._batch = Batch(model.steps, Limits(model.setup.count, model.setup.kv_tokens))
         self._inboxes: dict[int, asyncio.Queue[Event]] = {}
         self._keys = itertools.count()
@@ -35,9 +35,9 @@ class PacedSource:
 
     def check(self, prompt_tokens: int, output_tokens: int) -> None:
         """Raise TooLongError when the model's context or the accelerator's memory is too small."""
-        if prompt_tokens + output_tokens > self._context_tokens:
+        if prompt_tokens + output_tokens > self._most_tokens:
             raise TooLongError(
-                f"{prompt_tokens} prompt and {output_tokens} output tokens do not fit {self._context_tokens}"
+                f"{prompt_tokens} prompt and {output_tokens} output tokens do not fit {self._most_tokens}"
             )
 
     async def generate(self, work: Work) -> AsyncIterator[Progress]:

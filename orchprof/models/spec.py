@@ -8,10 +8,8 @@ from typing import Final
 from orchprof import errors
 from orchprof.models import facts
 
+# Of all models at their published precision on one accelerator it has the most published rows.
 DEFAULT_SPEC: Final = "paced:llama-3.1-8b@h100-sxm"
-WHY_DEFAULT: Final = (
-    "of all models at their published precision on one accelerator it has the most published rows"
-)
 
 FORMS: Final = (
     "paced:MODEL@ACCELERATOR[xN][:PRECISION[/ENGINE]]",

@@ -46,6 +46,11 @@ class Setup:
         return math.floor((usable - self.weight_bytes) / self.kv_bytes_per_token)
 
     @property
+    def most_tokens(self) -> int:
+        """How many tokens one request may have, prompt and answer: the model's context, if the cache holds it."""
+        return min(self.kv_tokens, self.model.context_tokens)
+
+    @property
     def active_share(self) -> float:
         """Share of the weights one token reads: 1 unless the model is a mixture of experts."""
         return min(1.0, self.model.active_parameters / self.model.parameters)

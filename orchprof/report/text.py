@@ -5,10 +5,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
+from orchprof.run.schema import UNEXPLAINED_LIMIT
+
 WIDTH: Final = 80
 LABEL: Final = 13
 # Above this, a share is printed as the range it would have with all unexplained time on either side.
-UNEXPLAINED_LIMIT: Final = 0.05
 
 _SCALES: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 

@@ -9,6 +9,9 @@ from typing import Final
 VERSION: Final = 1
 HISTORY: Final = {1: "first: tasks, strands, segments, edges, spans, model_calls, samples"}
 
+# Above this share of latency, what is unexplained makes a range of every share.
+UNEXPLAINED_LIMIT: Final = 0.05
+
 ROLES: Final = ("framework", "client", "tool", "model", "user", "profiler")
 STATES: Final = (
     "cpu", "gc", "serialise", "runq", "gil", "loop_lag", "pool_wait", "wakeup", "net", "file", "child", "lock",

@@ -62,8 +62,8 @@ def sources(corpus: str) -> list[str]:
 def read(corpus: str, rows: int) -> list[Passage]:
     """Return at most `rows` passages (0 = all), the same ones on every call.
 
-    Fewer than there are is a sample of whole files, in the order of a hash of their names, so that no package comes
-    first and no more is read than is needed.
+    Fewer than there are is a sample: files are read in the order of a hash of their names until there are enough, so
+    that no package comes first.
     """
     found = _installed(corpus) if corpus in ("installed", "stdlib") else _own(Path(corpus), _files(corpus))
     by_title: dict[str, Passage] = {}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Final
 
-from ..chat import pad
+from ..chat import pad, text_of
 from .prompt import UNKNOWN, answer, parse
 
 Message = dict[str, Any]
@@ -19,7 +19,7 @@ def make(settings: dict[str, Any], seed: int) -> Callable[[list[Message], list[M
 
     def reply(messages: list[Message], tools: list[Message]) -> Message:
         del tools
-        prompt = _text(messages[-1])
+        prompt = text_of(messages[-1])
         sentence, documents = parse(prompt)
         said = pad(choose(sentence, documents), tokens, prompt)
         return {"content": said, **({"output_tokens": tokens} if tokens else {})}
@@ -38,8 +38,3 @@ def choose(sentence: str, documents: list[tuple[str, str]]) -> str:
 def _pairs(text: str) -> set[tuple[str, str]]:
     words = re.findall(r"\w+", text.casefold())
     return set(pairwise(words))
-
-
-def _text(message: Message) -> str:
-    content = message["content"]
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)

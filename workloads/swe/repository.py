@@ -79,6 +79,9 @@ def verdict(clean: Path, bug: Bug, patch: str) -> str | None:
         path.parent.mkdir(parents=True)
         path.write_text(_seeded(clean / bug.path, bug), encoding="utf-8")
         (Path(scratch) / "patch").write_text(patch, encoding="utf-8")
+        changed = _run(Path(scratch), "apply", "--numstat", "patch").stdout.split("\t")[2::2]
+        if [name.strip() for name in changed] != [bug.path]:
+            return f"the patch is not one of {bug.path} alone"
         applied = _run(Path(scratch), "apply", "patch")
         if applied.returncode:
             return f"the patch does not apply: {applied.stderr.strip()}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from ..chat import pad
+from ..chat import pad, text_of
 from .prompt import ACTION, SENTINEL
 from .tasks import Bug, bugs
 
@@ -36,7 +36,7 @@ def make(settings: dict[str, Any], seed: int) -> Callable[[list[Message], list[M
 
     def reply(messages: list[Message], tools: list[Message]) -> Message:
         del tools
-        bug = next((table[issue] for issue in table if issue in _text(messages[1])), None)
+        bug = next((table[issue] for issue in table if issue in text_of(messages[1])), None)
         turns = _turns(messages[2:])
         thought, command = _next(bug, turns, settings) if bug else _give_up("I cannot make out the issue.")
         thought = pad(f"THOUGHT: {thought}", tokens - len(command) // 4, turns[-1][1] if turns else "")
@@ -48,7 +48,7 @@ def make(settings: dict[str, Any], seed: int) -> Callable[[list[Message], list[M
 
 def _turns(messages: list[Message]) -> list[Turn]:
     """Return each command that was run with what it showed; replies that were rejected are left out."""
-    texts = [_text(message) for message in messages]
+    texts = [text_of(message) for message in messages]
     turns = []
     for said, shown in zip(texts[::2], texts[1::2], strict=False):
         commands = re.findall(ACTION, said, re.DOTALL)
@@ -173,8 +173,3 @@ def _passed(shown: str) -> bool:
     """Return whether pytest's last line counts passed tests and no failed ones or errors."""
     summary = re.findall(r"^.*\b\d+ passed.* in [\d.]+s.*$", shown, re.MULTILINE)
     return bool(summary) and not re.search(r"\d+ (failed|error)", summary[-1])  # "xfailed" is no failure
-
-
-def _text(message: Message) -> str:
-    content = message["content"]
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
