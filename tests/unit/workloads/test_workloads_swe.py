@@ -93,7 +93,8 @@ def test_the_verdict_is_about_the_text_alone(clean, tmp_path):
         repository.verdict(clean, bug, git(lane, "diff")) == f"{bug.path} is not as it was before the fault"
     )
     assert "not one of" in repository.verdict(clean, other, right)
-    extra = "diff --git a/conftest.py b/conftest.py\nnew file mode 100644\n--- /dev/null\n+++ b/conftest.py\n@@ -0,0 +1 @@\n+x = 1\n"
+    extra = "diff --git a/conftest.py b/conftest.py\nnew file mode 100644\n"
+    extra += "--- /dev/null\n+++ b/conftest.py\n@@ -0,0 +1 @@\n+x = 1\n"
     assert "not one of" in repository.verdict(clean, bug, right + extra)
     assert "not one of" in repository.verdict(clean, bug, "no patch at all")
 
