@@ -121,7 +121,9 @@ def refuse_missing(name: str, workload: Workload, variant: str) -> None:
     """
     gone = missing(workload, variant)
     if gone:
-        raise MissingExtraError(f"{name} needs more packages, {', '.join(gone)} @ {variant}, run {EXTRA}")
+        raise MissingExtraError(
+            f"{name} needs more packages, {', '.join(gone)} @ --variant {variant}, run {EXTRA}"
+        )
 
 
 def settled(name: str, workload: Workload, given: dict[str, str], *, quick: bool) -> dict[str, Any]:

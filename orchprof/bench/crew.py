@@ -131,6 +131,10 @@ def _refusal(event: dict[str, Any]) -> OrchprofError:
         return UsageError(message)
     if kind in ("ImportError", "ModuleNotFoundError"):
         return MissingExtraError(f"a package is missing, {message} @ workload, run {EXTRA}")
+    if kind == "PermissionError":
+        return RunError(
+            f"cannot write, {message} @ workload's set-up, make it writable or set XDG_CACHE_HOME"
+        )
     return RunError(f"cannot set the workload up, {kind}: {message} @ its open(), see its documentation")
 
 

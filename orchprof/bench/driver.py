@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -109,13 +110,17 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
             store.update(out, model=_model(plan, endpoint))
             interrupted = _work(job, _orders(job, endpoint, logs, scratch), out, notify)
             measured = True
+            if interrupted:
+                # What is left takes a second: a second Ctrl-C must not cost what was measured.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
     except (OrchprofError, KeyboardInterrupt):
         if not measured:
             shutil.rmtree(out)
         raise
     notify(Event(plan.workload, _SEAL, 0, 1, 0))
-    _finish(out)
+    _finish(out, complete=not interrupted)
     if interrupted:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         raise Interrupted(out)
     return out
 
@@ -163,6 +168,7 @@ def _meta(job: _Job, out: Path) -> dict[str, Any]:
         "model": {"spec": job.plan.model, "provenance": None},
         "machine": machine.fingerprint() | {"core_speed_before": machine.spin()},
         "labelled": True,
+        "complete": False,
         "findings": [],
     }
 
@@ -205,7 +211,9 @@ def _work(job: _Job, orders: list[Orders], out: Path, notify: Notify) -> bool:
             _pump(job, crew, notify)
         except KeyboardInterrupt:
             crew.stop()
-            store.update(out, interrupted=True, findings=[_finding("interrupted", "stopped by the user")])
+            if not crew.measured:
+                raise
+            store.update(out, interrupted=True)
             return True
         if crew.deaths:
             store.update(out, findings=[_finding("worker_died", death) for death in crew.deaths])
@@ -236,9 +244,13 @@ def _pump(job: _Job, crew: Crew, notify: Notify) -> None:
             notify(Event(name, _TASKS, done, job.tasks, failed))
 
 
-def _finish(out: Path) -> None:
+def _finish(out: Path, *, complete: bool) -> None:
     after = machine.spin()
     meta = store.seal_run(out)
     facts = meta["machine"]
     before = facts["core_speed_before"]
-    store.update(out, machine=facts | {"core_speed_after": after, "core_speed": (before + after) / 2})
+    store.update(
+        out,
+        machine=facts | {"core_speed_after": after, "core_speed": (before + after) / 2},
+        complete=complete,
+    )

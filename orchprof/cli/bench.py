@@ -151,6 +151,7 @@ def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Path], bool]:
         if not runs:
             with suppress(OSError):  # what is not empty is evidence, and stays
                 folder.rmdir()
+                folder.parent.rmdir()
     return runs, interrupted
 
 
@@ -216,9 +217,15 @@ def _default_folder(what: str) -> Path:
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{what}"
     for i in count(1):
         folder = store.ROOT / (name if i == 1 else f"{name}-{i}")
-        with suppress(FileExistsError):
+        try:
             folder.mkdir(parents=True)
-            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(
+                f"cannot make it, {folder} @ this folder, {error.strerror}: give --out"
+            ) from error
+        break
     return folder
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from orchprof.errors import UsageError, unknown
+from orchprof.errors import OrchprofError, UsageError, unknown
 
 FORMATS: Final = ["console", "json"]
 INTERRUPTED: Final = 130
@@ -82,7 +82,16 @@ def show(record: dict[str, Any], form: str, *, details: bool = False) -> None:
     """Write a result record to stdout."""
     from orchprof import report
 
-    sys.stdout.write(report.render(record, form, details=details))
+    text = report.render(record, form, details=details)
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # whoever read has seen enough; the entry point ends quietly
+    except OSError as error:
+        raise OrchprofError(
+            f"cannot write the result, {error.strerror} @ stdout, send it elsewhere"
+        ) from error
 
 
 def new_path(path: Path, option: str) -> Path:

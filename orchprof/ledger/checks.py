@@ -19,7 +19,7 @@ REPLAY_LIMIT: Final = 0.02
 _SPEED_LIMIT: Final = 0.2  # shared cores change by less all the time
 _OFF_LIMIT: Final = 0.05
 _OVERHEAD_LIMIT: Final = 0.02
-_LOAD_PER_CORE: Final = 0.5
+_LOAD_PER_CORE: Final = 0.75
 _MISMATCH_NS: Final = 1_000_000
 _TAILS: Final = {"p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -94,9 +94,29 @@ def _only_failed(evidence: Evidence) -> str | None:
 
 
 def _unfinished(evidence: Evidence) -> str | None:
+    if _cut_short(evidence):
+        return None  # they were not given the time
     tasks = evidence.tables["tasks"]
-    count = int((tasks["end_ns"].isna() & ~flags(tasks["warmup"])).sum())
+    tasks = tasks[~flags(tasks["warmup"])]
+    count = int(tasks["end_ns"].isna().sum())
     return f"{count} of {len(tasks)} tasks never ended and are left out" if count else None
+
+
+def _cut_short(evidence: Evidence) -> bool:
+    return bool(evidence.meta.get("interrupted")) or evidence.meta.get("complete") is False
+
+
+def _progress(evidence: Evidence) -> str:
+    tasks = evidence.tables["tasks"]
+    done = int((tasks["end_ns"].notna() & ~flags(tasks["warmup"])).sum())
+    asked = (evidence.meta.get("params") or {}).get("tasks")
+    return f"after {done} of {asked} tasks" if asked else f"after {done} tasks"
+
+
+def _killed(evidence: Evidence) -> str | None:
+    if not _cut_short(evidence) or evidence.meta.get("interrupted"):
+        return None
+    return f"whoever drove the run died {_progress(evidence)}"
 
 
 def _too_few(evidence: Evidence) -> str | None:
@@ -171,7 +191,7 @@ def _modelled(evidence: Evidence) -> str | None:
 
 
 def _interrupted(evidence: Evidence) -> str | None:
-    return "stopped before its end" if evidence.meta.get("interrupted") else None
+    return f"stopped by the user {_progress(evidence)}" if evidence.meta.get("interrupted") else None
 
 
 def _two_speeds(evidence: Evidence) -> str | None:
@@ -179,7 +199,8 @@ def _two_speeds(evidence: Evidence) -> str | None:
     before, after = machine.get("core_speed_before"), machine.get("core_speed_after")
     if not before or not after or abs(after / before - 1) <= _SPEED_LIMIT:
         return None
-    return f"a core was {after / before - 1:+.0%} as fast after the run as before"
+    change = after / before - 1
+    return f"a core was {abs(change):.0%} {'faster' if change > 0 else 'slower'} after the run than before"
 
 
 def _loaded(evidence: Evidence) -> str | None:
@@ -200,13 +221,16 @@ FINDINGS: Final[dict[str, Finding]] = {
     "no_task": Finding("read the reasons in the tasks table, or run fewer at a time", _no_task),
     "only_failed": Finding("read the reasons, and mend the workload or the model's side first", _only_failed),
     "interrupted": Finding("run it to its end for the whole sample", _interrupted),
+    "killed": Finding("run it again for the whole sample", _killed),
     "unfinished": Finding("give tasks more time, or look at what hung", _unfinished),
     "too_few_tasks": Finding("measure more tasks with --tasks", _too_few),
     "unlabelled": Finding("name the tools with --tool module:function", _unlabelled),
     "unexplained": Finding(
         "look for containers, daemons or unhooked waits in the largest spans", _unexplained
     ),
-    "no_sampler": Finding("run where /proc/PID/task/*/syscall can be read, see `orchprof env`", _no_sampler),
+    "no_sampler": Finding(
+        "see which by the rows `off` under --details: locks, the GIL, I/O that no hook follows", _no_sampler
+    ),
     "client_only": Finding("use a server that reports its own times", _client_only),
     "clock_mismatch": Finding(
         "check the server's clock: its own account cannot exceed the call", _clock_mismatch

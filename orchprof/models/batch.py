@@ -74,6 +74,7 @@ class _Seat:
     first_s: float = 0.0
     tokens: int = 0
     accelerator_s: float = 0.0
+    gone: bool = False  # whoever asked for it has left
 
     @property
     def cache_tokens(self) -> int:
@@ -147,6 +148,19 @@ class Batch:
             self._start(at_s)
         elif not self._joining and self._admissible(self._waiting[0], self._running, 0):
             self._cut(at_s)
+
+    def cancel(self, key: int) -> None:
+        """Let a request go that nobody waits for any more; unknown and finished ones are no fault.
+
+        One that waits leaves at once. One that runs leaves at the end of the step under way, counted from the
+        instant of the last `advance`, and has no further event; the accelerator time it took is spent.
+        """
+        self._waiting = deque(seat for seat in self._waiting if seat.request.key != key)
+        for seat in (*self._running, *self._joining):
+            seat.gone = seat.gone or seat.request.key == key
+        follows = bool(self._waiting) and self._admissible(self._waiting[0], self._running, 0)
+        if self._stretch is not None and (follows or any(seat.gone for seat in self._running)):
+            self._cut(self._stretch.end_s(self._done))
 
     def next_event_s(self) -> float:
         """Return when something happens next, without further arrivals; `NEVER_S` when nothing will."""
@@ -236,7 +250,7 @@ class Batch:
 
     def _tokens(self, stretch: _Stretch, k: int) -> Iterator[Event]:
         """Yield the streamed tokens since the last accounted step, except a request's last token."""
-        streaming = [seat for seat in self._running if seat.request.stream]
+        streaming = [seat for seat in self._running if seat.request.stream and not seat.gone]
         for step in range(self._done + 1, k + 1) if streaming else ():
             for seat in streaming:
                 tokens = seat.tokens + step - self._done
@@ -258,6 +272,7 @@ class Batch:
         joined = {id(seat) for seat in self._joining}
         self._running += self._joining
         self._joining = []
+        self._running = [seat for seat in self._running if not seat.gone]
         for seat in self._running:
             last = seat.tokens == seat.request.output_tokens
             if last or id(seat) in joined:

@@ -5,47 +5,20 @@ Run as `python -m orchprof.models.endpoint '{"spec": ..., "script": ..., "settin
 
 import asyncio
 import json
-import math
 import os
 import socket
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from orchprof import errors
 from orchprof.models import script as scripts
-from orchprof.models import wire
 from orchprof.models.explain import resolve
-from orchprof.models.source import Source, TooLongError, Work, ZeroSource
+from orchprof.models.source import Source, ZeroSource
 from orchprof.models.spec import DEFAULT_LLAMA, LlamaSpec, PacedSpec, Spec, ZeroSpec, parse
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from orchprof.models.source_llama import LlamaSource
-
-Replies = AsyncIterator[wire.Json | wire.End]
+from orchprof.models.web import Service, app
 
 _SHUTDOWN_S: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What one endpoint serves; without a script the model itself decides what it says."""
-
-    model: str
-    source: Source
-    script: scripts.Script | None
-
-    @property
-    def decisions(self) -> str:
-        """Who chose the words."""
-        return "model" if self.script is None else "scripted"
 
 
 def serve(
@@ -67,160 +40,6 @@ def serve(
         MissingExtraError: a package of the time source is not installed.
     """
     asyncio.run(_serve(_service(parse(spec), script, settings, seed), _listen(host, port)))
-
-
-def app(service: Service) -> "Starlette":
-    """Return the web application of a service."""
-    from starlette.applications import Starlette
-    from starlette.responses import JSONResponse
-    from starlette.routing import Route
-
-    async def chat(request: "Request") -> "Response":
-        received_s = time.perf_counter()
-        try:
-            return await _chat(service, await request.body(), received_s)
-        except wire.RefusedError as refused:
-            return JSONResponse(refused.body(), refused.status)
-
-    async def models(request: "Request") -> "Response":
-        del request
-        return JSONResponse(wire.models(service.model))
-
-    async def health(request: "Request") -> "Response":
-        del request
-        return JSONResponse({"status": "ok"})
-
-    return Starlette(
-        routes=[
-            Route("/v1/chat/completions", chat, methods=["POST"]),
-            Route("/v1/models", models),
-            Route("/health", health),
-        ]
-    )
-
-
-async def _chat(service: Service, raw: bytes, received_s: float) -> "Response":
-    from starlette.responses import JSONResponse, StreamingResponse
-
-    ask = wire.parse(raw, service.model)
-    replies = await _replies(service, ask)
-    if ask.stream:
-        events = _events(service, ask, replies, received_s)
-        return StreamingResponse(events, media_type="text/event-stream")
-    deltas, end = await _collect(replies)
-    clock = _clock(service, end, received_s)
-    chosen = {
-        "index": 0,
-        "message": wire.merged(deltas),
-        "logprobs": None,
-        "finish_reason": end.finish_reason,
-    }
-    body = {"choices": [chosen], "usage": wire.usage(end), "orchprof": clock}
-    return JSONResponse({**wire.head("chat.completion", service.model), **body})
-
-
-async def _replies(service: Service, ask: wire.Ask) -> Replies:
-    """Return the answer's deltas and its end; a fault of the request is raised here, before the first."""
-    if service.script is None:
-        return _own_words(service.source, ask)  # type: ignore[arg-type]  # only llama has no script
-    content, calls, tokens = _said(service.script, ask)
-    counted = tokens or await service.source.count(wire.answer_text(content, calls))
-    answer = wire.answer(content, calls, max(1, counted), ask.most_tokens)
-    prompt_tokens = max(1, await service.source.count(ask.prompt))
-    try:
-        service.source.check(prompt_tokens, answer.tokens)
-    except TooLongError as error:
-        raise wire.RefusedError(400, str(error), "context_length_exceeded") from error
-    return _scripted(service.source, Work(ask.prompt, prompt_tokens, answer.tokens, ask.stream), answer)
-
-
-def _said(script: scripts.Script, ask: wire.Ask) -> tuple[str, list[wire.Json], int | None]:
-    """Return the script's text, its tool calls and the length it sets, if it does."""
-    try:
-        message = script(ask.messages, ask.tools)
-        return message.get("content") or "", wire.calls_of(message), message.get("output_tokens")
-    except Exception as error:
-        raise wire.RefusedError(
-            500, f"the script failed: {type(error).__name__}: {error}", "script"
-        ) from error
-
-
-async def _scripted(source: Source, work: Work, answer: wire.Answer) -> Replies:
-    """Yield the answer's deltas, as many as the share of its tokens that exist, and its end."""
-    sent = 0
-    async for progress in source.generate(work):
-        due = math.ceil(len(answer.deltas) * progress.tokens / work.output_tokens)
-        for delta in answer.deltas[sent:due]:
-            yield delta
-        sent = due
-        if progress.spent is not None:
-            yield wire.End(work.prompt_tokens, work.output_tokens, answer.finish_reason, progress.spent)
-
-
-async def _own_words(source: "LlamaSource", ask: wire.Ask) -> Replies:
-    """Yield what the model itself says."""
-    reason = "stop"
-    async for chunk, spent in source.converse(ask.body):
-        for choice in chunk.get("choices", []):
-            reason = choice.get("finish_reason") or reason
-            if choice.get("delta"):
-                yield choice["delta"]
-        if spent is not None:
-            used = chunk["usage"]
-            yield wire.End(used["prompt_tokens"], used["completion_tokens"], reason, spent)
-
-
-async def _collect(replies: Replies) -> tuple[list[wire.Json], wire.End]:
-    deltas: list[wire.Json] = []
-    try:
-        async for reply in replies:
-            if isinstance(reply, wire.End):
-                return deltas, reply
-            deltas.append(reply)
-    except errors.ModelError as error:
-        raise wire.RefusedError(400, str(error), "model") from error
-    raise wire.RefusedError(500, "the model ended without an end", "model")
-
-
-async def _events(
-    service: Service, ask: wire.Ask, replies: Replies, received_s: float
-) -> AsyncIterator[bytes]:
-    """Yield a stream's events; the role comes with the first token, usage and clock with the last chunk."""
-    head = wire.head("chat.completion.chunk", service.model)
-    role = {"role": "assistant"}
-    try:
-        async for reply in replies:
-            if isinstance(reply, wire.End):
-                yield _closing(service, ask, reply, head, received_s)
-            else:
-                yield wire.sse({**head, "choices": wire.choice({**role, **reply})})
-                role = {}
-    except errors.ModelError as error:
-        yield wire.sse(wire.RefusedError(500, str(error), "model").body())
-    yield wire.DONE
-
-
-def _closing(service: Service, ask: wire.Ask, end: wire.End, head: wire.Json, received_s: float) -> bytes:
-    """Return a stream's last chunks: a chunk of its own for the usage only where that was asked for."""
-    finish = {**head, "choices": wire.choice({}, end.finish_reason)}
-    if ask.include_usage:
-        account = {"usage": wire.usage(end), "orchprof": _clock(service, end, received_s)}
-        return wire.sse(finish) + wire.sse({**head, "choices": [], **account})
-    return wire.sse({**finish, "usage": wire.usage(end), "orchprof": _clock(service, end, received_s)})
-
-
-def _clock(service: Service, end: wire.End, received_s: float) -> wire.Json:
-    """Return the request's clock, as `clocks.own` reads it."""
-    return {
-        "queue_s": end.spent.queue_s,
-        "prefill_s": end.spent.prefill_s,
-        "decode_s": end.spent.decode_s,
-        "total_s": time.perf_counter() - received_s,
-        "accelerator_s": end.spent.accelerator_s,
-        "cached_tokens": end.spent.cached_tokens,
-        "provenance": service.source.provenance,
-        "decisions": service.decisions,
-    }
 
 
 def _service(spec: Spec, script: str | None, settings: dict[str, Any], seed: int) -> Service:

@@ -54,7 +54,7 @@ def _paced(spec: PacedSpec, load: Load) -> dict[str, Any]:
         "regime": model.regime(load),
         "notes": notes,
         "rows_used": len(model.rows),
-        "rows_cover": model.cover and {name: list(ends) for name, ends in model.cover.items()},
+        "rows_cover": {name: list(ends) for name, ends in model.cover.items()} or None,
         "nearest": None if model.nearest is None else _named(model.nearest),
         "setup": _chosen(spec, model.setup, model.engine),
         "kv_tokens": model.setup.kv_tokens,

@@ -41,21 +41,18 @@ class Paced:
         return self.bands.total
 
     @property
-    def cover(self) -> dict[str, tuple[int, int]] | None:
-        """The ranges that the setup's own rows cover; None without rows."""
-        if not self.rows:
-            return None
+    def cover(self) -> dict[str, tuple[int, int]]:
+        """The ranges that the setup's own rows cover; empty without rows."""
         loads = [(row.input_tokens, row.output_tokens, row.concurrency) for row in self.rows]
-        names = ("input_tokens", "output_tokens", "concurrency")
+        names = ("input_tokens", "output_tokens", "concurrency") if loads else ()
         return {name: (min(has), max(has)) for name, has in zip(names, zip(*loads, strict=True), strict=True)}
 
     def outside(self, load: Load) -> list[str]:
         """Return what of a load the setup's own rows do not cover, in words; empty without rows."""
-        asked = {name: getattr(load, name) for name in self.cover or {}}
         return [
-            f"{name.replace('_', ' ')} {asked[name]} outside {low}-{high}"
-            for name, (low, high) in (self.cover or {}).items()
-            if not low <= asked[name] <= high
+            f"{name.replace('_', ' ')} {getattr(load, name)} outside {low}-{high}"
+            for name, (low, high) in self.cover.items()
+            if not low <= getattr(load, name) <= high
         ]
 
     def regime(self, load: Load) -> str:

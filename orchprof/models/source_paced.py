@@ -41,7 +41,7 @@ class PacedSource:
             )
 
     async def generate(self, work: Work) -> AsyncIterator[Progress]:
-        """Yield progress at the simulated instants; who stops listening leaves its request in the batch."""
+        """Yield progress at the simulated instants; who stops listening takes its request out of the batch."""
         key = next(self._keys)
         inbox = self._inboxes[key] = asyncio.Queue()
         self._submit(Request(key, work.prompt_tokens, work.output_tokens, work.stream))
@@ -53,11 +53,18 @@ class PacedSource:
                     return
         finally:
             del self._inboxes[key]
+            self._cancel(key)
 
     def _submit(self, request: Request) -> None:
         now_s = time.monotonic()
         self._deliver(self._batch.advance(now_s))
         self._batch.submit(request, now_s)
+        self._arm()
+
+    def _cancel(self, key: int) -> None:
+        """Take a request out of the batch; after its last token there is nothing left to take."""
+        self._deliver(self._batch.advance(time.monotonic()))
+        self._batch.cancel(key)
         self._arm()
 
     def _arm(self) -> None:

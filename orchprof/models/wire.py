@@ -72,20 +72,43 @@ def parse(raw: bytes, model: str) -> Ask:
     Raises:
         RefusedError: 400 for what is no such request, 404 for another model.
     """
-    try:
-        body = json.loads(raw)
-    except ValueError as error:
-        raise RefusedError(400, f"the body is not JSON: {error}", "invalid_json") from error
+    body = _json(raw)
     messages = body.get("messages") if isinstance(body, dict) else None
     if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
         raise RefusedError(400, "'messages' has to be a list of at least one message", "missing_messages")
-    if body.get("model") != model:
-        raise RefusedError(404, f"no model {body.get('model')!r} here, use {model!r}", "model_not_found")
+    check_model(body.get("model"), model)
     return _ask(body, messages)
+
+
+def check_model(asked: object, model: str) -> None:
+    """Refuse any model but the one there is.
+
+    Raises:
+        RefusedError: 404.
+    """
+    if asked != model:
+        raise RefusedError(404, f"no model {asked!r} here, use {model!r}", "model_not_found")
+
+
+def _json(raw: bytes) -> Any:
+    """Return a body that can be written as JSON again, which lone surrogates and endless nesting cannot."""
+    try:
+        body = json.loads(raw)
+        json.dumps(body, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise RefusedError(400, "the body is nested too deeply", "invalid_json") from error
+    except ValueError as error:
+        raise RefusedError(400, f"the body is not JSON: {error}", "invalid_json") from error
+    return body
 
 
 def _ask(body: Json, messages: list[Message]) -> Ask:
     options = body.get("stream_options")
+    tools = body.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise RefusedError(400, "'tools' has to be a list of objects", "invalid_value")
+    if body.get("n") not in (None, 1):
+        raise RefusedError(400, f"'n' has to be 1, not {body['n']!r}: one answer each", "invalid_value")
     most = body.get("max_completion_tokens", body.get("max_tokens"))
     if most is not None and (not isinstance(most, int) or most < 1):
         raise RefusedError(
@@ -94,7 +117,7 @@ def _ask(body: Json, messages: list[Message]) -> Ask:
     return Ask(
         body=body,
         messages=messages,
-        tools=list(body.get("tools") or []),
+        tools=tools,
         stream=bool(body.get("stream")),
         include_usage=bool(isinstance(options, dict) and options.get("include_usage")),
         most_tokens=most,
@@ -200,4 +223,9 @@ def sse(event: Json) -> bytes:
 
 def models(name: str) -> Json:
     """Return the list of models, which has one."""
-    return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "orchprof"}]}
+    return {"object": "list", "data": [model_card(name)]}
+
+
+def model_card(name: str) -> Json:
+    """Return the one model there is."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "orchprof"}

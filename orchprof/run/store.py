@@ -69,11 +69,26 @@ def open_run(path: Path) -> Run:
     Raises:
         RunError: there is none, its schema is unknown, a table is missing, or it is still being recorded.
     """
+    path = _only_run(path)
     meta = _meta(path)
     if not meta.get("sealed"):
         _refuse_if_recording(path, meta)
         meta = seal_run(path)
     return Run(path, meta, {name: _read_table(path, name) for name in TABLES})
+
+
+def _only_run(path: Path) -> Path:
+    """Return the run at `path`, or the one that a bench there holds.
+
+    Raises:
+        RunError: it holds several.
+    """
+    if (path / META).is_file() or not any(path.glob(f"*/{META}")):
+        return path
+    found = runs_in(path)
+    if len(found) > 1:
+        raise RunError(f"several runs, {path} @ RUN, give one of {', '.join(str(run) for run in found)}")
+    return found[0]
 
 
 def seal_run(path: Path) -> dict[str, Any]:
