@@ -273,6 +273,25 @@ def test_memory_is_unknown_where_it_was_not_sampled():
     assert (held["core_s_busy"], held["rss_base_bytes"], held["rss_per_task_bytes"]) == (0.05, None, None)
 
 
+def test_a_run_that_was_cut_short_says_by_whom_and_when():
+    run = Run()
+    add_task(run, 1, 10 * MS)
+    run.task(2, 0, None)
+    params = {"params": {"tasks": 300}}
+    for meta, code, who in (
+        (
+            params | {"interrupted": True, "complete": False},
+            "interrupted",
+            "stopped by the user after 1 of 300 tasks",
+        ),
+        (params | {"complete": False}, "killed", "whoever drove the run died after 1 of 300 tasks"),
+        (params | {"complete": True}, "unfinished", "1 of 2 tasks never ended and are left out"),
+    ):
+        found = {each["code"]: each["message"] for each in report(run, meta)["checks"]["findings"]}
+        assert found[code] == who
+        assert len({"interrupted", "killed", "unfinished"} & set(found)) == 1
+
+
 def test_findings_from_the_tables_and_run_json():
     run = Run()
     run.task(1, 0, 100)
@@ -282,7 +301,7 @@ def test_findings_from_the_tables_and_run_json():
     run.task(2, 0, None)
     machine = {
         "core_speed_before": 100.0,
-        "core_speed_after": 90.0,
+        "core_speed_after": 60.0,
         "load_average": [3.0, 0, 0],
         "cores": 2.0,
     }
@@ -295,7 +314,7 @@ def test_findings_from_the_tables_and_run_json():
     }  # fmt: skip
     record = report(run, meta)
     assert codes(record) == [
-        "no_run_delay", "from the future", "interrupted", "unfinished", "too_few_tasks", "unexplained",
+        "no_run_delay", "from the future", "interrupted", "too_few_tasks", "unexplained",
         "no_sampler", "overhead", "scripted", "modelled", "two_speeds", "loaded",
     ]  # fmt: skip
     messages = {each["code"]: each["message"] for each in record["checks"]["findings"]}
