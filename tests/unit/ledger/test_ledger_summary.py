@@ -320,7 +320,7 @@ def test_findings_from_the_tables_and_run_json():
     messages = {each["code"]: each["message"] for each in record["checks"]["findings"]}
     assert messages["unexplained"] == "30.0% of latency is unexplained; the CPU side takes 30.0% to 60.0%"
     assert messages["no_sampler"].startswith("30.0% of latency")
-    assert messages["two_speeds"].startswith("a core was -10% as fast")
+    assert messages["two_speeds"].startswith("a core was 40% slower after the run")
     assert record["checks"]["overhead_share"] == pytest.approx(0.1)
     assert record["checks"]["unexplained_share"] == pytest.approx(0.3)
     for finding in record["checks"]["findings"]:
