@@ -1,8 +1,8 @@
 """The coefficients of a step, fitted to published rows, and how far such fits miss rows they were not shown.
 
 Everybody's rows give one set of seven coefficients; those of the nearest setup (same model; precision, count
-and engine alike as far as possible) pull it towards themselves, and the rows of the very setup do so again.
-A coefficient multiplies a datasheet time, so a fit carries over to another accelerator as it is.
+and engine alike as far as possible) pull it towards themselves, and the rows of the very setup do so again. A
+setup without rows has the nearest one's fit: a coefficient multiplies a datasheet time, so it carries over.
 """
 
 import math
@@ -64,11 +64,13 @@ def weights(key: Key, left_out: frozenset[Row] = frozenset()) -> list[float]:
     0.106: most of the time is in the tokens.
     """
     seen = [one for one in examples() if one.row not in left_out]
-    start = _common(left_out)
+    own = [one for one in seen if one.row.setup == key]
     near = nearest(key, [one.row for one in seen])
-    if near is not None:
-        start = _held(start, [one for one in seen if one.row.setup == near])
-    return _held(start, [one for one in seen if one.row.setup == key])
+    if near is None:
+        return _held(_common(left_out), own)
+    if not own:
+        return weights(near, left_out)
+    return _held(_held(_common(left_out), [one for one in seen if one.row.setup == near]), own)
 
 
 def nearest(key: Key, rows: Iterable[Row]) -> Key | None:

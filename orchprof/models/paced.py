@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from orchprof.errors import ModelError
@@ -108,6 +109,7 @@ def setup_for(
     return _fitting(model, accelerator, counts, precisions), ANY_ENGINE
 
 
+@cache
 def paced(setup: Setup, engine: str) -> Paced:
     """Return the times of a setup, fitted, with their bands."""
     key = (setup.model.name, setup.accelerator.name, setup.count, setup.precision, engine)

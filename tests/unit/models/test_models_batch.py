@@ -8,9 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from orchprof.models.batch import NEVER_S, Batch, Limits, Request
-from orchprof.models.explain import resolve
-from orchprof.models.paced import Load, steady
-from orchprof.models.spec import DEFAULT_SPEC, parse
 from orchprof.models.steps import Steps
 
 # One step: 10 ms, 1 ms per running request, 1 us per token of cache; a prompt 100 us per token.
@@ -173,35 +170,57 @@ def test_laws_of_any_load(requests, looks):
     assert [event.at_s for event in seen] == pytest.approx([event.at_s for event in events])
 
 
-@pytest.mark.parametrize("concurrency", [1, 8, 64])
-def test_a_closed_loop_reaches_the_steady_state_that_explain_states(concurrency):
-    model = resolve(parse(DEFAULT_SPEC))
-    load = Load(1024, 256, concurrency)
-    ttft_s, tpot_s = steady(model.setup, model.steps, load)
-    batch = Batch(model.steps, Limits(1, model.setup.kv_tokens))
-    done = _closed_loop(batch, load, ttft_s + 255 * tpot_s)
-    settled = done[len(done) // 2 :]
-    assert _mean(one.decode_s for one in settled) / 255 == pytest.approx(tpot_s, rel=0.01)
-    assert _mean(one.queue_s + one.prefill_s for one in settled) == pytest.approx(ttft_s, rel=0.2)
+def test_accelerator_time_is_split_by_the_prompts_own_cost():
+    batch = _batch()
+    batch.submit(Request(9, 1, 1), 0.0)  # keeps the batch busy until 10.1 ms
+    for key, prompt in ((0, 100), (1, 300)):
+        batch.submit(Request(key, prompt, 1), 0.001)
+    timings = _timings(batch.advance(1.0))
+    # One step of 10 ms that both share, 10 ms for the prompt of 100 tokens and 30 ms for the one of 300.
+    assert timings[0].accelerator_s == pytest.approx(0.005 + 0.010)
+    assert timings[1].accelerator_s == pytest.approx(0.005 + 0.030)
+    assert timings[0].prefill_s == timings[1].prefill_s == pytest.approx(0.050)
 
 
-def _mean(values):
-    values = list(values)
-    return sum(values) / len(values)
+def test_a_prompt_touches_experts_as_every_token_does():
+    steps = Steps(0.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0)  # a second for all weights, half of them per token
+    batch = Batch(steps, Limits(1, 1000))
+    first, rest = _play(batch, [(0.0, Request(0, 3, 2))])
+    assert first.at_s == pytest.approx(1 - 0.5**3)
+    assert rest.at_s - first.at_s == pytest.approx(0.5)
 
 
-def _closed_loop(batch, load, request_s, rounds=6):
-    """Return the timings of clients that start out of step and send again as soon as they are answered."""
-    arrivals = [client * request_s / load.concurrency for client in range(load.concurrency)]
-    done, sent = [], 0
-    while len(done) < load.concurrency * rounds - load.concurrency:
-        at_s = min([*arrivals, batch.next_event_s()])
-        events = batch.advance(at_s)
-        if at_s in arrivals:
-            arrivals.remove(at_s)
-            batch.submit(Request(sent, load.input_tokens, load.output_tokens), at_s)
-            sent += 1
-        finished = [event for event in events if event.timing]
-        done += [event.timing for event in finished]
-        arrivals += [event.at_s for event in finished]
-    return done
+def test_who_is_cancelled_while_waiting_lets_the_next_one_in():
+    batch = _batch(kv_tokens=150)
+    batch.submit(Request(0, 90, 10), 0.0)
+    batch.submit(Request(1, 140, 5), 0.0)  # too big beside request 0
+    batch.submit(Request(2, 10, 1), 0.0)
+    batch.advance(0.020)  # request 0's first token is at 19 ms; its next at 19 ms + 11.091 ms
+    batch.cancel(1)
+    timings = _timings(batch.advance(math.inf))
+    assert sorted(timings) == [0, 2]
+    assert timings[2].queue_s == pytest.approx(0.019 + 0.011091)
+
+
+def test_who_is_cancelled_while_running_frees_its_place_at_the_steps_end():
+    batch = _batch(sequences=1)
+    batch.submit(Request(0, 100, 1000, stream=True), 0.0)
+    batch.submit(Request(1, 100, 1), 0.0)
+    batch.advance(0.025)  # in the step from 20 to 31.101 ms
+    batch.cancel(0)
+    events = batch.advance(math.inf)
+    assert [event.key for event in events] == [1]
+    assert events[0].timing.queue_s == pytest.approx(0.031101)
+    assert batch.busy_s == pytest.approx(0.031101 + 0.020)
+    batch.cancel(1)
+    batch.cancel(77)
+    assert batch.next_event_s() == NEVER_S
+
+
+def test_who_is_cancelled_in_its_prefill_has_no_token():
+    batch = _batch()
+    batch.submit(Request(0, 100, 10), 0.0)
+    batch.advance(0.001)
+    batch.cancel(0)
+    assert batch.advance(math.inf) == []
+    assert batch.busy_s == pytest.approx(0.020)

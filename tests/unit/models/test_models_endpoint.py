@@ -1,7 +1,9 @@
 """The endpoint over HTTP: its format, its clock, its errors, its process, and how exact its times are."""
 
 import asyncio
+import contextlib
 import json
+import math
 import os
 import socket
 import statistics
@@ -12,11 +14,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from orchprof import clocks
 from orchprof.errors import ModelError
+from orchprof.models import script, web
+from orchprof.models.explain import resolve
 from orchprof.models.process import start
-from orchprof.models.spec import DEFAULT_SPEC
+from orchprof.models.source import Work, ZeroSource
+from orchprof.models.source_paced import PacedSource
+from orchprof.models.spec import DEFAULT_SPEC, parse
 
 TOOL = {"type": "function", "function": {"name": "search", "parameters": {}}}
 
@@ -128,6 +135,104 @@ def test_errors_are_openai_s(zero, content, status, code):
     assert reply.status_code == status
     assert reply.json()["error"]["code"] == code
     assert reply.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
+        ("GET", "/v1/models/other/one", 404, "model_not_found"),
+    ],
+)
+def test_the_router_s_errors_are_openai_s_too(zero, method, path, status, code):
+    reply = httpx.request(method, zero.base_url.removesuffix("/v1") + path)
+    assert reply.status_code == status
+    assert reply.json()["error"]["code"] == code
+    assert reply.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_one_model_can_be_asked_for(zero):
+    card = httpx.get(f"{zero.base_url}/models/zero").json()
+    assert card == httpx.get(f"{zero.base_url}/models").json()["data"][0]
+    assert (card["id"], card["object"]) == ("zero", "model")
+
+
+class Faulty(ZeroSource):
+    """A time source with a fault of its own."""
+
+    async def count(self, text):
+        raise LookupError("lost count")
+
+
+def test_a_fault_in_here_is_a_server_error_in_openai_s_form():
+    async def ask():
+        faulty = web.app(web.Service("zero", Faulty(), script.load(script.ECHO, {}, 0)))
+        transport = httpx.ASGITransport(faulty, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            body = {"model": "zero", "messages": [{"role": "user", "content": "hi"}]}
+            return await client.post("/v1/chat/completions", json=body)
+
+    reply = asyncio.run(ask())
+    assert reply.status_code == 500
+    error = reply.json()["error"]
+    assert (error["type"], error["code"]) == ("server_error", "internal_error")
+    assert error["message"] == "LookupError: lost count"
+
+
+def _paced_source():
+    return PacedSource(resolve(parse(DEFAULT_SPEC)))
+
+
+def test_a_cancelled_handler_takes_its_request_out_of_the_batch():
+    async def leave():
+        source = _paced_source()
+
+        async def listen():
+            async for _ in source.generate(Work("", 100, 100_000, stream=True)):
+                heard.set()
+
+        heard = asyncio.Event()
+        listening = asyncio.create_task(listen())
+        await heard.wait()
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+        return await _empty(source)
+
+    assert asyncio.run(leave())
+
+
+async def _empty(source):
+    """Wait until nothing is in the source's batch; return whether that came to be."""
+    for _ in range(400):
+        if math.isinf(source._batch.next_event_s()):
+            return True
+        await asyncio.sleep(0.005)
+    return False
+
+
+def test_a_client_that_hangs_up_takes_its_request_out_of_the_batch():
+    async def hang_up():
+        source = _paced_source()
+        service = web.Service("m", source, script.load(script.ECHO, {"output_tokens": 100_000}, 0))
+        config = uvicorn.Config(
+            web.app(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
+            body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+            async with httpx.AsyncClient() as client, client.stream("POST", url, json=body) as reply:
+                await anext(reply.aiter_lines())
+                busy = math.isfinite(source._batch.next_event_s())
+            gone = await _empty(source)
+            server.should_exit = True
+            await serving
+        return busy, gone
+
+    assert asyncio.run(hang_up()) == (True, True)
 
 
 def test_a_script_that_fails_is_a_server_error():

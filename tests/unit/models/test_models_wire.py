@@ -28,6 +28,15 @@ def test_a_request_is_understood():
         (b'{"model": "m", "messages": ["hi"]}', 400, "missing_messages"),
         (json.dumps(BODY | {"model": "x"}).encode(), 404, "model_not_found"),
         (json.dumps(BODY | {"max_tokens": 0}).encode(), 400, "invalid_value"),
+        (json.dumps(BODY | {"tools": {"type": "function"}}).encode(), 400, "invalid_value"),
+        (json.dumps(BODY | {"tools": "search"}).encode(), 400, "invalid_value"),
+        (json.dumps(BODY | {"tools": ["search"]}).encode(), 400, "invalid_value"),
+        (json.dumps(BODY | {"n": 2}).encode(), 400, "invalid_value"),
+        (json.dumps(BODY | {"n": "1"}).encode(), 400, "invalid_value"),
+        (b"[" * 100_000, 400, "invalid_json"),
+        (b'{"model": "m", "messages": [' + b'{"a":' * 980 + b"1" + b"}" * 980 + b"]}", 400, "invalid_json"),
+        (json.dumps(BODY | {"user": "\ud800"}).encode(), 400, "invalid_json"),
+        (b"\xff", 400, "invalid_json"),
     ],
 )
 def test_what_is_refused(raw, status, code):
@@ -35,6 +44,11 @@ def test_what_is_refused(raw, status, code):
         wire.parse(raw, "m")
     assert refused.value.status == status
     assert refused.value.body()["error"]["code"] == code
+
+
+@pytest.mark.parametrize("n", [1, None])
+def test_one_answer_may_be_asked_for(n):
+    assert wire.parse(json.dumps(BODY | {"n": n}).encode(), "m").tools == []
 
 
 def test_text_is_cut_into_one_delta_per_token():
