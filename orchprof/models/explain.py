@@ -120,7 +120,7 @@ def _record(spec: str, provenance: str, source: str) -> dict[str, Any]:
 
 def _zero(spec: str) -> dict[str, Any]:
     nothing = {"ttft_ms": 0.0, "tpot_ms": 0.0, "band": [1.0, 1.0], "token_counting": script.COUNTING}
-    return _record(spec, "modelled", "a model that takes no time") | nothing
+    return _record(spec, "measured", "a model that takes no time") | nothing
 
 
 def _llama(spec: str) -> dict[str, Any]:

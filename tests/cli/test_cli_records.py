@@ -28,7 +28,7 @@ def test_env_for_a_person(run):
     ("spec", "provenance"),
     [
         ("paced:llama-3.1-8b@h100-sxm", "modelled"),
-        ("zero", "modelled"),
+        ("zero", "measured"),
         ("llama:default", "measured"),
         ("http://localhost:1/v1#m", "reported"),
     ],

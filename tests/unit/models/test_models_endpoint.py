@@ -68,7 +68,7 @@ def _events(endpoint, body):
 def test_it_is_there(zero):
     assert httpx.get(f"{zero.base_url}/models").json()["data"][0]["id"] == "zero"
     assert httpx.get(zero.base_url.replace("/v1", "/health")).json() == {"status": "ok"}
-    assert (zero.provenance, zero.band) == ("modelled", None)
+    assert (zero.provenance, zero.band) == ("measured", None)
 
 
 def test_a_completion_with_a_tool_call(zero):
