@@ -1,5 +1,6 @@
 """The three clocks a thread is measured with, and a fake of them for tests."""
 
+import contextlib
 import os
 import time
 
@@ -11,12 +12,13 @@ class Clock:
     descriptor that is kept open; `has_delay` is False where the kernel offers none, and delay is then 0.
     """
 
-    __slots__ = ("_fd", "has_delay")
+    __slots__ = ("_delay_ns", "_fd", "has_delay")
 
     wall_ns = staticmethod(time.monotonic_ns)
     cpu_ns = staticmethod(time.thread_time_ns)
 
     def __init__(self) -> None:
+        self._delay_ns = 0
         try:
             self._fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -24,16 +26,19 @@ class Clock:
         self.has_delay = self._fd >= 0
 
     def delay_ns(self) -> int:
-        """Return how long this thread has waited for a core since it was born."""
-        if self._fd < 0:
-            return 0
-        return int(os.pread(self._fd, 64, 0).split()[1])
+        """Return how long this thread has waited for a core since it was born; what it was if it cannot be read."""
+        if self._fd >= 0:
+            # A program may close descriptors that are not its own: that must not reach it as an error of ours.
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                self._delay_ns = int(os.pread(self._fd, 64, 0).split()[1])
+        return self._delay_ns
 
     def close(self) -> None:
-        """Give the descriptor back; the clock reads 0 delay from then on."""
+        """Give the descriptor back; the delay stays what it was from then on."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
     __del__ = close
 

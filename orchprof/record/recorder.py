@@ -11,13 +11,13 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.log import VERSION, Flusher, Log, pack
+from orchprof.record.log import PLAIN, VERSION, Flusher, Log, json_text, pack
 from orchprof.record.strands import ENTER, EXIT, ROLE, SAMPLE, SPAN_END, Carrier, Fiber, Here, Strands
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ class Recorder:
 class _State:
     """The one recorder of this process, or None; `here` finds the calling thread's carrier in one step."""
 
-    __slots__ = ("follows_forks", "here", "patches", "recorder")
+    __slots__ = ("follows_forks", "forked_from", "here", "patches", "recorder")
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self.here = Here()
         self.patches: Patches | None = None
         self.follows_forks = False
+        self.forked_from: Path | None = None
 
     def record_with(self, recorder: Recorder | None) -> Recorder | None:
         """Record with another recorder from now on, or with none; return the one until now."""
@@ -109,8 +110,10 @@ class Span:
             self.id = number = fiber.span = carrier.next_id()
             log = carrier.log
             carrier.cut(ENTER | ROLE[self.role], log.names.get(self.name) or log.name(self.name))
-            if self.attributes:
-                log.note(("attributes", number, self.attributes))
+            attributes = self.attributes
+            if attributes:
+                plain = PLAIN.issuperset(map(type, attributes.values()))
+                log.note(("attributes", number, attributes if plain else json_text(attributes)))
             if not number & _RELIEVE_EVERY:
                 log.relieve()
         return self
@@ -124,10 +127,10 @@ class Span:
         self._fiber = _NOBODY
         carrier = STATE.here.carrier or _first_seen()
         if carrier is not None and carrier.fiber is fiber and fiber.span == self.id:
-            fiber.span = self._outer
+            fiber.span = self._outer if not fiber.closed else fiber.nearest_open(self._outer)
             carrier.cut(EXIT, self.id)
         else:
-            self._close_elsewhere()
+            self._close_elsewhere(fiber)
         if kind is not None:
             _note("error", self.id, kind.__name__)
 
@@ -140,10 +143,13 @@ class Span:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        """Return `function` with every call of it under a span of its own; coroutine functions stay so."""
+        """Return `function` with every call of it under a span of its own; coroutine functions stay so.
+
+        A plain function that returns a coroutine, as client libraries make them, is under its span again while that
+        is awaited. A generator's span lasts for its call only: what it does later is its consumer's.
+        """
         fresh = self._fresh
-        # Client libraries wrap their coroutine functions in plain ones.
-        if inspect.iscoroutinefunction(inspect.unwrap(function)):
+        if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def awaited(*args: Any, **kwargs: Any) -> Any:
@@ -154,21 +160,51 @@ class Span:
 
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
-            with fresh():
-                return function(*args, **kwargs)
+            span = fresh()
+            with span:
+                result = function(*args, **kwargs)
+                if not inspect.iscoroutine(result) or not span._leave():
+                    return result
+            return span._awaited(result)
 
         return cast("F", called)
+
+    def _leave(self) -> bool:
+        """Leave the span open but no longer innermost here; return whether it was recorded at all."""
+        fiber, self._fiber = self._fiber, _NOBODY
+        carrier = STATE.here.carrier
+        if carrier is None or carrier.fiber is not fiber:
+            return False
+        fiber.close(self.id, self._outer)
+        carrier.cut()
+        return True
+
+    async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Go on with a span that was left, on the strand that awaits."""
+        carrier = STATE.here.carrier
+        if carrier is not None:
+            fiber = self._fiber = carrier.fiber
+            self._outer, fiber.span = fiber.span, self.id
+            carrier.cut()
+        try:
+            result = await coroutine
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        self.__exit__(None, None, None)
+        return result
 
     def _fresh(self) -> "Span":
         return Span(self.name, self.role, self.attributes)
 
-    def _close_elsewhere(self) -> None:
+    def _close_elsewhere(self, fiber: Fiber) -> None:
         """End a span out of order or on another strand: an abandoned generator, a stream closed late.
 
         It must not change what the strand that runs here is doing.
         """
+        fiber.close(self.id, self._outer)
         carrier = STATE.here.carrier or _first_seen()
-        if carrier is not None:
+        if carrier is not None and carrier.strands is fiber.of:
             carrier.emit(pack(SPAN_END, carrier.clock.wall_ns(), 0, 0, 0, 0, 0, self.id, 0))
 
 
@@ -194,7 +230,7 @@ class Task(Span):
 
     def __enter__(self) -> Self:
         carrier = STATE.here.carrier or _first_seen()
-        if carrier is None or carrier.fiber.task:
+        if carrier is None or carrier.fiber.task in carrier.strands.open_tasks:
             return super().__enter__()
         number = carrier.next_id()
         _sample(number)
@@ -202,10 +238,11 @@ class Task(Span):
         self._resumed = (fiber.strand, fiber.span)
         self.id = fiber.strand = fiber.task = number
         fiber.span = 0
+        carrier.strands.open_tasks.add(number)
         carrier.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
         _note("task", self.id, {"index": self.index, "warmup": self.warmup})
         if self.attributes:
-            _note("attributes", self.id, self.attributes)
+            _note("attributes", self.id, json_text(self.attributes))
         return self
 
     def __exit__(
@@ -216,8 +253,12 @@ class Task(Span):
             super().__exit__(kind, error, trace)
             return
         self._fiber = _NOBODY
-        fiber.strand, fiber.span = self._resumed
+        strand, span = self._resumed
+        fiber.strand, fiber.span = strand, fiber.nearest_open(span)
         fiber.task, self._resumed = 0, None
+        if carrier.strands is not fiber.of:
+            return
+        carrier.strands.open_tasks.discard(self.id)
         carrier.strands.end(self.id, carrier.cut())
         _sample(self.id)
 
@@ -226,7 +267,9 @@ def _first_seen() -> Carrier | None:
     """Return the carrier of a thread not seen before, or not since a fork; None when nothing is recorded."""
     recorder = STATE.recorder
     if recorder is None:
-        return None
+        if STATE.forked_from is None:
+            return None
+        recorder = start(STATE.forked_from)
     if STATE.here is not recorder.strands.here:
         STATE.here = recorder.strands.here
         recorder.resume()
@@ -243,12 +286,12 @@ def _sample(task: int) -> None:
         STATE.recorder.sample(task)
 
 
-def task(name: str, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Task:
+def task(name: str, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Task:
     """Return the task named `name`; `index` says which input it runs, `warmup` that it is not to be counted."""
     return Task(name, attributes or None, index, warmup=warmup)
 
 
-def span(name: str, role: str = "framework", **attributes: Any) -> Span:
+def span(name: str, /, role: str = "framework", **attributes: Any) -> Span:
     """Return a span of any role: framework, client, tool, model, user (a human is waited for) or profiler.
 
     Raises:
@@ -259,12 +302,12 @@ def span(name: str, role: str = "framework", **attributes: Any) -> Span:
     return Span(name, role, attributes or None)
 
 
-def tool(name: str, **attributes: Any) -> Span:
+def tool(name: str, /, **attributes: Any) -> Span:
     """Return a span for one tool call: its time, its threads' and its child processes' is the tool's."""
     return Span(name, "tool", attributes or None)
 
 
-def model(name: str, **attributes: Any) -> Span:
+def model(name: str, /, **attributes: Any) -> Span:
     """Return a span for one call of a model through a client library.
 
     Time inside it is the client's, less the part that its HTTP request spends on the network and the server,
@@ -285,6 +328,7 @@ def start(directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -
         install,  # they import asyncio: only a process that records pays for it
     )
 
+    STATE.forked_from = None
     recorder = Recorder(directory, clock)
     STATE.record_with(recorder)
     recorder.start()
@@ -296,7 +340,7 @@ def start(directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -
 
 def stop() -> None:
     """Stop recording and close the log; nothing happens when nothing is recorded."""
-    recorder = STATE.record_with(None)
+    recorder, STATE.forked_from = STATE.record_with(None), None
     if recorder is not None:
         atexit.unregister(stop)
         _unhook()
@@ -354,9 +398,10 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
-    # The child's copies of buffers, descriptors and threads are its parent's; it begins a log of its own.
+    # The child's copies of buffers, descriptors and threads are its parent's. A log of its own begins with its first
+    # span: most children only live to become another program.
     parent = STATE.record_with(None)
     if parent is not None:
         _unhook()
         parent.log.abandon()
-        start(parent.directory)
+        STATE.forked_from = parent.directory

@@ -9,7 +9,7 @@ successive cuts of a carrier bound a segment, so a thread's time is tiled withou
 import itertools
 import threading
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.log import Log, pack
@@ -35,6 +35,8 @@ TRUST_NS: Final = 1_000_000
 CLOSER_LOOK_ABOVE_NS: Final = 50_000
 REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
+# Under this name whatever runs or can be waited for has its fiber.
+FIBER: Final = "_orchprof_fiber"
 
 
 class Fiber:
@@ -44,10 +46,29 @@ class Fiber:
     the socket was readable, or the timer due, before the loop came round to it.
     """
 
-    __slots__ = ("ready_ns", "span", "strand", "task", "wait")
+    __slots__ = ("closed", "of", "ready_ns", "span", "strand", "task", "wait")
 
     def __init__(self, strand: int, span: int = 0, task: int = 0, ready_ns: int = 0) -> None:
+        self.of: Strands | None = None  # whose strand it is: a later recording knows nothing of it
+        self.closed: dict[int, int] | None = (
+            None  # spans closed before those inside them: to what they were in
+        )
         self.strand, self.span, self.task, self.wait, self.ready_ns = strand, span, task, 0, ready_ns
+
+    def close(self, span: int, outer: int) -> None:
+        """End a span wherever it is: the innermost gives way to the nearest one open, any other is remembered."""
+        if self.span == span:
+            self.span = self.nearest_open(outer)
+        elif self.closed is None:
+            self.closed = {span: outer}
+        else:
+            self.closed[span] = outer
+
+    def nearest_open(self, span: int) -> int:
+        """Return `span`, or the nearest one around it that has not been closed."""
+        while self.closed and span in self.closed:
+            span = self.closed.pop(span)
+        return span
 
 
 class Carrier:
@@ -136,10 +157,13 @@ class Carrier:
         self.cut()
         self.trusted = 0  # a wait, however short, is not CPU
 
-    def joined(self, targets: Iterable[int]) -> int:
-        """End a wait for other strands and return the wall; the segment that ends here was a JOIN on `targets`."""
+    def joined(self, targets: Iterable[int], then: int = 0) -> int:
+        """End a wait for other strands and return the wall; the segment that ends here was a JOIN on `targets`.
+
+        `then` is the wait around it, which goes on: a loop's callback can wait while its thread waits for the loop.
+        """
         fiber = self.fiber
-        fiber.wait = self.trusted = 0
+        fiber.wait, self.trusted = then, 0
         wall = self.cut()
         for target in targets:
             self.log.emit(pack(JOIN, wall, 0, 0, 0, self.ident, fiber.strand, fiber.span, target))
@@ -160,6 +184,12 @@ class Strands:
         self.next_id = itertools.count(1).__next__
         self._new_clock = new_clock or Clock
         self.here = Here()
+        self.open_tasks: set[int] = set()
+
+    def fiber_of(self, thing: Any) -> Fiber | None:
+        """Return the fiber that this recording gave to a thread, future, coroutine or child; None if it gave none."""
+        fiber: Fiber | None = getattr(thing, FIBER, None)
+        return fiber if fiber is not None and fiber.of is self else None
 
     def carrier(self) -> Carrier:
         """Return the calling thread's carrier, made on first use: the thread then gets a strand of its own."""
@@ -189,6 +219,7 @@ class Strands:
         """
         parent = parent or Fiber(0)
         fiber = Fiber(self.next_id(), parent.span, parent.task)
+        fiber.of = self
         self.born(kind, name, fiber, parent.strand, at_ns)
         return fiber
 

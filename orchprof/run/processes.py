@@ -1,5 +1,7 @@
 """The processes below a child, as they were seen from outside."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -14,11 +16,21 @@ class Process:
     delay_ns: int
 
 
-def delay_below_ns(pid: int | None, window_ns: tuple[int, int], seen: list[Process]) -> int:
+def by_parent(seen: Iterable[Process]) -> dict[int, list[Process]]:
+    """Return the processes by the id of their parent, in the order given."""
+    below = defaultdict(list)
+    for one in seen:
+        below[one.parent].append(one)
+    return dict(below)
+
+
+def delay_below_ns(pid: int | None, window_ns: tuple[int, int], below: Mapping[int, list[Process]]) -> int:
     """Return the run delay of a process's descendants in a window; 0 when it is not known which they were.
 
     Process ids come round again, so only processes that lived inside the window count.
     """
     start_ns, end_ns = window_ns
-    below = [one for one in seen if one.parent == pid and start_ns <= one.first_ns and one.last_ns <= end_ns]
-    return sum(one.delay_ns + delay_below_ns(one.pid, (one.first_ns, end_ns), seen) for one in below)
+    if pid is None:
+        return 0
+    inside = [one for one in below.get(pid, []) if start_ns <= one.first_ns and one.last_ns <= end_ns]
+    return sum(one.delay_ns + delay_below_ns(one.pid, (one.first_ns, end_ns), below) for one in inside)

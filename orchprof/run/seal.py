@@ -49,12 +49,12 @@ class Journal:
 def seal(paths: Iterable[Path]) -> tuple[Tables, list[dict[str, Any]]]:
     """Return the tables of `TABLES`, and what the logs say went wrong: [{"code", "message"}, ...].
 
-    A log without a whole frame is skipped; a log of another version is a finding.
+    A log without a whole frame is skipped; one of another version or without a header is a finding, and skipped.
     """
     numbered = enumerate(sorted(paths), start=1)
     journals = [(path, read_journal(path, number << LOG_BITS)) for number, path in numbered]
     begun = [(path, journal) for path, journal in journals if journal.notes["meta"]]
-    findings = [complaint for path, journal in begun for complaint in _complaints(journal, path)]
+    findings = [complaint for path, journal in journals for complaint in _complaints(journal, path)]
     known = [journal for _, journal in begun if journal.notes["meta"][0][1]["version"] == VERSION]
     seen = [Process(*facts) for journal in known for _, facts in journal.notes["seen"]]
     parts = [_tables(journal, seen) for journal in known]
@@ -73,7 +73,29 @@ def read_journal(path: Path, offset: int) -> Journal:
                 notes[note[0]].append(note)
     table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
     names = {number: text for _, number, text in notes["name"]}
-    return Journal(_told_apart(table, offset), names, _moved(notes, offset))
+    rows, unborn = _known(_told_apart(table, offset))
+    moved = _moved(notes, offset)
+    if unborn:
+        born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
+        moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
+        moved["unborn"] = [("unborn", unborn)]
+    return Journal(rows, names, moved)
+
+
+def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the rows with what they say of strands whose birth was lost left out, and how many said such things.
+
+    A clocked row stays, as nobody's (strand 0): it bounds the segment before it.
+    """
+    born = rows.loc[rows["kind"] == rec.SPAWN, "strand"]
+    alien = (rows["strand"] > 0) & ~rows["strand"].isin(born) & (rows["kind"] != rec.SAMPLE)
+    refers = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN]) & (rows["arg"] > 0)
+    lost = refers & ~rows["arg"].isin(born)
+    clocked, spawn = rows["kind"].isin(_CLOCKED), rows["kind"] == rec.SPAWN
+    rows.loc[alien, "strand"] = 0
+    rows.loc[lost & spawn, "arg"] = 0
+    dropped = (alien & ~clocked) | (lost & ~spawn)
+    return rows[~dropped], int((alien | lost).sum())
 
 
 def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
@@ -98,6 +120,9 @@ def _moved(notes: dict[str, list[Any]], offset: int) -> dict[str, list[Any]]:
 
 
 def _complaints(journal: Journal, path: Path) -> list[dict[str, Any]]:
+    if not journal.notes["meta"]:
+        message = f"{path.name} lost its header: its {len(journal.rows)} rows cannot be read"
+        return [{"code": "lost_events", "message": message}] if len(journal.rows) else []
     version = journal.notes["meta"][0][1]["version"]
     if version != VERSION:
         return [{"code": "unknown_log", "message": f"{path.name} has log version {version}, not {VERSION}"}]
@@ -107,6 +132,9 @@ def _complaints(journal: Journal, path: Path) -> list[dict[str, Any]]:
     lost = sum(closed["lost_frames"] for _, closed in journal.notes["closed"])
     if lost:
         found.append({"code": "lost_events", "message": f"{lost} buffers could not be written"})
+    for _, unborn in journal.notes["unborn"]:
+        message = f"{unborn} rows of {path.name} tell of strands whose start was lost: they are left out"
+        found.append({"code": "lost_events", "message": message})
     return found
 
 
@@ -159,7 +187,7 @@ def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
     clocked = journal.of(*_CLOCKED)
     # What a carrier ran just before a span was entered was its parent span.
     before = clocked.groupby("carrier")["span"].shift(fill_value=0)
-    entered = clocked[clocked["kind"] == rec.ENTER]
+    entered = clocked[(clocked["kind"] == rec.ENTER) & (clocked["strand"] > 0)]
     left = journal.of(rec.EXIT).set_index("arg")["wall_ns"]
     late = journal.of(rec.SPAN_END).set_index("span")["wall_ns"]
     ended = pd.concat([left, late])
@@ -176,13 +204,18 @@ def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
             "start_ns": entered["wall_ns"],
             "end_ns": entered["span"].map(ended[~ended.index.duplicated()]).astype("Int64"),
             "error": entered["span"].map(_notes(journal, "error")).astype("object"),
-            "attributes": entered["span"].map(_notes(journal, "attributes", json.dumps)).astype("object"),
+            "attributes": entered["span"].map(_notes(journal, "attributes", _json_text)).astype("object"),
         }
     )
 
 
 def _notes(journal: Journal, kind: str, show: Callable[[Any], Any] = lambda detail: detail) -> dict[int, Any]:
     return {number: show(detail) for _, number, detail in journal.notes[kind]}
+
+
+def _json_text(attributes: dict[str, Any] | str) -> str:
+    # Attributes with a value that could change were made text when the span opened.
+    return attributes if isinstance(attributes, str) else json.dumps(attributes)
 
 
 def _tasks(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:

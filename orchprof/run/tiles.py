@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
-from orchprof.run.processes import Process, delay_below_ns
+from orchprof.run.processes import Process, by_parent, delay_below_ns
 
 _CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
 _JOIN: Final = rec.WAITS.index("join")
@@ -51,10 +51,12 @@ def tile(
 def _turns(journal: Any) -> pd.DataFrame:
     """Return what each carrier ran between two successive cuts; the last cut of a carrier opens nothing."""
     rows = journal.of(*_CLOCKED)
+    # Where CPU was taken to move with the wall it can have gone ahead of itself: what comes next pays that back.
+    rows = rows.assign(cpu_ns=rows.groupby("carrier")["cpu_ns"].cummax())
     after = rows.groupby("carrier")[["wall_ns", "cpu_ns", "delay_ns", "gc_ns"]].shift(-1)
-    known = after["wall_ns"].notna()
+    known = after["wall_ns"].notna() & (rows["strand"] > 0)
     rows, after = rows[known], after[known].astype("int64")
-    cpu = (after["cpu_ns"] - rows["cpu_ns"]).clip(lower=0)
+    cpu = after["cpu_ns"] - rows["cpu_ns"]
     turns = pd.DataFrame(
         {
             "strand": rows["strand"],
@@ -158,7 +160,8 @@ def _outside(journal: Any, strands: pd.DataFrame, seen: list[Process]) -> pd.Dat
 def _descendants_delay(journal: Any, children: pd.DataFrame, seen: list[Process]) -> list[int]:
     pids = {strand: pid for _, strand, pid in journal.notes["pid"]}
     windows = zip(children["strand"], children["start_ns"], children["end_ns"], strict=True)
-    return [delay_below_ns(pids.get(strand), (start, end), seen) for strand, start, end in windows]
+    below = by_parent(seen)
+    return [delay_below_ns(pids.get(strand), (start, end), below) for strand, start, end in windows]
 
 
 def _alone(strands: pd.DataFrame, cpu_state: str, wait_state: str) -> pd.DataFrame:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.hooks.threads import wait_for
-from orchprof.record.strands import Fiber, Strands
+from orchprof.record.hooks.threads import wait_as, wait_for
+from orchprof.record.strands import FIBER, Strands
 
-_FIBER = "_orchprof_fiber"
 _KIB = 1024
 _Call = Callable[..., Any]
 
@@ -37,12 +36,12 @@ def _init(strands: Strands, original: _Call) -> _Call:
         carrier = strands.carrier()
         name = _command(args[0] if args else kwargs.get("args"))
         fiber = strands.spawn("child", name, carrier.fiber, carrier.cut())
-        setattr(process, _FIBER, fiber)
+        setattr(process, FIBER, fiber)
         try:
-            wait_for(strands, [fiber.strand], lambda: original(process, *args, **kwargs))
+            wait_as(strands, "startup", lambda: original(process, *args, **kwargs))
         except BaseException:
             strands.end(fiber.strand, carrier.wall)
-            delattr(process, _FIBER)
+            delattr(process, FIBER)
             raise
         strands.log.note(("pid", fiber.strand, process.pid))
 
@@ -50,7 +49,10 @@ def _init(strands: Strands, original: _Call) -> _Call:
 
 
 def _command(args: Any) -> str:
-    first = args if isinstance(args, str | bytes | os.PathLike) else next(iter(args), "")
+    # An iterator can be read only once, and not by us.
+    first = args[0] if isinstance(args, list | tuple) and args else args
+    if not isinstance(first, str | bytes | os.PathLike):
+        return "child"
     words = os.fsdecode(first).split()
     return Path(words[0]).name if words else "child"
 
@@ -58,7 +60,7 @@ def _command(args: Any) -> str:
 def _blocking(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def blocking(process: Any, *args: Any, **kwargs: Any) -> Any:
-        fiber: Fiber | None = getattr(process, _FIBER, None)
+        fiber = strands.fiber_of(process)
         if fiber is None or process.returncode is not None:
             return original(process, *args, **kwargs)
         return wait_for(strands, [fiber.strand], lambda: original(process, *args, **kwargs))
@@ -69,7 +71,7 @@ def _blocking(strands: Strands, original: _Call) -> _Call:
 def _try_wait(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def try_wait(process: Any, wait_flags: int) -> tuple[int, int]:
-        if getattr(process, _FIBER, None) is None:
+        if strands.fiber_of(process) is None:
             return original(process, wait_flags)  # type: ignore[no-any-return]
         try:
             return _reap(strands, process, process.pid, wait_flags)
@@ -83,7 +85,7 @@ def _internal_poll(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def poll(process: Any, *args: Any, **kwargs: Any) -> Any:
         # Reaped here, its status is known when the original looks: that has a signature for every Python.
-        followed = getattr(process, _FIBER, None) is not None
+        followed = strands.fiber_of(process) is not None
         if followed and process._waitpid_lock.acquire(blocking=False):
             try:
                 _reap_if_ended(strands, process)
@@ -104,7 +106,12 @@ def _reap_if_ended(strands: Strands, process: Any) -> None:
 
 def _reap(strands: Strands, process: Any, pid: int, flags: int) -> tuple[int, int]:
     """Return what `os.waitpid(pid, flags)` would, logging the child's end and use when it has ended."""
-    seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | flags)
+    try:
+        seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | flags)
+    except ChildProcessError:  # somebody else reaped it: it has ended, but what it used is theirs to know
+        strands.end(getattr(process, FIBER).strand, strands.carrier().clock.wall_ns())
+        delattr(process, FIBER)
+        raise
     if seen is None:
         return 0, 0
     delay_ns = _run_delay_ns(pid)
@@ -112,8 +119,8 @@ def _reap(strands: Strands, process: Any, pid: int, flags: int) -> tuple[int, in
     if reaped == pid:
         cpu_ns = round((used.ru_utime + used.ru_stime) * 1e9)
         end_ns = strands.carrier().clock.wall_ns()
-        strands.child(getattr(process, _FIBER).strand, end_ns, (cpu_ns, delay_ns, used.ru_maxrss * _KIB))
-        delattr(process, _FIBER)
+        strands.child(getattr(process, FIBER).strand, end_ns, (cpu_ns, delay_ns, used.ru_maxrss * _KIB))
+        delattr(process, FIBER)
     return reaped, status
 
 

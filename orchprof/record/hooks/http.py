@@ -44,7 +44,7 @@ class Call:
     def __init__(self, strands: Strands, request: Any) -> None:
         self.strands = strands
         self.carrier: Carrier = strands.carrier()
-        self.is_model = request.url.path.endswith(MODEL_PATHS)
+        self.is_model = request.method == "POST" and request.url.path.endswith(MODEL_PATHS)
         self.name = f"{request.method} {request.url.host}"
         self.remote: Fiber | None = None
         self.note: dict[str, Any] = {"span": self.carrier.fiber.span, "stream": False}
@@ -67,12 +67,12 @@ class Call:
         self.carrier.wait("join")
 
     def read_all(self) -> None:
-        """There was no further piece: what was waited for was nothing."""
-        self.carrier.joined([])
+        """There is no further piece: the end itself was waited for."""
+        self.arrived()
 
     def sent(self) -> None:
         """The request leaves now, on an open connection: the remote strand starts."""
-        if self.remote is None:
+        if "sent_ns" not in self.note:  # a redirect carries the trace of the request before it
             carrier = self.carrier
             carrier.fiber.wait = 0
             self.note["sent_ns"] = wall = carrier.cut()
@@ -112,7 +112,9 @@ class Call:
         if self.is_model:
             self.note |= {"strand": remote.strand, "end_ns": self.last_ns, "name": self.name}
             self.note["error"] = None if error is None else type(error).__name__
-            self.note |= _account(b"".join(self._chunks), headers, stream=self.note["stream"])
+            # Whatever a server sends, a reply nested too deep to be read too, it must not fail the program.
+            with contextlib.suppress(Exception):
+                self.note |= _account(b"".join(self._chunks), headers, stream=self.note["stream"])
             self.strands.log.note(("call", self.note))
 
     def failed(self, error: BaseException) -> None:

@@ -15,10 +15,9 @@ from typing import Any
 
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.log import pack
-from orchprof.record.strands import BY_IO, BY_TIMER, WAKE, Carrier, Fiber, Strands
+from orchprof.record.strands import BY_IO, BY_TIMER, FIBER, WAKE, Carrier, Fiber, Strands
 from orchprof.units import nanoseconds
 
-_FIBER = "_orchprof_fiber"
 # A task's steps are told from its other bound methods (a time-out calls `task.cancel`) by name; the C step
 # wrapper has none.
 _STEPS = frozenset({None, "task_wakeup", "__step", "__wakeup"})
@@ -68,7 +67,7 @@ def _handle_class(strands: Strands, base: Any) -> Any:
                     carrier.fiber = carrier.cause = outer
                     carrier.cut()
                 if task.done():
-                    strands.end(getattr(task, _FIBER).strand, carrier.wall)
+                    strands.end(getattr(task, FIBER).strand, carrier.wall)
             else:
                 _run_callback(carrier, self, run)
 
@@ -79,13 +78,21 @@ def _handle_class(strands: Strands, base: Any) -> Any:
 def _stepping(strands: Strands, task: Any, origin: tuple[int, int, int, int]) -> Fiber:
     """Return the fiber of a task about to take a step, after logging its birth or who woke it."""
     ready_ns, waker, span, in_task = origin
-    fiber: Fiber | None = getattr(task, _FIBER, None)
+    fiber = strands.fiber_of(task)
     if fiber is None:
-        fiber = strands.spawn("coroutine", task.get_name(), Fiber(max(waker, 0), span, in_task), ready_ns)
-        setattr(task, _FIBER, fiber)
+        fiber = strands.spawn("coroutine", _name(task), Fiber(max(waker, 0), span, in_task), ready_ns)
+        setattr(task, FIBER, fiber)
     else:
         strands.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, fiber.strand, 0, waker))
     return fiber
+
+
+def _name(task: Any) -> str:
+    """Return a task's name if somebody gave it one, else its coroutine's: `Task-7` says nothing, and never repeats."""
+    name = str(task.get_name())
+    if not (name.startswith("Task-") and name[5:].isdigit()):
+        return name
+    return getattr(task.get_coro(), "__qualname__", None) or "coroutine"
 
 
 def _run_callback(carrier: Carrier, handle: Any, run: _Call) -> None:

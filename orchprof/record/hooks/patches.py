@@ -3,7 +3,6 @@
 import contextlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -51,12 +50,14 @@ class _AfterImport(importlib.abc.MetaPathFinder):
         self._name, self._patch = name, patch
 
     def find_spec(
-        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != self._name:
             return None
-        _forget(self)
-        spec = importlib.util.find_spec(fullname)
+        # A program may only ask whether the module is there: this stays until it runs.
+        others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
+        found = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
             self._wrap(spec.loader)
         return spec
@@ -66,7 +67,9 @@ class _AfterImport(importlib.abc.MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            patch(module)
+            if self in sys.meta_path:
+                _forget(self)
+                patch(module)
 
         loader.exec_module = exec_module
 

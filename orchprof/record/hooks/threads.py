@@ -40,11 +40,7 @@ def _start(strands: Strands, original: _Call) -> _Call:
         parent = None if is_worker else carrier.fiber
         # The cut puts the spawn at an instant that is a bound of the parent's segments.
         setattr(thread, _FIBER, strands.spawn("thread", thread.name, parent, carrier.cut()))
-        carrier.wait("startup")
-        try:
-            original(thread)
-        finally:
-            carrier.wait("")
+        wait_as(strands, "startup", lambda: original(thread))
 
     return start
 
@@ -113,17 +109,23 @@ def _result(strands: Strands, original: _Call) -> _Call:
 
 
 class _JoinEvent(threading.Event):
-    """The event that `wait` and `as_completed` block on, knowing which strands set it."""
+    """The event that `wait` and `as_completed` block on: it joins the futures that finished during the wait."""
 
-    def __init__(self, strands: Strands, waited: Iterable[Any]) -> None:
+    def __init__(self, strands: Strands, waiter: Any) -> None:
         super().__init__()
-        self._strands, self._waited = strands, list(waited)
+        self._strands, self._waiter = strands, waiter
 
     def wait(self, timeout: float | None = None) -> bool:
         if self.is_set():
             return True
-        targets = [s for future in self._waited if (s := strand_of(future)) is not None]
-        return bool(wait_for(self._strands, targets, functools.partial(super().wait, timeout)))
+        carrier = self._strands.carrier()
+        before = carrier.fiber.wait
+        carrier.wait("join")
+        try:
+            return super().wait(timeout)
+        finally:
+            finished = list(self._waiter.finished_futures)
+            carrier.joined([s for future in finished if (s := strand_of(future)) is not None], before)
 
 
 def _waiters(strands: Strands, original: _Call) -> _Call:
@@ -132,7 +134,7 @@ def _waiters(strands: Strands, original: _Call) -> _Call:
         waited = list(waited)
         waiter = original(waited, return_when)
         if not waiter.event.is_set():
-            waiter.event = _JoinEvent(strands, waited)
+            waiter.event = _JoinEvent(strands, waiter)
         return waiter
 
     return create
@@ -141,8 +143,20 @@ def _waiters(strands: Strands, original: _Call) -> _Call:
 def wait_for(strands: Strands, targets: list[int], block: Callable[[], Any]) -> Any:
     """Return `block()`, recording that the current strand waits for `targets` while it runs."""
     carrier = strands.carrier()
+    before = carrier.fiber.wait
     carrier.wait("join" if targets else "lock")
     try:
         return block()
     finally:
-        carrier.joined(targets)
+        carrier.joined(targets, before)
+
+
+def wait_as(strands: Strands, state: str, block: Callable[[], Any]) -> Any:
+    """Return `block()`, recording that the current strand waits in `state` while it runs."""
+    carrier = strands.carrier()
+    before = carrier.fiber.wait
+    carrier.wait(state)
+    try:
+        return block()
+    finally:
+        carrier.joined([], before)

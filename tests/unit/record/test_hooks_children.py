@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -85,3 +86,32 @@ def test_a_child_past_its_timeout_is_killed_and_reaped_as_ever(recorded):
 
     strands, _ = child_rows(recorded(program))
     assert strands["end_ns"].notna().all()
+
+
+def test_a_command_given_as_an_iterator_is_left_for_the_program_to_read(recorded):
+    def program():
+        with subprocess.Popen(iter(["echo", "hi"]), stdout=subprocess.PIPE) as process:
+            assert process.communicate()[0] == b"hi\n"
+
+    assert child_rows(recorded(program))[0]["name"].tolist() == ["child"]
+
+
+def test_a_child_that_somebody_else_reaped_ends(recorded):
+    def program():
+        process = subprocess.Popen(["true"])
+        os.waitpid(process.pid, 0)
+        process.wait()
+
+    assert child_rows(recorded(program))[0]["end_ns"].notna().all()
+
+
+def test_starting_a_child_is_startup_and_no_wait_for_it(recorded):
+    def program():
+        with orchprof.task("t"):
+            process = subprocess.Popen(["true"])
+        process.wait()
+
+    tables = recorded(program)
+    root = tables["tasks"]["task"].iloc[0]
+    assert "startup" in set(tables["segments"].query("strand == @root")["wait_state"].dropna())
+    assert tables["edges"].query("kind == 'join' and dst == @root").empty

@@ -216,3 +216,15 @@ def test_a_trace_that_the_program_set_is_still_called(recorded, url):
 
     recorded(program)
     assert "http11.send_request_body.complete" in seen
+
+
+def test_a_reply_that_nests_too_deep_never_fails_the_program(recorded, url, monkeypatch):
+    deep = b"[" * 100_000 + b"]" * 100_000
+    monkeypatch.setattr(Server, "do_POST", lambda self: self.answer(deep, "application/json"))
+
+    def program():
+        with httpx.Client() as client:
+            assert client.post(f"{url}/v1/chat/completions", json={}).content == deep
+
+    calls = recorded(program)["model_calls"]
+    assert calls["end_ns"].notna().tolist() == [True]

@@ -102,3 +102,14 @@ def test_a_future_that_is_done_is_not_waited_for(recorded):
                 assert future.result() == 0
 
     assert joined_by_root(recorded(program)) == set()
+
+
+def test_as_completed_joins_each_future_once(recorded):
+    def program():
+        with ThreadPoolExecutor(1) as pool, orchprof.task("t"):
+            for _ in concurrent.futures.as_completed([pool.submit(nap) for _ in range(5)]):
+                pass
+
+    tables = recorded(program)
+    root = tables["tasks"]["task"].iloc[0]
+    assert len(tables["edges"].query("kind == 'join' and dst == @root")) == 5

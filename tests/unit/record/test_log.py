@@ -134,3 +134,97 @@ def test_a_program_that_records_faster_than_the_flusher_stays_bounded(recorded, 
 
     assert len(recorded(program)["spans"]) == 20_000
     assert longest < 100_000 + 3 * 72 * 0xFFF
+
+
+class Unshowable:
+    def __repr__(self):
+        raise ValueError("no repr")
+
+
+def circular():
+    ring = []
+    ring.append(ring)
+    return ring
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({(1, 2): 3}, "{(1, 2): 3}"),
+        (circular(), "[[...]]"),
+        (Unshowable(), "<Unshowable without a repr>"),
+        ([1, "a"], [1, "a"]),
+    ],
+)
+def test_an_attribute_that_json_cannot_say_is_shown_and_loses_nothing(recorded, value, shown):
+    def program():
+        with orchprof.task("t"), orchprof.tool("x", good=1, strange=value):
+            pass
+
+    spans = recorded(program)["spans"]
+    assert json.loads(spans["attributes"].iloc[0]) == {"good": 1, "strange": shown}
+
+
+def test_a_note_that_json_cannot_say_never_stops_a_flush(tmp_path):
+    log = Log(tmp_path)
+    log.note(("task", 7, {"index": Unshowable(), "warmup": False}))
+    log.note(("hello", 1))
+    log.close()
+    notes = [note for _, payload in read_frames(log.path) for note in json.loads(payload)]
+    strange = {"index": "<Unshowable without a repr>", "warmup": False}
+    assert notes == [["task", 7, strange], ["hello", 1]]
+
+
+def test_attributes_are_what_they_were_when_the_span_opened(recorded):
+    def program():
+        messages = ["then"]
+        with orchprof.task("t", messages=messages), orchprof.tool("x", messages=messages):
+            messages.append("later")
+
+    assert json.loads(recorded(program)["spans"]["attributes"].iloc[0]) == {"messages": ["then"]}
+
+
+def test_notes_that_the_disk_refused_are_written_later_and_before_newer_ones(tmp_path, monkeypatch):
+    log = Log(tmp_path)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda _fd, data: len(data) - 1)
+    log.note(("first", 1))
+    log.flush()
+    monkeypatch.setattr(os, "write", real)
+    log.note(("second", 2))
+    log.close()
+    notes = [note for _, payload in read_frames(log.path) for note in json.loads(payload)]
+    assert (notes, log.lost_frames) == ([["first", 1], ["second", 2]], 0)
+
+
+def test_refused_notes_are_kept_up_to_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("orchprof.record.log.NOTES_KEPT", 2)
+    log = Log(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda _fd, _data: 0)
+        for number in range(3):
+            log.note(("note", number))
+        log.flush()
+    log.close()
+    notes = [note for _, payload in read_frames(log.path) for note in json.loads(payload)]
+    assert (notes, log.lost_frames) == ([["note", 0], ["note", 1]], 1)
+
+
+def test_a_file_that_took_over_our_descriptor_is_left_alone(tmp_path):
+    log = Log(tmp_path)
+    with (tmp_path / "user").open("wb") as user:
+        os.dup2(user.fileno(), log._fd)
+        taken = log._fd
+        log.emit(ROW)
+        log.close()
+        assert log.lost_frames == 1
+        assert os.fstat(taken).st_size == 0
+        os.close(taken)
+
+
+def test_names_without_end_share_one_number(tmp_path, monkeypatch):
+    monkeypatch.setattr("orchprof.record.log.NAMES_KEPT", 2)
+    log = Log(tmp_path)
+    assert [log.name(text) for text in ("a", "b", "c", "d", "a")] == [1, 2, 3, 3, 1]
+    assert log.names == {"a": 1, "b": 2, "(other)": 3}
+    log.close()

@@ -266,3 +266,137 @@ def test_hooks_are_taken_out_again(tmp_path):
     recorder.stop()
     after = (threading.Thread.start, subprocess.Popen.__init__, asyncio.events.Handle, len(sys.meta_path))
     assert after == before
+
+
+def test_a_span_closed_before_those_inside_it_gives_way_to_the_nearest_open_one(recorded, fake_clock):
+    def program():
+        with orchprof.task("t"):
+            with orchprof.tool("outer"):
+                stream = orchprof.model("stream")
+                stream.__enter__()
+                with orchprof.span("consumer"):
+                    stream.__exit__(None, None, None)
+                fake_clock.run(5 * MS)
+            fake_clock.run(10 * MS)
+
+    tables = recorded(program)
+    root = tables["tasks"]["task"].iloc[0]
+    assert tiles(tables, root) == [("tool", None, 5 * MS), ("framework", None, 10 * MS)]
+
+
+def test_a_sync_wrapper_of_a_coroutine_function_stays_sync(recorded):
+    async def add(a):
+        return a + 1
+
+    @orchprof.tool("add")
+    @functools.wraps(add)
+    def run_sync(a):
+        return asyncio.run(add(a))
+
+    results = []
+    tables = recorded(lambda: results.append(run_sync(1)))
+    assert results == [2]
+    assert tables["spans"]["end_ns"].notna().all()
+
+
+def test_coroutines_that_plain_functions_return_do_not_nest_in_one_another(recorded):
+    async def create():
+        await asyncio.sleep(0.01)
+        raise KeyError("gone")
+
+    @orchprof.model("chat")
+    def chat():
+        return create()
+
+    async def program():
+        async with orchprof.task("t"):
+            await asyncio.gather(chat(), chat(), return_exceptions=True)
+
+    spans = recorded(lambda: asyncio.run(program()))["spans"]
+    assert spans["parent"].isna().all()
+    assert (spans["end_ns"] - spans["start_ns"]).min() >= 10 * MS
+    assert spans["error"].tolist() == ["KeyError"] * 2
+
+
+def test_an_attribute_may_be_called_name(recorded):
+    def program():
+        with orchprof.task("t", name="a"), orchprof.tool("x", name="b"):
+            pass
+
+    assert json.loads(recorded(program)["spans"]["attributes"].iloc[0]) == {"name": "b"}
+
+
+def test_a_thread_that_outlives_the_task_it_was_started_in_can_start_tasks(recorded):
+    import queue
+    import threading
+
+    jobs = queue.Queue()
+
+    def work():
+        while name := jobs.get():
+            with orchprof.task(name):
+                pass
+
+    def program():
+        with orchprof.task("first"):
+            thread = threading.Thread(target=work)
+            thread.start()
+        for name in ("second", "third", None):
+            jobs.put(name)
+        thread.join()
+
+    assert recorded(program)["tasks"]["name"].tolist() == ["first", "second", "third"]
+
+
+def test_a_loop_that_outlives_a_recording_goes_on_in_the_next(tmp_path):
+    async def worker(go):
+        await go.wait()
+        with orchprof.span("s"):
+            await asyncio.sleep(0)
+
+    async def program():
+        go = asyncio.Event()
+        recorder.start(tmp_path / "a")
+        task = asyncio.create_task(worker(go))
+        await asyncio.sleep(0)
+        recorder.stop()
+        recorder.start(tmp_path / "b")
+        go.set()
+        await task
+        recorder.stop()
+
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    asyncio.run(program())
+    tables, findings = seal((tmp_path / "b").glob("*.bin"))
+    assert findings == []
+    assert tables["spans"]["name"].tolist() == ["s"]
+    assert set(tables["segments"]["strand"]) <= set(tables["strands"]["strand"])
+
+
+def test_a_forked_child_that_opens_no_span_starts_no_recorder(tmp_path):
+    done, _ = run_program(
+        tmp_path,
+        """
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        recorder.stop()
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(tmp_path.glob("*.bin"))) == 1
+
+
+def test_asking_whether_a_library_is_there_does_not_lose_its_hook(tmp_path):
+    done, _ = run_program(
+        tmp_path,
+        """
+        import importlib.util
+        importlib.util.find_spec("httpx")
+        import httpx
+        assert hasattr(httpx.HTTPTransport.handle_request, "__wrapped__")
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
