@@ -1,5 +1,6 @@
 """The workers of one run: started together, released together, listened to, and ended whatever happens."""
 
+import contextlib
 import json
 import os
 import queue
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +16,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from orchprof.bench.catalogue import EXTRA
-from orchprof.bench.worker import Orders
+from orchprof.bench.lanes import Orders
 from orchprof.errors import MissingExtraError, OrchprofError, RunError, UsageError
 
 _LEAVE_S: Final = 5.0
+_POLL_S: Final = 0.5
 _TAIL_LINES: Final = 3
 
 
@@ -26,12 +29,15 @@ class Crew:
 
     def __init__(self, orders: list[Orders], env: dict[str, str], scratch: Path) -> None:
         self.deaths: list[str] = []
-        self.measured = 0
         self._said: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self._stderr = [scratch / f"worker-{number}.stderr" for number in range(len(orders))]
-        self._workers = [
-            self._start(order, env, path) for order, path in zip(orders, self._stderr, strict=True)
-        ]
+        self._workers: list[subprocess.Popen[str]] = []
+        try:
+            for order, path in zip(orders, self._stderr, strict=True):
+                self._start(order, env, path)
+        except BaseException:
+            self._end()
+            raise
 
     def __enter__(self) -> Self:
         for number, worker in enumerate(self._workers):
@@ -41,11 +47,11 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self._workers:
-            if worker.poll() is None:
-                os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
-            _close(worker)
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self.stop()
+        finally:
+            self._end()
 
     @property
     def pids(self) -> list[int]:
@@ -62,14 +68,15 @@ class Crew:
         """
         waiting, alive = set(range(len(self._workers))), set(range(len(self._workers)))
         while alive:
-            number, event = self._said.get()
+            number, event = self._next(alive)
+            if number not in alive:
+                continue
             if event is None:
                 alive.discard(number)
                 self._mourn(number)
             elif event["event"] == "refused":
                 raise _refusal(event)
             else:
-                self.measured += event["event"] == "task" and not event["warmup"]
                 yield event
             if waiting and (event is None or event["event"] == "ready"):
                 waiting.discard(number)
@@ -79,13 +86,32 @@ class Crew:
     def stop(self) -> None:
         """Have every worker write what it has and leave."""
         self._tell("stop")
+        until = time.monotonic() + _LEAVE_S
         for worker in self._workers:
             try:
-                worker.wait(_LEAVE_S)
+                worker.wait(max(until - time.monotonic(), 0))
             except subprocess.TimeoutExpired:
-                worker.kill()
+                continue
+            _kill_group(worker)
 
-    def _start(self, order: Orders, env: dict[str, str], stderr: Path) -> "subprocess.Popen[str]":
+    def _end(self) -> None:
+        for worker in self._workers:
+            if worker.returncode is None:
+                _kill_group(worker)
+                worker.wait()
+            _close(worker)
+
+    def _next(self, alive: set[int]) -> tuple[int, dict[str, Any] | None]:
+        """Return what is said next, None for an end: also of a worker whose pipe a child of its holds open."""
+        while True:
+            try:
+                return self._said.get(timeout=_POLL_S)
+            except queue.Empty:
+                gone = next((number for number in alive if self._workers[number].poll() is not None), None)
+            if gone is not None:
+                return gone, None
+
+    def _start(self, order: Orders, env: dict[str, str], stderr: Path) -> None:
         with stderr.open("w") as errors:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "orchprof.bench.worker"],
@@ -96,19 +122,24 @@ class Crew:
                 text=True,
                 start_new_session=True,
             )
+        self._workers.append(worker)
         assert worker.stdin is not None
         worker.stdin.write(json.dumps(asdict(order)) + "\n")
         worker.stdin.flush()
-        return worker
 
     def _listen(self, number: int, worker: "subprocess.Popen[str]") -> None:
         assert worker.stdout is not None
-        for line in worker.stdout:
-            self._said.put((number, json.loads(line)))
-        self._said.put((number, None))
+        try:
+            for line in worker.stdout:
+                self._said.put((number, json.loads(line)))
+        except ValueError:
+            pass  # a line that its end tore, or a pipe that ours closed
+        finally:
+            self._said.put((number, None))
 
     def _mourn(self, number: int) -> None:
         status = self._workers[number].wait()
+        _kill_group(self._workers[number])
         if status:
             how = f"signal {-status}" if status < 0 else f"exit {status}"
             tail = self._stderr[number].read_text(errors="replace").strip().splitlines()[-_TAIL_LINES:]
@@ -136,6 +167,12 @@ def _refusal(event: dict[str, Any]) -> OrchprofError:
             f"cannot write, {message} @ workload's set-up, make it writable or set XDG_CACHE_HOME"
         )
     return RunError(f"cannot set the workload up, {kind}: {message} @ its open(), see its documentation")
+
+
+def _kill_group(worker: "subprocess.Popen[str]") -> None:
+    """Kill a worker, or what its tools started and it left behind."""
+    with contextlib.suppress(OSError):
+        os.killpg(worker.pid, signal.SIGKILL)
 
 
 def _close(worker: "subprocess.Popen[str]") -> None:

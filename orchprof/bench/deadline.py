@@ -2,38 +2,66 @@
 
 import contextlib
 import ctypes
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from types import FrameType
+from typing import Final
+
+# How long past its limit a task may take to notice before it is given up.
+GRACE_S: Final = 1.0
+_LOOK_EVERY_S: Final = 0.25
+NEVER: Final = math.inf
+# When the task that the running coroutine is part of has to end, on the monotonic clock.
+ENDS_S: ContextVar[float] = ContextVar("orchprof_task_ends", default=NEVER)
 
 
 class TaskTimeout(BaseException):
     """A task took longer than it may. Not an `Exception`: an agent's own handlers must not swallow it."""
 
 
+class Limit:
+    """How long a task may take; `struck` once it took longer, whatever its code made of the TaskTimeout."""
+
+    __slots__ = ("ends_s", "limit_s", "struck")
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s, self.ends_s, self.struck = limit_s, NEVER, False
+
+    def overdue(self) -> bool:
+        """Return whether it is being kept to and is over, the grace included."""
+        return time.monotonic() > self.ends_s + GRACE_S
+
+
 @contextlib.contextmanager
-def deadline(limit_s: float) -> Iterator[None]:
-    """Raise TaskTimeout in the block when it takes longer than `limit_s`.
+def deadline(limit: Limit) -> Iterator[None]:
+    """Raise TaskTimeout in the block when it takes longer than its limit, and never after the block.
 
     On the main thread a signal interrupts even a blocking call. On another thread the exception arrives when its
-    code next runs Python, so a call that blocks for ever there is left to its own time-out.
+    code next runs Python: a call that blocks for ever there is `overdue`, for somebody else to see.
     """
-    if threading.current_thread() is threading.main_thread():
-        with _by_signal(limit_s):
+    main = threading.current_thread() is threading.main_thread()
+    limit.ends_s = time.monotonic() + limit.limit_s
+    try:
+        with _by_signal(limit) if main else _by_exception(limit):
             yield
-    else:
-        with _by_exception(limit_s):
-            yield
+    finally:
+        limit.ends_s = NEVER
 
 
 @contextlib.contextmanager
-def _by_signal(limit_s: float) -> Iterator[None]:
+def unblocked_loop() -> Iterator[None]:
+    """While an event loop runs on the main thread, raise TaskTimeout in a coroutine that blocks it past `ENDS_S`."""
+
     def strike(_number: int, _frame: FrameType | None) -> None:
-        raise TaskTimeout
+        if time.monotonic() > ENDS_S.get() + GRACE_S:
+            raise TaskTimeout
 
     earlier = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_EVERY_S, _LOOK_EVERY_S)
     try:
         yield
     finally:
@@ -42,17 +70,34 @@ def _by_signal(limit_s: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _by_exception(limit_s: float) -> Iterator[None]:
+def _by_signal(limit: Limit) -> Iterator[None]:
+    def strike(_number: int, _frame: FrameType | None) -> None:
+        limit.struck = True
+        raise TaskTimeout
+
+    earlier = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, limit.limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
+
+
+@contextlib.contextmanager
+def _by_exception(limit: Limit) -> Iterator[None]:
     ident = ctypes.c_ulong(threading.get_ident())
+    raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
     over = threading.Lock()
     ended = False
 
     def strike() -> None:
         with over:
             if not ended:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(TaskTimeout))
+                limit.struck = True
+                raise_in_thread(ident, ctypes.py_object(TaskTimeout))
 
-    timer = threading.Timer(limit_s, strike)
+    timer = threading.Timer(limit.limit_s, strike)
     timer.daemon = True
     timer.start()
     try:
@@ -61,3 +106,4 @@ def _by_exception(limit_s: float) -> Iterator[None]:
         timer.cancel()
         with over:
             ended = True
+            raise_in_thread(ident, None)  # one that is on its way must not arrive after the block

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import math
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,8 @@ from typing import Any, Final
 
 from orchprof.bench import catalogue
 from orchprof.bench.crew import Crew
-from orchprof.bench.worker import Orders
+from orchprof.bench.interrupt import one_interrupt
+from orchprof.bench.lanes import Orders
 from orchprof.errors import OrchprofError, RunError, UsageError, unknown
 from orchprof.models import process
 from orchprof.models.explain import resolve
@@ -102,27 +102,53 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
     job = _job(plan)
     catalogue.refuse_missing(plan.workload, job.workload, job.variant)
     notify(Event(plan.workload, _SETUP, 0, job.tasks, 0))
-    logs = store.create(out, _meta(job, out))
-    measured = False
+    with one_interrupt() as no_more:
+        interrupted = _record(job, out, notify, no_more)
+        notify(Event(plan.workload, _SEAL, 0, 1, 0))
+        _finish(out, complete=not interrupted)
+    if interrupted:
+        raise Interrupted(out)
+    return out
+
+
+def _record(job: "_Job", out: Path, notify: Notify, no_more: Callable[[], object]) -> bool:
+    """Measure, and return whether the user stopped it; remove the run if it holds no measured task."""
+    logs, plan, tally = store.create(out, _meta(job, out)), job.plan, _Tally()
     try:
         start = process.start(plan.model, job.workload.SCRIPT, job.settings, plan.seed)
         with _scratch() as scratch, start as endpoint:
             store.update(out, model=_model(plan, endpoint))
-            interrupted = _work(job, _orders(job, endpoint, logs, scratch), out, notify)
-            measured = True
-            if interrupted:
-                # What is left takes a second: a second Ctrl-C must not cost what was measured.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except (OrchprofError, KeyboardInterrupt):
-        if not measured:
+            _work(job, _orders(job, endpoint, logs, scratch), tally, notify)
+        no_more()
+    except (OrchprofError, KeyboardInterrupt) as error:
+        if not tally.measured:
             shutil.rmtree(out)
-        raise
-    notify(Event(plan.workload, _SEAL, 0, 1, 0))
-    _finish(out, complete=not interrupted)
-    if interrupted:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise Interrupted(out)
-    return out
+            raise
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        no_more()
+        store.update(out, interrupted=True)
+        return True
+    store.update(out, findings=_findings(job, tally))
+    return False
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the workers' tasks; it outlives them, whatever ends them."""
+
+    measured: int = 0
+    failed: int = 0
+    warmed: int = 0
+    deaths: list[str] = dataclasses.field(default_factory=list)
+
+
+def _findings(job: "_Job", tally: _Tally) -> list[dict[str, str]]:
+    found = [_finding("worker_died", death) for death in tally.deaths]
+    if not found and tally.measured < job.tasks:
+        message = f"{tally.measured} of {job.tasks} tasks were measured: the workload left without a word"
+        found.append(_finding("worker_died", message))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,45 +229,38 @@ def _orders(job: _Job, endpoint: process.Endpoint, logs: Path, scratch: Path) ->
     return [Orders(**common, lanes=lanes, first_lane=k * lanes) for k in range(processes)]
 
 
-def _work(job: _Job, orders: list[Orders], out: Path, notify: Notify) -> bool:
-    """Drive the workers to their end; return whether the user stopped them first."""
+def _work(job: _Job, orders: list[Orders], tally: _Tally, notify: Notify) -> None:
+    """Drive the workers to their end.
+
+    Raises:
+        RunError: they measured nothing.
+    """
     scratch, logs = Path(orders[0].scratch), Path(orders[0].logs)
     with Crew(orders, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
-        try:
-            _pump(job, crew, notify)
-        except KeyboardInterrupt:
-            crew.stop()
-            if not crew.measured:
-                raise
-            store.update(out, interrupted=True)
-            return True
-        if crew.deaths:
-            store.update(out, findings=[_finding("worker_died", death) for death in crew.deaths])
-        if not crew.measured:
-            raise RunError(
-                f"no task was measured, {'; '.join(crew.deaths)} @ {job.plan.workload}, see what it said"
-            )
-    return False
+        _pump(job, crew, tally, notify)
+        tally.deaths = crew.deaths
+    if not tally.measured:
+        why = "; ".join(tally.deaths) or "the workload left without a word"
+        raise RunError(f"no task was measured, {why} @ {job.plan.workload}, see what it said")
 
 
 def _finding(code: str, message: str) -> dict[str, str]:
     return {"code": code, "message": message}
 
 
-def _pump(job: _Job, crew: Crew, notify: Notify) -> None:
+def _pump(job: _Job, crew: Crew, tally: _Tally, notify: Notify) -> None:
     name = job.plan.workload
     warm_total = job.plan.warmup * job.plan.concurrency
-    done = failed = warmed = 0
     notify(Event(name, _WARMUP, 0, warm_total, 0))
     for event in crew.events():
         if event["event"] != "task":
             continue
         if event["warmup"]:
-            warmed += 1
-            notify(Event(name, _WARMUP, warmed, warm_total, 0))
+            tally.warmed += 1
+            notify(Event(name, _WARMUP, tally.warmed, warm_total, 0))
         else:
-            done, failed = done + 1, failed + (not event["ok"])
-            notify(Event(name, _TASKS, done, job.tasks, failed))
+            tally.measured, tally.failed = tally.measured + 1, tally.failed + (not event["ok"])
+            notify(Event(name, _TASKS, tally.measured, job.tasks, tally.failed))
 
 
 def _finish(out: Path, *, complete: bool) -> None:

@@ -8,8 +8,6 @@ import functools
 import inspect
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -17,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 from orchprof.record.clock import Clock, FakeClock
+from orchprof.record.counters import counters
 from orchprof.record.log import PLAIN, VERSION, Flusher, Log, json_text, pack
 from orchprof.record.strands import ENTER, EXIT, ROLE, SAMPLE, SPAN_END, Carrier, Fiber, Here, Strands
 
@@ -63,9 +62,8 @@ class Recorder:
 
     def sample(self, task: int = 0) -> None:
         """Log this process's own counters: CPU, its reaped descendants' CPU, and memory."""
-        times = os.times()
-        children_ns = int((times.children_user + times.children_system) * 1e9)
-        row = (SAMPLE, time.monotonic_ns(), time.process_time_ns(), children_ns, 0, 0, task, 0, rss_bytes())
+        wall_ns, cpu_ns, children_ns, rss_bytes = counters()
+        row = (SAMPLE, wall_ns, cpu_ns, children_ns, 0, 0, task, 0, rss_bytes)
         self.log.emit(pack(*row))
 
 
@@ -366,16 +364,6 @@ def _time_spans() -> int:
         with Span("calibration"):
             pass
     return time.thread_time_ns() - began
-
-
-def rss_bytes() -> int:
-    """Return this process's resident memory; its peak where the current figure cannot be read."""
-    try:
-        with Path("/proc/self/statm").open("rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-    except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _unhook() -> None:

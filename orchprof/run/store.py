@@ -5,11 +5,14 @@ RUN/logs/*.bin        one event log per process, until it is sealed
 RUN/TABLE.parquet     the tables of `run.schema`
 """
 
+import contextlib
 import datetime as dt
+import fcntl
 import json
 import math
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -59,8 +62,11 @@ def create(path: Path, meta: dict[str, Any]) -> Path:
 
 
 def update(path: Path, **changes: Any) -> None:
-    """Replace some keys of a run's run.json, in one step that a crash cannot tear."""
-    write_json(path / META, _meta(path) | changes)
+    """Replace some keys of a run's run.json, in one step that a crash cannot tear; findings come on top."""
+    meta = _meta(path)
+    if "findings" in changes:
+        changes["findings"] = meta.get("findings", []) + changes["findings"]
+    write_json(path / META, meta | changes)
 
 
 def open_run(path: Path) -> Run:
@@ -95,17 +101,48 @@ def seal_run(path: Path) -> dict[str, Any]:
     """Turn a run's logs into tables, remove the logs, and return the updated run.json.
 
     The tables are complete on disk before run.json says so, and the logs go last: a crash in between costs
-    nothing but doing it again.
+    nothing but doing it again. When somebody else has sealed it meanwhile, theirs is what counts.
+
+    Raises:
+        RunError: it is not sealed, and its logs are gone.
     """
-    tables, findings = seal(sorted((path / LOGS).glob("*.bin")))
-    for name, table in tables.items():
-        partial = path / f"{name}.parquet.partial"
-        table.to_parquet(partial, index=False)
-        partial.replace(path / f"{name}.parquet")
-    meta = _meta(path)
-    update(path, sealed=True, findings=meta.get("findings", []) + findings)
-    shutil.rmtree(path / LOGS, ignore_errors=True)
-    return _meta(path)
+    with _locked(path):
+        meta = _meta(path)
+        if meta.get("sealed"):
+            return meta
+        if not (path / LOGS).is_dir():
+            raise RunError(f"no logs, {path / LOGS} @ RUN, restore them or record the run again")
+        tables, findings = seal(sorted((path / LOGS).glob("*.bin")))
+        for name, table in tables.items():
+            partial = path / f"{name}.parquet.partial"
+            table.to_parquet(partial, index=False)
+            _sync(partial)
+            partial.replace(path / f"{name}.parquet")
+        _sync(path)
+        update(path, sealed=True, findings=findings)
+        _sync(path)
+        shutil.rmtree(path / LOGS, ignore_errors=True)
+        return _meta(path)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Be the only one to seal a run; the lock goes with the process that holds it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or a directory's entries, on the disk itself: power may fail once the logs are gone."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def runs_in(path: Path) -> list[Path]:
@@ -139,6 +176,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a JSON file in one step; a number that is not finite becomes null."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(_finite(document), indent=1, default=str) + "\n")
+    _sync(partial)
     partial.replace(path)
 
 

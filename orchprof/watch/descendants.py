@@ -4,6 +4,7 @@ A parent learns its child's CPU time at the end, grandchildren included, but run
 somebody who outlives them looks at each one's schedstat while it lives; what it waited after the last look is lost.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,9 @@ from typing import Final, Self
 from orchprof.record.log import FLUSH_EVERY_S, VERSION, Log
 
 EVERY_S: Final = 0.02
-_PROC: Final = Path("/proc")
+IDLE_EVERY_S: Final = 0.2
+# The most of a core that looking may take from what it looks at.
+COST_SHARE: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -61,9 +64,12 @@ class Watch:
             seen.last_ns, seen.delay_ns = now_ns, max(seen.delay_ns, run_delay_ns(pid))
 
     def _watch(self) -> None:
-        flushed = time.monotonic()
-        while not self._stopped.wait(EVERY_S):
+        flushed, pause_s = time.monotonic(), EVERY_S
+        while not self._stopped.wait(pause_s):
+            began = time.thread_time()
             self.look()
+            cost_s = time.thread_time() - began
+            pause_s = max(EVERY_S if self._alive else IDLE_EVERY_S, cost_s / COST_SHARE)
             if time.monotonic() - flushed > FLUSH_EVERY_S:
                 self._log.flush()
                 flushed = time.monotonic()
@@ -76,27 +82,35 @@ class Watch:
 
 def descendants(pid: int) -> Iterator[tuple[int, int]]:
     """Yield (pid, parent's pid) of every living descendant, parents first; nothing for a process that is gone."""
-    for task in _entries(_PROC / str(pid) / "task"):
-        for child in _read(task / "children").split():
+    for task in _threads(pid):
+        for child in _read(f"{task}/children").split():
             yield int(child), pid
             yield from descendants(int(child))
 
 
 def run_delay_ns(pid: int) -> int:
     """Return how long a process's threads have waited for a core; 0 when it is gone or nobody counts."""
-    fields = (_read(task / "schedstat").split() for task in _entries(_PROC / str(pid) / "task"))
+    fields = (_read(f"{task}/schedstat").split() for task in _threads(pid))
     return sum(int(field[1]) for field in fields if len(field) > 1)
 
 
-def _entries(folder: Path) -> list[Path]:
+def _threads(pid: int) -> list[str]:
+    # Plain strings and descriptors: this runs all the time, and objects for paths cost more than the reading.
+    folder = f"/proc/{pid}/task"
     try:
-        return list(folder.iterdir())
+        return [f"{folder}/{number}" for number in os.listdir(folder)]  # noqa: PTH208
     except OSError:
         return []
 
 
-def _read(path: Path) -> bytes:
+def _read(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        handle = os.open(path, os.O_RDONLY)
     except OSError:
         return b""
+    try:
+        return os.read(handle, 65536)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)

@@ -80,28 +80,44 @@ def test_the_run_says_what_was_run(tmp_path):
 
 @pytest.mark.parametrize(
     ("trouble", "reason"),
-    [("raise", "RuntimeError: tool crashed"), ("wrong", "wrong answer"), ("prepare", "OSError: no scratch")],
+    [
+        ("raise", "RuntimeError: tool crashed"),
+        ("wrong", "wrong answer"),
+        ("prepare", "OSError: no scratch"),
+        ("exit", "SystemExit: 0"),
+        ("cancel", "CancelledError"),
+    ],
 )
 def test_a_task_that_fails_says_why_and_the_others_go_on(tmp_path, trouble, reason):
     result, _ = run(tmp_path / "run", settings={"trouble": trouble})
     tasks = measured(result).set_index("index")
+    assert len(tasks) == 5
     assert tasks.loc[1, "reason"] == reason
     assert tasks["ok"].tolist().count(False) == 1
     assert not tasks.loc[1, "timed_out"]
 
 
-@pytest.mark.parametrize(("mode", "concurrency"), [("sequential", 1), ("async", 2)])
-def test_a_task_that_hangs_is_timed_out(tmp_path, mode, concurrency):
+@pytest.mark.parametrize(("mode", "concurrency"), [("sequential", 1), ("async", 2), ("threads", 2)])
+def test_a_task_that_blocks_for_ever_is_timed_out_and_the_others_go_on(tmp_path, mode, concurrency):
     result, _ = run(
-        tmp_path / "run",
-        settings={"trouble": "hang"},
-        task_timeout_s=0.5,
-        mode=mode,
-        concurrency=concurrency,
-        tasks=3,
+        tmp_path / "run", settings={"trouble": "lock"}, task_timeout_s=0.5, mode=mode, concurrency=concurrency
     )
-    task = measured(result).set_index("index").loc[1]
+    tasks = measured(result).set_index("index")
+    assert sorted(tasks.index) == list(range(5))
+    task = tasks.loc[1]
     assert (task["ok"], task["timed_out"], task["reason"]) == (False, True, "timed out after 0.5 s")
+    assert tasks["ok"].sum() == 4
+
+
+def test_a_workload_that_leaves_without_a_word_is_a_finding(tmp_path):
+    result, _ = run(tmp_path / "run", settings={"trouble": "leave", "at": "3", "nap_s": "0.3"}, warmup=0)
+    (finding,) = result.meta["findings"]
+    assert finding["message"].startswith("3 of 5 tasks were measured")
+
+
+def test_a_child_that_holds_the_pipe_does_not_hold_the_driver(tmp_path):
+    result, _ = run(tmp_path / "run", settings={"trouble": "fork", "at": "3", "nap_s": "0.3"}, warmup=0)
+    assert [finding["code"] for finding in result.meta["findings"]] == ["worker_died"]
 
 
 def test_a_worker_that_dies_leaves_what_it_measured(tmp_path):
@@ -159,6 +175,27 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path):
     result = open_run(stopped.value.path)
     assert result.meta["interrupted"]
     assert measured(result)["ok"].sum() >= 2
+
+
+def test_a_second_interrupt_does_not_cost_the_run(tmp_path, monkeypatch):
+    def notify(event):
+        if event.phase == "tasks" and event.done == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    real = driver.Crew.stop
+
+    def stop(crew):
+        signal.raise_signal(signal.SIGINT)
+        real(crew)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver.Crew, "stop", stop)
+    with pytest.raises(driver.Interrupted) as stopped:
+        driver.run(plan(tasks=7, settings={"nap_s": "0.2"}), tmp_path / "run", notify)
+    result = open_run(stopped.value.path)
+    assert (result.meta["interrupted"], result.meta["complete"]) == (True, False)
+    assert measured(result)["ok"].sum() >= 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_killed_driver_takes_its_processes_along_and_the_run_opens(tmp_path):

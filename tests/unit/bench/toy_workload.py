@@ -1,8 +1,11 @@
 """A workload that talks to the real endpoint and can be told to misbehave in every way that real ones do."""
 
+import asyncio
+import functools
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -55,14 +58,46 @@ class Agent:
         kind = self.settings["trouble"]
         if index != self.settings["at"]:
             return
-        if (kind, place) == ("raise", "run"):
-            raise RuntimeError("tool crashed")
         if (kind, place) == ("prepare", "prepare"):
             raise OSError("no scratch")
-        if (kind, place) == ("hang", "run"):
-            time.sleep(60)
-        if (kind, place) == ("die", "run"):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if place == "run" and kind in TROUBLES:
+            TROUBLES[kind]()
+
+
+def crash():
+    raise RuntimeError("tool crashed")
+
+
+def lock():
+    threading.Thread(target=time.sleep, args=(60,)).start()  # one that the process must not wait for
+    held = threading.Lock()
+    held.acquire()
+    held.acquire()
+
+
+def cancel():
+    raise asyncio.CancelledError
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fork():
+    if not os.fork():
+        time.sleep(60)
+    die()
+
+
+TROUBLES = {
+    "raise": crash,
+    "lock": lock,
+    "cancel": cancel,
+    "die": die,
+    "fork": fork,
+    "exit": functools.partial(sys.exit, 0),
+    "leave": functools.partial(os._exit, 0),
+}
 
 
 def open(settings, seed, variant, base_url, model, workdir):  # noqa: A001

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -50,6 +51,33 @@ def test_a_crash_while_sealing_costs_only_doing_it_again(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             store.open_run(tmp_path / "run")
     assert store.open_run(tmp_path / "run").tables["tasks"]["name"].tolist() == ["t"]
+
+
+def test_a_second_opener_keeps_the_tables_of_the_first(tmp_path, monkeypatch):
+    record_into(tmp_path / "run")
+    real = store._refuse_if_recording
+
+    def overtaken(path, meta):
+        real(path, meta)
+        store.seal_run(path)
+
+    monkeypatch.setattr(store, "_refuse_if_recording", overtaken)
+    assert store.open_run(tmp_path / "run").tables["tasks"]["name"].tolist() == ["t"]
+
+
+def test_a_run_without_its_logs_is_not_sealed_empty(tmp_path):
+    record_into(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "logs")
+    with pytest.raises(RunError, match="no logs"):
+        store.open_run(tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.parquet"))
+
+
+def test_findings_add_up(tmp_path):
+    store.create(tmp_path / "run", {})
+    for code in ("a", "b"):
+        store.update(tmp_path / "run", findings=[{"code": code}])
+    assert store.open_run(tmp_path / "run").meta["findings"] == [{"code": "a"}, {"code": "b"}]
 
 
 def test_an_existing_directory_is_refused(tmp_path):

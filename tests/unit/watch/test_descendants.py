@@ -3,7 +3,7 @@ import subprocess
 import sys
 import time
 
-from orchprof.run.processes import Process, delay_below_ns
+from orchprof.run.processes import Process, by_parent, delay_below_ns
 from orchprof.run.seal import read_journal
 from orchprof.watch.descendants import Watch, descendants, run_delay_ns
 
@@ -56,5 +56,5 @@ def test_run_delay_is_summed_over_the_processes_below_and_inside_the_window():
         ),  # another life of the same parent's id
         Process(pid=6, parent=9, first_ns=20, last_ns=30, delay_ns=1_000),
     ]
-    assert delay_below_ns(1, (10, 100), seen) == 5 + 7 + 11
-    assert delay_below_ns(None, (10, 100), seen) == 0
+    assert delay_below_ns(1, (10, 100), by_parent(seen)) == 5 + 7 + 11
+    assert delay_below_ns(None, (10, 100), by_parent(seen)) == 0
