@@ -17,7 +17,7 @@ from orchprof.bench.interrupt import one_interrupt
 from orchprof.bench.lanes import Orders
 from orchprof.errors import OrchprofError, RunError, UsageError, unknown
 from orchprof.models import process
-from orchprof.models.explain import resolve
+from orchprof.models.explain import explain, resolve
 from orchprof.models.spec import PacedSpec, parse
 from orchprof.run import machine, store
 from orchprof.watch.descendants import Watch
@@ -271,5 +271,17 @@ def _finish(out: Path, *, complete: bool) -> None:
     store.update(
         out,
         machine=facts | {"core_speed_after": after, "core_speed": (before + after) / 2},
+        model=meta["model"] | _band_of_what_was_asked(out, meta),
         complete=complete,
     )
+
+
+def _band_of_what_was_asked(out: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    """Return a paced model's band for requests like those of the run, and whether published rows are like them."""
+    spec = meta["model"]["spec"]
+    tokens = store.open_run(out).tables["model_calls"][["input_tokens", "output_tokens"]].mean()
+    if not isinstance(parse(spec), PacedSpec) or tokens.isna().any():
+        return {}
+    into, out_of = (max(1, round(n)) for n in tokens)
+    said = explain(spec, into, out_of, meta["params"]["concurrency"])
+    return {"band": said["band"], "regime": said["regime"]}

@@ -190,6 +190,13 @@ def _modelled(evidence: Evidence) -> str | None:
     return "model time is modelled from published figures, not measured" if modelled else None
 
 
+def _extrapolated(evidence: Evidence) -> str | None:
+    regime = (evidence.meta.get("model") or {}).get("regime")
+    if regime not in ("extrapolated", "fitted"):
+        return None
+    return "no published measurement is like these requests; model times go beyond the table, and the band says so"
+
+
 def _interrupted(evidence: Evidence) -> str | None:
     return f"stopped by the user {_progress(evidence)}" if evidence.meta.get("interrupted") else None
 
@@ -238,6 +245,7 @@ FINDINGS: Final[dict[str, Finding]] = {
     "replay": Finding("do not use what-if on this run", _replay),
     "overhead": Finding("subtract role profiler, or record fewer and longer spans", _overhead),
     "scripted": Finding("use a model that decides by itself to measure correctness", _scripted),
+    "extrapolated": Finding("see `orchprof serve-model SPEC --explain` for what it rests on", _extrapolated),
     "modelled": Finding("point --model at a real server to measure it", _modelled),
     "two_speeds": Finding("run again on a quiet machine; compare only runs of equal core speed", _two_speeds),
     "loaded": Finding("run again on a quiet machine", _loaded),
