@@ -4,7 +4,7 @@ PYTHON ?= python3
 # What is typed in a recipe is what is typed in an activated environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup check lint types test bench
+.PHONY: help setup check lint types test cover bench
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,9 +26,11 @@ lint: setup ## ruff: rules and format
 types: setup ## mypy, strict
 	mypy
 
-test: export PYTEST_ADDOPTS = --cov --cov-report=term:skip-covered --cov-fail-under=90
-test: setup ## README's test command, word for word, with branch coverage
+test: setup ## README's test command, word for word
 	pip install -e '.[test]' && python -m pytest
+
+cover: export PYTEST_ADDOPTS = --cov --cov-report=term:skip-covered --cov-fail-under=90
+cover: test ## the tests again, with branch coverage: takes several times as long
 
 bench: setup ## what orchprof itself costs, peers beside it
 	python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
