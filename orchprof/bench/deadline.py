@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import FrameType
 from typing import Final
@@ -60,13 +60,8 @@ def unblocked_loop() -> Iterator[None]:
         if time.monotonic() > ENDS_S.get() + GRACE_S:
             raise TaskTimeout
 
-    earlier = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, _LOOK_EVERY_S, _LOOK_EVERY_S)
-    try:
+    with _alarm(strike, _LOOK_EVERY_S, _LOOK_EVERY_S):
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, earlier)
 
 
 @contextlib.contextmanager
@@ -75,8 +70,17 @@ def _by_signal(limit: Limit) -> Iterator[None]:
         limit.struck = True
         raise TaskTimeout
 
+    with _alarm(strike, limit.limit_s, 0.0):
+        yield
+
+
+@contextlib.contextmanager
+def _alarm(
+    strike: Callable[[int, FrameType | None], None], after_s: float, then_every_s: float
+) -> Iterator[None]:
+    """Have `strike` called by the main thread's alarm while the block runs; an interval of 0 is once."""
     earlier = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, limit.limit_s)
+    signal.setitimer(signal.ITIMER_REAL, after_s, then_every_s)
     try:
         yield
     finally:
