@@ -12,7 +12,7 @@ Importing this costs neither numpy nor pandas.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchprof.record.recorder import model, span, task, tool
+from orchprof.record.spans import model, span, task, tool
 
 if TYPE_CHECKING:
     from orchprof.run.store import Run

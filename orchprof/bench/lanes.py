@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from orchprof.bench.deadline import ENDS_S, Limit, TaskTimeout, deadline
 from orchprof.bench.tickets import Tickets
-from orchprof.record import recorder
+from orchprof.record import spans
 
 _LOOK_EVERY_S: Final = 0.2
 
@@ -43,7 +43,7 @@ class Orders:
 class Attempt:
     """One task while it runs: whoever judges it first has judged it."""
 
-    task: recorder.Task
+    task: spans.Task
     ticket: int
     index: int
     warmup: bool
@@ -121,7 +121,7 @@ class Worker:
 
     def _attempt(self, ticket: int, *, warmup: bool) -> Attempt:
         index = self._input(ticket)
-        task = recorder.task(self.orders.name, index=index, warmup=warmup)
+        task = spans.task(self.orders.name, index=index, warmup=warmup)
         return Attempt(task, ticket, index, warmup, Limit(self.orders.task_timeout_s))
 
     def _input(self, ticket: int) -> int:

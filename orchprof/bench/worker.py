@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 from orchprof.bench.deadline import unblocked_loop
 from orchprof.bench.lanes import Orders, Worker, arun_lanes, run_lanes
 from orchprof.record import recorder
+from orchprof.record.state import STATE
 
 _STOPPED: Final = 3
 _CLOSE_S: Final = 5.0
@@ -41,7 +42,7 @@ def _obey(lines: IO[str], go: threading.Event) -> None:
     """Set `go` when told so; leave at once on `stop`, or when the driver is gone. What was recorded is on disk."""
     while lines.readline() == "go\n":
         go.set()
-    state = recorder.STATE.recorder
+    state = STATE.recorder
     if state is not None:
         state.log.flush()
     if os.getpgrp() == os.getpid():

@@ -15,7 +15,7 @@ from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.log import Log, pack
 
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
-CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END = range(1, 11)
+CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED = range(1, 13)
 ROLE_SHIFT, STATE_SHIFT = 8, 16
 
 # Positions in these tuples are what the log stores; append only.
@@ -29,6 +29,7 @@ KIND: Final = {name: number << STATE_SHIFT for number, name in enumerate(KINDS)}
 # Wakers that are not strands.
 BY_IO: Final = -1
 BY_TIMER: Final = -2
+BY_TIMEOUT: Final = -3
 
 CLOSE_NS: Final = 10_000
 TRUST_NS: Final = 1_000_000
@@ -146,6 +147,11 @@ class Carrier:
                 break
         return wall, cpu
 
+    def expired(self) -> None:
+        """Say that the wait that ended with the last cut ended by a time-out: nobody it waited for released it."""
+        fiber = self.fiber
+        self.emit(pack(EXPIRED, self.wall, 0, 0, 0, self.ident, fiber.strand, fiber.span, 0))
+
     def mount(self, fiber: Fiber) -> None:
         """Run `fiber` from here on."""
         self.fiber = self.cause = fiber
@@ -201,6 +207,8 @@ class Strands:
         if home is None:
             home = self.spawn("thread", threading.current_thread().name, None, clock.wall_ns())
         carrier = self.here.carrier = Carrier(self, clock, home)
+        # Whoever looks at this process from outside knows its threads by the system's numbers.
+        self.log.note(("carrier", carrier.ident, threading.get_native_id()))
         carrier.cut()
         return carrier
 

@@ -18,7 +18,9 @@ _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
 
 def install(strands: Strands) -> Patches:
     """Put every hook in place and return what takes them out again."""
-    patches = Patches()
+    patches = Patches(
+        lambda where, error: strands.log.note(("hook", where, f"{type(error).__name__}: {error}"))
+    )
     for hook in _HOOKS:
         hook(strands, patches)
     return patches

@@ -14,7 +14,9 @@ _MISSING = object()
 class Patches:
     """A stack of changes. `undo` takes all of them back; changes never stack twice, because recording does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, complain: Callable[[str, BaseException], object]) -> None:
+        """Start with no change; `complain(module, error)` hears of a library that a hook does not know."""
+        self._complain = complain
         self._undo: list[Callable[[], object]] = []
 
     def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -29,17 +31,37 @@ class Patches:
         self._undo.append(undo)
 
     def when_imported(self, name: str, patch: Callable[[ModuleType], None]) -> None:
-        """Call `patch(module)` now if the module is loaded, else right after the program imports it itself."""
+        """Call `patch(module)` now if the module is loaded, else right after the program imports it itself.
+
+        A library of a version that the patch does not fit is left as it was, and complained of: it must not fail
+        the program.
+        """
+
+        def try_patch(module: ModuleType) -> None:
+            done = len(self._undo)
+            try:
+                patch(module)
+            except Exception as error:  # noqa: BLE001 - whatever an unknown version lacks
+                self._back_to(done)
+                self._complain(name, error)
+
         if name in sys.modules:
-            patch(sys.modules[name])
+            try_patch(sys.modules[name])
             return
-        finder = _AfterImport(name, patch)
+        finder = _AfterImport(name, try_patch)
         sys.meta_path.insert(0, finder)
         self.also(lambda: _forget(finder))
 
     def undo(self) -> None:
         """Put everything back."""
-        while self._undo:
+        self._back_to(0)
+
+    def complain(self, where: str, error: BaseException) -> None:
+        """Say that a hook gave up."""
+        self._complain(where, error)
+
+    def _back_to(self, done: int) -> None:
+        while len(self._undo) > done:
             self._undo.pop()()
 
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 import orchprof
-from orchprof.record import recorder
 from orchprof.record.log import Log, pack, read_frames
+from orchprof.record.state import STATE
 
 ROW = pack(1, 2, 3, 4, 5, 6, 7, 8, 9)
 
@@ -127,7 +127,7 @@ def test_a_program_that_records_faster_than_the_flusher_stays_bounded(recorded, 
 
     def program():
         nonlocal longest
-        log = recorder.STATE.recorder.log
+        log = STATE.recorder.log
         for _ in range(20_000):
             with orchprof.span("s"):
                 longest = max(longest, len(log._rows))

@@ -86,16 +86,16 @@ def defaults():
 @pytest.fixture
 def labels(monkeypatch):
     """Collect the (role, name) of every span in the order in which they open."""
-    from orchprof.record import recorder
+    from orchprof.record import spans
 
     opened = []
-    enter = recorder.Span.__enter__
+    enter = spans.Span.__enter__
 
     def noted(span):
         opened.append((span.role, span.name))
         return enter(span)
 
-    monkeypatch.setattr(recorder.Span, "__enter__", noted)
+    monkeypatch.setattr(spans.Span, "__enter__", noted)
     return opened
 
 
