@@ -13,7 +13,7 @@ from orchprof.ledger.joins import Joins, read_joins, wait_states
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
 from orchprof.ledger.names import Names, inherited_spans, span_names
 from orchprof.ledger.remote import read_remote
-from orchprof.ledger.segments import composed, composed_tail, read_segments, slots
+from orchprof.ledger.segments import SLOTS, composed, composed_tail, read_segments, slots
 from orchprof.ledger.strands import Tables, finished_tasks, read_strands
 
 
@@ -37,8 +37,8 @@ class Pieces:
     start: Ints
     end: Ints
     join: Bools
-    label: Codes  # (P, 6) codes of labels
-    ns: Ints  # (P, 6) time under each; a JOIN has none
+    label: Codes  # (P, SLOTS) codes of labels
+    ns: Ints  # (P, SLOTS) time under each; a JOIN has none
     owner: Ints  # index into the graph's names, NONE where no span was open
 
 
@@ -137,9 +137,9 @@ def _lead_pieces(strands: Columns, segments: Columns, line: Line, joins: Joins) 
 
 def _single(label: Ints, length: Ints) -> tuple[Codes, Ints]:
     """Return slots with one label and its time in the first."""
-    labels = np.full((len(label), 6), CODES["framework", "unexplained"], np.int16)
+    labels = np.full((len(label), SLOTS), CODES["framework", "unexplained"], np.int16)
     labels[:, 0] = label
-    ns = np.zeros((len(label), 6), np.int64)
+    ns = np.zeros((len(label), SLOTS), np.int64)
     ns[:, 0] = length
     return labels, ns
 

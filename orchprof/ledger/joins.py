@@ -85,7 +85,8 @@ def _released(targets: Columns, strands: Columns, segments: Columns) -> tuple[Co
     message = np.zeros(len(segments["at"]), bool)
     message[join[alive]] = True
     wall = segments["end"] - segments["start"]
-    measured = np.minimum(segments["cpu"] + segments["runq"] + segments["lag"], wall)
+    held = segments["runq"] + segments["gil"] + segments["lag"]
+    measured = np.minimum(segments["cpu"] + held, wall)
     latest = segments["end"] - np.where(message, measured, 0)
     position = np.minimum(np.where(alive, NEVER, strands["until"][target]), latest[join])
     targets = take({**targets, "position": position}, strands["begin"][target] <= position)
@@ -93,11 +94,7 @@ def _released(targets: Columns, strands: Columns, segments: Columns) -> tuple[Co
     released = np.maximum(end, segments["start"])
     # CPU that does not fit behind the release was spent before the wait.
     cpu = np.minimum(segments["cpu"], wall)
-    behind = (
-        segments["end"]
-        - released
-        - np.minimum(segments["runq"] + segments["lag"], segments["end"] - released)
-    )
+    behind = segments["end"] - released - np.minimum(held, segments["end"] - released)
     head = np.minimum(np.maximum(cpu - behind, 0), released - segments["start"])
     start = segments["start"] + np.where(end >= 0, head, 0)
     return targets, start, end

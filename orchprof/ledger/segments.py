@@ -18,7 +18,8 @@ from orchprof.ledger.columns import (
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
 from orchprof.ledger.strands import Tables
 
-COUNTERS = ("cpu", "gc", "profiler", "runq", "lag")
+COUNTERS = ("cpu", "gc", "profiler", "runq", "gil", "lag")
+SLOTS = 7
 
 
 def read_segments(tables: Tables, tasks: Columns, strands: Columns) -> Columns:
@@ -109,50 +110,55 @@ def _unknown(strand: Ints, start: Ints, end: Ints, role: Ints) -> Columns:
 
 
 def slots(columns: Columns, rest_state: Ints) -> Codes:
-    """Return the six labels of each segment (n, 6): gc, the profiler, CPU, run queue, loop lag, the rest."""
+    """Return the labels of each segment (n, SLOTS): gc, the profiler, CPU, run queue, GIL, loop lag, the rest."""
     base = columns["role"] * N_STATES
     profiler = np.full(len(base), CODES["profiler", "cpu"])
-    known = [base + STATE[state] for state in ("gc", "runq", "loop_lag")]
-    labels = [known[0], profiler, base + columns["cpu_state"], known[1], known[2], base + rest_state]
+    known = [base + STATE[state] for state in ("gc", "runq", "gil", "loop_lag")]
+    labels = [known[0], profiler, base + columns["cpu_state"], *known[1:], base + rest_state]
     return np.stack(labels, axis=1).astype(np.int16)
 
 
 def composed(columns: Columns) -> Ints:
-    """Return the ns of each active segment in its six slots (n, 6); they sum to its wall.
+    """Return the ns of each active segment in its slots (n, SLOTS); they sum to its wall.
 
-    CPU counts first, then what was measured of the run queue and the loop, and the rest is its wait.
+    CPU counts first, then what was measured of the run queue, the GIL and the loop, and the rest is its wait.
     """
     wall = columns["end"] - columns["start"]
     cpu = np.minimum(columns["cpu"], wall)
-    runq = np.minimum(columns["runq"], wall - cpu)
-    lag = np.minimum(columns["lag"], wall - cpu - runq)
-    return _in_slots(columns, cpu, runq, lag, wall - cpu - runq - lag)
+    held = _held_back(columns, wall - cpu)
+    return _in_slots(columns, cpu, held, wall - cpu - held.sum(axis=0))
 
 
 def composed_tail(columns: Columns, tail: Ints, head: Ints) -> tuple[Ints, Ints]:
-    """Return the slots (n, 6) of what a wait does after it was released, and of the CPU it spent before.
+    """Return the slots (n, SLOTS) of what a wait does after it was released, and of the CPU it spent before.
 
-    After the release the measured run queue and loop lag count first, then CPU, and only the rest is `wakeup`.
+    After the release the measured run queue, GIL and loop lag count first, then CPU, and only the rest is `wakeup`.
 
     Args:
         columns: the waits.
         tail: ns from the release to the end of each.
         head: ns of CPU before the wait proper.
     """
-    runq = np.minimum(columns["runq"], tail)
-    lag = np.minimum(columns["lag"], tail - runq)
-    cpu = np.minimum(np.minimum(columns["cpu"], columns["end"] - columns["start"]) - head, tail - runq - lag)
-    after = _in_slots(columns, cpu, runq, lag, tail - runq - lag - cpu)
-    nothing = np.zeros_like(head)
-    left = {
+    held = _held_back(columns, tail)
+    left = tail - held.sum(axis=0)
+    cpu = np.minimum(np.minimum(columns["cpu"], columns["end"] - columns["start"]) - head, left)
+    after = _in_slots(columns, cpu, held, left - cpu)
+    spent = {
         **columns,
         "gc": np.maximum(columns["gc"] - after[:, 0], 0),
         "profiler": np.maximum(columns["profiler"] - after[:, 1], 0),
     }
-    return after, _in_slots(left, head, nothing, nothing, nothing)
+    return after, _in_slots(spent, head, np.zeros_like(held), np.zeros_like(head))
 
 
-def _in_slots(columns: Columns, cpu: Ints, runq: Ints, lag: Ints, rest: Ints) -> Ints:
+def _held_back(columns: Columns, room: Ints) -> Ints:
+    """Return what was measured of the run queue, the GIL and the loop (3, n), in that order at most the room."""
+    runq = np.minimum(columns["runq"], room)
+    gil = np.minimum(columns["gil"], room - runq)
+    return np.stack([runq, gil, np.minimum(columns["lag"], room - runq - gil)])
+
+
+def _in_slots(columns: Columns, cpu: Ints, held: Ints, rest: Ints) -> Ints:
     gc = np.minimum(columns["gc"], cpu)
     profiler = np.minimum(columns["profiler"], cpu - gc)
-    return np.stack([gc, profiler, cpu - gc - profiler, runq, lag, rest], axis=1)
+    return np.stack([gc, profiler, cpu - gc - profiler, *held, rest], axis=1)

@@ -21,6 +21,7 @@ ROLE_SHIFT, STATE_SHIFT = 8, 16
 # Positions in these tuples are what the log stores; append only.
 ROLES: Final = ("framework", "client", "tool", "model", "user", "profiler")
 WAITS: Final = ("", "join", "net", "file", "child", "lock", "sleep", "timeout", "pool_wait", "startup")
+LOOKS: Final = ("running", "net", "file", "child", "lock", "sleep", "gil", "other")
 KINDS: Final = ("thread", "task", "job", "coroutine", "child", "remote")
 ROLE: Final = {name: number << ROLE_SHIFT for number, name in enumerate(ROLES)}
 WAIT: Final = {name: number << STATE_SHIFT for number, name in enumerate(WAITS)}

@@ -58,6 +58,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "gc_ns": "int64",
         "profiler_ns": "int64",  # orchprof's own cost in it
         "runq_ns": "int64",
+        "gil_ns": "int64",  # ready to run, but another thread held the interpreter, as seen from outside
         "lag_ns": "int64",  # ready to run, but its event loop was busy
     },
     "edges": {

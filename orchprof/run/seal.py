@@ -1,131 +1,140 @@
 """Sealing: the event logs of a run become its tables. A pure function of the logs' frames."""
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
-from orchprof.record.log import COLUMNS, VERSION, read_frames
+from orchprof.record.log import VERSION
+from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, read_journal
+from orchprof.run.links import Links, has_recorded_ancestor, joined_up, links, main_strand
+from orchprof.run.looks import Looks, read_looks
+from orchprof.run.outside import outside
 from orchprof.run.processes import Process
 from orchprof.run.schema import TABLES
 from orchprof.run.tiles import tile
 
-# Ids are unique within a log; in a run, the log's number goes above them.
-LOG_BITS: Final = 40
-_CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
-
 Tables = dict[str, pd.DataFrame]
+Findings = list[dict[str, Any]]
+_EMPTY: Final = pd.DataFrame()
+_NO_STRANDS: Final = pd.DataFrame(
+    {
+        name: pd.Series(dtype=kind)
+        for name, kind in {**TABLES["strands"], "span": "int64", "log": "int64"}.items()
+    }
+).drop(columns="task")
+_NO_SPANS: Final = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TABLES["spans"].items()})
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """One log, read: its rows as a table with their kinds told apart, its names, and its notes by kind."""
-
-    rows: pd.DataFrame
-    names: dict[int, str]
-    notes: dict[str, list[Any]]
-
-    @property
-    def pid(self) -> int:
-        """The process that wrote it."""
-        return int(self.notes["meta"][0][1]["pid"])
-
-    @property
-    def cut_ns(self) -> int:
-        """What one cut cost there; 0 when the log ended before it was known."""
-        return int(self.notes["cost"][0][1]["cut_ns"]) if self.notes["cost"] else 0
-
-    def of(self, *kinds: int) -> pd.DataFrame:
-        """Return the rows of these kinds, in the order they were written."""
-        return self.rows[self.rows["kind"].isin(kinds)]
-
-
-def seal(paths: Iterable[Path]) -> tuple[Tables, list[dict[str, Any]]]:
+def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> tuple[Tables, Findings]:
     """Return the tables of `TABLES`, and what the logs say went wrong: [{"code", "message"}, ...].
 
     A log without a whole frame is skipped; one of another version or without a header is a finding, and skipped.
+
+    Args:
+        paths: the logs.
+        whole_programs: where no log knows of a task, take every program that no recorded one started for one.
     """
     numbered = enumerate(sorted(paths), start=1)
-    journals = [(path, read_journal(path, number << LOG_BITS)) for number, path in numbered]
-    begun = [(path, journal) for path, journal in journals if journal.notes["meta"]]
-    findings = [complaint for path, journal in journals for complaint in _complaints(journal, path)]
-    known = [journal for _, journal in begun if journal.notes["meta"][0][1]["version"] == VERSION]
-    seen = [Process(*facts) for journal in known for _, facts in journal.notes["seen"]]
-    parts = [_tables(journal, seen) for journal in known]
-    return {name: _typed(name, [part[name] for part in parts]) for name in TABLES}, findings
+    journals = [read_journal(path, number << LOG_BITS) for number, path in numbered]
+    findings = [complaint for journal in journals for complaint in _complaints(journal)]
+    known = [journal for journal in journals if journal.known]
+    watches = [journal for journal in known if not journal.pid]
+    programs = [journal for journal in known if journal.pid]
+    seen = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
+    strands, found = _strands_of_all(programs, seen)
+    whole: dict[int, str] = {}
+    if whole_programs and not (strands["kind"] == "task").any():
+        strands, whole = _with_programs_for_tasks(strands, programs, seen)
+    tables = _tables(programs, strands, found, _Outside(read_looks(watches), seen))
+    tables["samples"] = _concat([_samples(journal, tables["tasks"]) for journal in known])
+    if whole:
+        message = (
+            f"no task was found in the code, so each program is taken for one: {', '.join(whole.values())}"
+        )
+        findings.append({"code": "whole_program", "message": message})
+    return {name: _typed(name, tables[name]) for name in TABLES}, findings
 
 
-def read_journal(path: Path, offset: int) -> Journal:
-    """Return a log's whole frames, with `offset` added to every id in its rows."""
-    notes: dict[str, list[Any]] = defaultdict(list)
-    blocks = []
-    for tag, payload in read_frames(path):
-        if tag == b"ROWS":
-            blocks.append(np.frombuffer(payload, dtype="<i8").reshape(-1, len(COLUMNS)))
-        else:
-            for note in json.loads(payload):
-                notes[note[0]].append(note)
-    table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
-    names = {number: text for _, number, text in notes["name"]}
-    rows, unborn = _known(_told_apart(table, offset))
-    moved = _moved(notes, offset)
-    if unborn:
-        born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
-        moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
-        moved["unborn"] = [("unborn", unborn)]
-    return Journal(rows, names, moved)
+def _strands_of_all(programs: Sequence[Journal], seen: Sequence[Process]) -> tuple[pd.DataFrame, Links]:
+    strands = _concat([_strands(journal) for journal in programs], _NO_STRANDS)
+    found = links(programs, strands, seen)
+    return joined_up(strands, found), found
 
 
-def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return the rows with what they say of strands whose birth was lost left out, and how many said such things.
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What was seen from outside: of threads, and of processes."""
 
-    A clocked row stays, as nobody's (strand 0): it bounds the segment before it.
-    """
-    born = rows.loc[rows["kind"] == rec.SPAWN, "strand"]
-    alien = (rows["strand"] > 0) & ~rows["strand"].isin(born) & (rows["kind"] != rec.SAMPLE)
-    refers = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN]) & (rows["arg"] > 0)
-    lost = refers & ~rows["arg"].isin(born)
-    clocked, spawn = rows["kind"].isin(_CLOCKED), rows["kind"] == rec.SPAWN
-    rows.loc[alien, "strand"] = 0
-    rows.loc[lost & spawn, "arg"] = 0
-    dropped = (alien & ~clocked) | (lost & ~spawn)
-    return rows[~dropped], int((alien | lost).sum())
+    looks: Looks
+    seen: Sequence[Process]
 
 
-def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
-    rows = pd.DataFrame(table, columns=list(COLUMNS))
-    what = rows.pop("what").to_numpy()
-    rows["kind"] = what & 0xFF
-    rows["role"] = (what >> rec.ROLE_SHIFT) & 0xFF
-    rows["state"] = what >> rec.STATE_SHIFT
-    arg_is_id = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT])
-    for column, is_id in (("strand", rows["strand"] > 0), ("span", rows["span"] > 0), ("arg", arg_is_id)):
-        rows[column] += np.where(is_id & (rows[column] > 0), offset, 0)
-    return rows
+def _tables(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, watched: _Outside) -> Tables:
+    """Return all tables but the samples."""
+    if strands.empty:
+        return dict.fromkeys(TABLES, _EMPTY)
+    spans = _concat([_spans(journal, strands) for journal in programs], _NO_SPANS)
+    roles = dict(zip(spans["span"], spans["role"], strict=True))
+    own = (strands[strands["log"] == journal.offset] for journal in programs)
+    parts = [tile(journal, mine, roles, watched.looks) for journal, mine in zip(programs, own, strict=True)]
+    others, joins = outside(programs, strands, found, watched.looks, watched.seen)
+    others["span"] = others["strand"].map(strands.set_index("strand")["span"])
+    segments = _concat([*(part for part, _ in parts), others])
+    return {
+        "tasks": _tasks(programs, strands),
+        "strands": strands,
+        "segments": _under_spans(segments, strands, roles) if len(segments) else segments,
+        "edges": _concat([*(part for _, part in parts), joins]),
+        "spans": spans,
+        "model_calls": _concat([_model_calls(journal, strands) for journal in programs]),
+    }
 
 
-def _moved(notes: dict[str, list[Any]], offset: int) -> dict[str, list[Any]]:
-    for kind in ("task", "outcome", "attributes", "error", "pid"):
-        notes[kind] = [(kind, number + offset, detail) for _, number, detail in notes[kind]]
-    for _, call in notes["call"]:
-        call["strand"] += offset
-        call["span"] = call["span"] + offset if call["span"] else None
-    return notes
+def _under_spans(segments: pd.DataFrame, strands: pd.DataFrame, roles: dict[int, str]) -> pd.DataFrame:
+    """Return the segments with what a strand of another process does under no span of its own put under its base."""
+    base = segments["strand"].map(strands.set_index("strand")["base"])
+    bare = segments["span"].eq(0)
+    span = segments["span"].where(~bare, base)
+    told = span.map(roles).astype("object").fillna("framework")
+    role = segments["role"].where(~bare & segments["role"].notna(), told)
+    return segments.assign(span=span.where(span > 0), role=role).sort_values(
+        ["strand", "start_ns"], ignore_index=True
+    )
 
 
-def _complaints(journal: Journal, path: Path) -> list[dict[str, Any]]:
-    if not journal.notes["meta"]:
-        message = f"{path.name} lost its header: its {len(journal.rows)} rows cannot be read"
+def _with_programs_for_tasks(
+    strands: pd.DataFrame, programs: Sequence[Journal], seen: Sequence[Process]
+) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Return the strands with the main thread of each outermost program as a task, and their names by strand."""
+    mains = {
+        main_strand(journal): str((journal.meta or {}).get("main") or "program")
+        for journal in programs
+        if not has_recorded_ancestor(journal, programs, seen)
+    }
+    whole = {strand: name for strand, name in mains.items() if strand is not None}
+    kind = strands["kind"].where(~strands["strand"].isin(list(whole)), "task")
+    named = strands["strand"].map(whole).fillna(strands["name"])
+    again = joined_up(strands.assign(kind=kind, name=named), {})
+    return again.assign(base=again["strand"].map(strands.set_index("strand")["base"])), whole
+
+
+def _complaints(journal: Journal) -> Findings:
+    if journal.meta is None:
+        message = f"{journal.path.name} lost its header: its {len(journal.rows)} rows cannot be read"
         return [{"code": "lost_events", "message": message}] if len(journal.rows) else []
-    version = journal.notes["meta"][0][1]["version"]
-    if version != VERSION:
-        return [{"code": "unknown_log", "message": f"{path.name} has log version {version}, not {VERSION}"}]
+    if not journal.known:
+        version = journal.meta["version"]
+        return [
+            {
+                "code": "unknown_log",
+                "message": f"{journal.path.name} has log version {version}, not {VERSION}",
+            }
+        ]
     found = []
     if any(not clock["has_delay"] for _, clock in journal.notes["clock"]):
         found.append({"code": "no_run_delay", "message": "the kernel reports no run delay of threads"})
@@ -133,32 +142,26 @@ def _complaints(journal: Journal, path: Path) -> list[dict[str, Any]]:
     if lost:
         found.append({"code": "lost_events", "message": f"{lost} buffers could not be written"})
     for _, unborn in journal.notes["unborn"]:
-        message = f"{unborn} rows of {path.name} tell of strands whose start was lost: they are left out"
+        message = (
+            f"{unborn} rows of {journal.path.name} tell of strands whose start was lost: they are left out"
+        )
         found.append({"code": "lost_events", "message": message})
-    return found
-
-
-def _tables(journal: Journal, seen: list[Process]) -> Tables:
-    strands = _strands(journal)
-    spans = _spans(journal, strands)
-    roles = dict(zip(spans["span"], spans["role"], strict=True))
-    segments, edges = tile(journal, strands, roles, seen)
-    return {
-        "tasks": _tasks(journal, strands),
-        "strands": strands.drop(columns="span"),
-        "segments": segments,
-        "edges": edges,
-        "spans": spans,
-        "model_calls": _model_calls(journal, strands),
-        "samples": _samples(journal),
-    }
+    for _, where, why in journal.notes["hook"]:
+        found.append({"code": "hook_disabled", "message": f"{where} is not followed: {why}"})
+    for _, told in journal.notes["watch"]:
+        message = f"threads cannot be looked at from outside: {told.get('reason', 'not allowed')}"
+        found.append({"code": "no_sampler", "message": message})
+    for _, (_pid, name) in journal.notes["container"]:
+        message = f"{name} ran its work outside this process tree: its CPU is not counted"
+        found.append({"code": "outside_tree", "message": message})
+    return list({(each["code"], each["message"]): each for each in found}.values())
 
 
 def _strands(journal: Journal) -> pd.DataFrame:
     born = journal.of(rec.SPAWN)
     ended = journal.of(rec.END, rec.CHILD).drop_duplicates("strand").set_index("strand")["wall_ns"]
     reaped = journal.of(rec.CHILD).drop_duplicates("strand").set_index("strand")["arg"]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "strand": born["strand"],
             "kind": born["state"].map(dict(enumerate(rec.KINDS))),
@@ -169,48 +172,37 @@ def _strands(journal: Journal) -> pd.DataFrame:
             "end_ns": born["strand"].map(ended).astype("Int64"),
             "peak_rss_bytes": born["strand"].map(reaped).astype("Int64"),
             "span": born["span"],
+            "log": journal.offset,
         }
     )
-    return table.assign(task=pd.Series(_task_of(table), index=table.index, dtype="Int64"))
-
-
-def _task_of(strands: pd.DataFrame) -> list[int | None]:
-    """Return each strand's task: its own if it is a root, else its parent's. A parent is born before its child."""
-    found: dict[int, int | None] = {}
-    columns = (strands["strand"], strands["kind"], strands["parent"].fillna(0))
-    for strand, kind, parent in zip(*columns, strict=True):
-        found[strand] = strand if kind == "task" else found.get(parent)
-    return list(found.values())
 
 
 def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
-    clocked = journal.of(*_CLOCKED)
+    clocked = journal.of(*CLOCKED)
     # What a carrier ran just before a span was entered was its parent span.
     before = clocked.groupby("carrier")["span"].shift(fill_value=0)
     entered = clocked[(clocked["kind"] == rec.ENTER) & (clocked["strand"] > 0)]
     left = journal.of(rec.EXIT).set_index("arg")["wall_ns"]
     late = journal.of(rec.SPAN_END).set_index("span")["wall_ns"]
     ended = pd.concat([left, late])
+    by_strand = strands.set_index("strand")
     parent = before.loc[entered.index]
-    tasks = strands.set_index("strand")["task"]
+    parent = parent.where(parent > 0, entered["strand"].map(by_strand["base"]))
+    attributes = {span: _json_text(given) for span, given in journal.told("attributes").items()}
     return pd.DataFrame(
         {
             "span": entered["span"],
             "parent": parent.where(parent > 0).astype("Int64"),
             "strand": entered["strand"],
-            "task": entered["strand"].map(tasks),
+            "task": entered["strand"].map(by_strand["task"]),
             "role": entered["role"].map(dict(enumerate(rec.ROLES))),
             "name": entered["arg"].map(journal.names),
             "start_ns": entered["wall_ns"],
             "end_ns": entered["span"].map(ended[~ended.index.duplicated()]).astype("Int64"),
-            "error": entered["span"].map(_notes(journal, "error")).astype("object"),
-            "attributes": entered["span"].map(_notes(journal, "attributes", _json_text)).astype("object"),
+            "error": entered["span"].map(journal.told("error")).astype("object"),
+            "attributes": entered["span"].map(attributes).astype("object"),
         }
     )
-
-
-def _notes(journal: Journal, kind: str, show: Callable[[Any], Any] = lambda detail: detail) -> dict[int, Any]:
-    return {number: show(detail) for _, number, detail in journal.notes[kind]}
 
 
 def _json_text(attributes: dict[str, Any] | str) -> str:
@@ -218,9 +210,9 @@ def _json_text(attributes: dict[str, Any] | str) -> str:
     return attributes if isinstance(attributes, str) else json.dumps(attributes)
 
 
-def _tasks(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
+def _tasks(programs: Sequence[Journal], strands: pd.DataFrame) -> pd.DataFrame:
     roots = strands[strands["kind"] == "task"]
-    told, judged = _notes(journal, "task"), _notes(journal, "outcome")
+    told, judged = (_all_told(programs, kind) for kind in ("task", "outcome"))
     facts = [told.get(strand, {}) | judged.get(strand, {}) for strand in roots["strand"]]
     return pd.DataFrame(
         {
@@ -237,32 +229,47 @@ def _tasks(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _all_told(programs: Sequence[Journal], kind: str) -> dict[int, Any]:
+    return {number: detail for journal in programs for number, detail in journal.told(kind).items()}
+
+
 def _model_calls(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
     calls = pd.DataFrame([call for _, call in journal.notes["call"]])
     if calls.empty:
         return calls
-    tasks = dict(zip(strands["strand"], strands["task"], strict=True))
-    return calls.assign(task=calls["strand"].map(tasks))
+    by_strand = strands.set_index("strand")
+    base = calls["strand"].map(by_strand["base"])
+    span = calls["span"].astype("Int64").fillna(base.where(base > 0).astype("Int64"))
+    return calls.assign(task=calls["strand"].map(by_strand["task"]), span=span)
 
 
-def _samples(journal: Journal) -> pd.DataFrame:
+def _samples(journal: Journal, tasks: pd.DataFrame) -> pd.DataFrame:
     rows = journal.of(rec.SAMPLE)
+    task = rows["strand"].where(rows["strand"] > 0)
+    main = main_strand(journal)
+    if len(rows) and len(tasks) and main in set(tasks["task"]):
+        # A program that is taken for a task is sampled when it starts and when it ends, like any other.
+        task.iloc[[0, -1]] = main
     return pd.DataFrame(
         {
-            "pid": journal.pid,
+            "pid": journal.pid or rows["carrier"],
             "at_ns": rows["wall_ns"],
             "cpu_ns": rows["cpu_ns"],
             "children_cpu_ns": rows["delay_ns"],
             "rss_bytes": rows["arg"],
-            "task": rows["strand"].where(rows["strand"] > 0),
+            "task": task,
         }
     )
 
 
-def _typed(name: str, parts: list[pd.DataFrame]) -> pd.DataFrame:
+def _concat(parts: Iterable[pd.DataFrame], blank: pd.DataFrame = _EMPTY) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else blank
+
+
+def _typed(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """Return one table of exactly the declared columns and types; a column nobody filled is null."""
     columns = TABLES[name]
-    filled = [part.reindex(columns=list(columns)).astype(columns) for part in parts if len(part)]
-    if not filled:
+    if table.empty:
         return pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in columns.items()})
-    return pd.concat(filled, ignore_index=True)
+    return table.reindex(columns=list(columns)).astype(columns)

@@ -15,14 +15,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 import psutil
 
 from orchprof.errors import RunError, UsageError
 from orchprof.run.schema import HISTORY, TABLES, VERSION
-from orchprof.run.seal import seal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 META: Final = "run.json"
 BENCH: Final = "bench.json"
@@ -36,7 +37,7 @@ class Run:
 
     path: Path
     meta: dict[str, Any]
-    tables: dict[str, pd.DataFrame]
+    tables: "dict[str, pd.DataFrame]"
 
 
 def create(path: Path, meta: dict[str, Any]) -> Path:
@@ -106,13 +107,17 @@ def seal_run(path: Path) -> dict[str, Any]:
     Raises:
         RunError: it is not sealed, and its logs are gone.
     """
+    from orchprof.run.seal import seal  # a run is made without pandas: whoever records it wants the memory
+
     with _locked(path):
         meta = _meta(path)
         if meta.get("sealed"):
             return meta
         if not (path / LOGS).is_dir():
             raise RunError(f"no logs, {path / LOGS} @ RUN, restore them or record the run again")
-        tables, findings = seal(sorted((path / LOGS).glob("*.bin")))
+        tables, findings = seal(
+            sorted((path / LOGS).glob("*.bin")), whole_programs=meta.get("task_from") == "auto"
+        )
         for name, table in tables.items():
             partial = path / f"{name}.parquet.partial"
             table.to_parquet(partial, index=False)
@@ -215,7 +220,9 @@ def _refuse_if_recording(path: Path, meta: dict[str, Any]) -> None:
         raise RunError(f"run is still being recorded, process {process.pid} @ {path}, wait for it or stop it")
 
 
-def _read_table(path: Path, name: str) -> pd.DataFrame:
+def _read_table(path: Path, name: str) -> "pd.DataFrame":
+    import pandas as pd
+
     try:
         return pd.read_parquet(path / f"{name}.parquet").astype(TABLES[name])
     except (OSError, ValueError, KeyError) as error:

@@ -13,7 +13,7 @@ from ledger_tables import Run
 ROLES = ("framework", "client", "tool", "user")
 WAITS = ("net", "file", "sleep", "lock", None)
 KINDS = ("thread", "job", "coroutine", "child")
-PARTS = ("gc", "profiler", "cpu", "runq", "lag", "rest")
+PARTS = ("gc", "profiler", "cpu", "runq", "gil", "lag", "rest")
 
 
 @dataclass
@@ -163,10 +163,22 @@ class Maker:
         return Work(role, cpu_state, self.rng.choice(WAITS), some)
 
     def tail(self):
-        return {"runq": self.maybe(), "lag": self.maybe(), "cpu": self.maybe(), "rest": 1 + self.maybe()}
+        return {
+            "runq": self.maybe(),
+            "gil": self.maybe(),
+            "lag": self.maybe(),
+            "cpu": self.maybe(),
+            "rest": 1 + self.maybe(),
+        }
 
     def message_tail(self):
-        return {"runq": self.maybe(), "lag": self.maybe(), "cpu": self.maybe(), "rest": 0}
+        return {
+            "runq": self.maybe(),
+            "gil": self.maybe(),
+            "lag": self.maybe(),
+            "cpu": self.maybe(),
+            "rest": 0,
+        }
 
     def head(self):
         return self.maybe() if self.heads else 0
@@ -257,6 +269,7 @@ class Simulation:
             "gc": "gc",
             "cpu": op.cpu_state,
             "runq": "runq",
+            "gil": "gil",
             "lag": "loop_lag",
             "rest": op.wait_state or "off",
         }
@@ -298,7 +311,7 @@ class Simulation:
         return [(part or 0) * self.factor("model", state) for part, state in zip(spent, states, strict=True)]
 
     def woken(self, strand, now, released, op, targets):
-        states = {"runq": "runq", "lag": "loop_lag", "cpu": "cpu", "rest": "wakeup"}
+        states = {"runq": "runq", "gil": "gil", "lag": "loop_lag", "cpu": "cpu", "rest": "wakeup"}
         end = released + sum(op.tail[part] * self.factor(op.role, state) for part, state in states.items())
         self.rows.append((strand, now, end, op, targets))
         return end

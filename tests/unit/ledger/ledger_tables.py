@@ -33,7 +33,7 @@ class Run:
     def segment(self, strand, start, end, role="framework", **more):
         row = {"strand": strand, "start_ns": self.at(start), "end_ns": self.at(end), "role": role}
         row |= {"join": False, "cpu_state": "cpu"}
-        counted = {f"{name}_ns": more.pop(name, 0) for name in ("cpu", "gc", "profiler", "runq", "lag")}
+        counted = {f"{name}_ns": more.pop(name, 0) for name in ("cpu", "gc", "profiler", "runq", "gil", "lag")}
         self.rows["segments"].append(row | counted | more)
 
     def joins(self, strand, at, targets):

@@ -42,7 +42,7 @@ def root(length=100):
 
 def test_one_segment_into_states():
     run = root()
-    counted = {"cpu": 60, "gc": 10, "profiler": 5, "runq": 20, "lag": 7}
+    counted = {"cpu": 60, "gc": 10, "profiler": 5, "runq": 20, "gil": 4, "lag": 7}
     run.segment(1, 0, 100, "tool", cpu_state="serialise", wait_state="file", **counted)
     expected = {
         "tool gc": 10,
@@ -50,7 +50,8 @@ def test_one_segment_into_states():
         "tool serialise": 45,
         "tool runq": 20,
         "tool loop_lag": 7,
-        "tool file": 13,
+        "tool gil": 4,
+        "tool file": 9,
     }
     assert tiles(run) == [(0, 100, expected)]
 

@@ -1,0 +1,95 @@
+"""Holders: contention takes the role of who caused it. A tool that blocks the loop is not blamed on the framework."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from orchprof.run.schema import ROLES
+from orchprof.run.timeline import Ints, Timeline
+
+_WIDTH: Final = len(ROLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """What every carrier ran, by role: in whose name it was busy when somebody else wanted it."""
+
+    by_role: Timeline  # a track is a carrier and a role
+    by_time: Timeline  # a track is a carrier, a kind the role
+    span: Ints  # of each run of `by_role`
+    carriers: Mapping[int, int]  # by the system's number of their thread
+
+    @classmethod
+    def of(cls, turns: pd.DataFrame, threads: Mapping[int, int]) -> "Holders":
+        """Return the holders among some turns.
+
+        Args:
+            turns: what each carrier ran, with the `role` of each turn.
+            threads: carrier to the system's number of its thread.
+        """
+        role = turns["role"].map({name: number for number, name in enumerate(ROLES)}).to_numpy(dtype="int64")
+        start, end = turns["start_ns"], turns["end_ns"]
+        carrier = turns["carrier"].to_numpy(dtype="int64")
+        by_role = Timeline.of(carrier * _WIDTH + role, start, end, np.zeros(len(role)), 1)
+        order = np.lexsort((start, carrier * _WIDTH + role))
+        return cls(
+            by_role,
+            Timeline.of(carrier, start, end, role, _WIDTH),
+            turns["span"].to_numpy(dtype="int64")[order],
+            {tid: carrier for carrier, tid in threads.items()},
+        )
+
+    def shares(self, carrier: Any, start: Any, end: Any) -> Ints:
+        """Return for how long each carrier ran something of each role within each window (n, roles), in ns."""
+        return self.by_time.within(carrier, start, end)
+
+    def spans(self, carrier: Any, role: int, before: Any) -> Ints:
+        """Return the span of the last thing of a role that each carrier ran before an instant; 0 for none."""
+        run = self.by_role.last(np.asarray(carrier) * _WIDTH + role, before)
+        return np.where(run >= 0, self.span[run], 0) if len(self.span) else np.zeros(len(run), np.int64)
+
+
+def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the gaps without the lag that another role caused, and that lag as rows of that role.
+
+    A strand that is ready waits for its loop at the end of its gap, and the loop's thread says exactly what it ran
+    meanwhile.
+    """
+    gaps = gaps.assign(within_join=False)
+    held = gaps.loc[gaps["lag_ns"] > 0]
+    if held.empty:
+        return gaps, gaps.iloc[:0]
+    own = held["role"].map({name: number for number, name in enumerate(ROLES)}).to_numpy(dtype="int64")
+    ready = held["end_ns"] - held["lag_ns"]
+    foreign = holders.shares(held["carrier"], ready, held["end_ns"])
+    foreign[np.arange(len(held)), own] = 0
+    mixed = np.flatnonzero(foreign.any(axis=1))
+    held, foreign = held.iloc[mixed], foreign[mixed]
+    end = held["end_ns"].to_numpy().copy()
+    # The whole lag goes where the loop was held: a waiting part, then what others held, then what is its own.
+    rest = held["lag_ns"].to_numpy() - foreign.sum(axis=1)
+    joins = held["by_waker"].to_numpy() | (held["state"] != 0).to_numpy()
+    rows = [_lag(held, end - rest, end, None, held["span"].to_numpy(), joins)]
+    end = end - rest
+    for role in np.flatnonzero(foreign.any(axis=0)):
+        lasted = foreign[:, role]
+        span = holders.spans(held["carrier"], int(role), end)
+        rows.append(_lag(held, end - lasted, end, ROLES[role], span, joins))
+        end = end - lasted
+    gaps.loc[held.index, "end_ns"] = end
+    gaps.loc[held.index, "lag_ns"] = 0
+    lags = pd.concat(rows, ignore_index=True)
+    return gaps, lags.loc[lags["end_ns"] > lags["start_ns"]]
+
+
+def _lag(
+    held: pd.DataFrame, start: Ints, end: Ints, role: str | None, span: Ints, joins: Any
+) -> pd.DataFrame:
+    told = {} if role is None else {"role": role}
+    return held.assign(
+        start_ns=start, end_ns=end, lag_ns=end - start, span=span, state=0, by_waker=False, within_join=joins,
+        wait_state=None, **told,
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""Journals: event logs, read. Rows with their kinds told apart, names, notes; ids made unique within the run."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from orchprof.record import strands as rec
+from orchprof.record.log import COLUMNS, VERSION, read_frames
+
+# Ids are unique within a log; in a run, the log's number goes above them.
+LOG_BITS: Final = 40
+CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
+# Notes whose second field is an id of the log.
+_NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries")
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One log, read: its rows as a table with their kinds told apart, its names, and its notes by kind."""
+
+    path: Path
+    offset: int  # what was added to every id
+    rows: pd.DataFrame
+    names: dict[int, str]
+    notes: dict[str, list[Any]]
+
+    @property
+    def meta(self) -> dict[str, Any] | None:
+        """What it says of itself; None when that was lost."""
+        return self.notes["meta"][0][1] if self.notes["meta"] else None
+
+    @property
+    def pid(self) -> int:
+        """The process that wrote it; 0 when it looked at others."""
+        return int(self.notes["meta"][0][1]["pid"])
+
+    @property
+    def cut_ns(self) -> int:
+        """What one cut cost there; 0 when the log ended before it was known."""
+        return int(self.notes["cost"][0][1]["cut_ns"]) if self.notes["cost"] else 0
+
+    @property
+    def known(self) -> bool:
+        """Whether this version can read it."""
+        return self.meta is not None and self.meta["version"] == VERSION
+
+    def of(self, *kinds: int) -> pd.DataFrame:
+        """Return the rows of these kinds, in the order they were written."""
+        return self.rows[self.rows["kind"].isin(kinds)]
+
+    def told(self, kind: str) -> dict[int, Any]:
+        """Return what the notes of a kind say, by the id that each is about; the last word counts."""
+        return {number: detail for _, number, detail in self.notes[kind]}
+
+
+def read_journal(path: Path, offset: int) -> Journal:
+    """Return a log's whole frames, with `offset` added to every id in its rows."""
+    notes: dict[str, list[Any]] = defaultdict(list)
+    blocks = []
+    for tag, payload in read_frames(path):
+        if tag == b"ROWS":
+            blocks.append(np.frombuffer(payload, dtype="<i8").reshape(-1, len(COLUMNS)))
+        else:
+            for note in json.loads(payload):
+                notes[note[0]].append(note)
+    table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
+    names = {number: text for _, number, text in notes["name"]}
+    rows, unborn = _known(_told_apart(table, offset))
+    moved = _moved(notes, offset)
+    if unborn:
+        born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
+        moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
+        moved["unborn"] = [("unborn", unborn)]
+    return Journal(path, offset, rows, names, moved)
+
+
+def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the rows with what they say of strands whose birth was lost left out, and how many said such things.
+
+    A clocked row stays, as nobody's (strand 0): it bounds the segment before it.
+    """
+    born = rows.loc[rows["kind"] == rec.SPAWN, "strand"]
+    about_strands = ~rows["kind"].isin([rec.SAMPLE, rec.LOOKED])
+    alien = (rows["strand"] > 0) & ~rows["strand"].isin(born) & about_strands
+    refers = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN]) & (rows["arg"] > 0)
+    lost = refers & ~rows["arg"].isin(born)
+    clocked, spawn = rows["kind"].isin(CLOCKED), rows["kind"] == rec.SPAWN
+    rows.loc[alien, "strand"] = 0
+    rows.loc[lost & spawn, "arg"] = 0
+    dropped = (alien & ~clocked) | (lost & ~spawn)
+    return rows[~dropped], int((alien | lost).sum())
+
+
+def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
+    rows = pd.DataFrame(table, columns=list(COLUMNS))
+    what = rows.pop("what").to_numpy()
+    rows["kind"] = what & 0xFF
+    rows["role"] = (what >> rec.ROLE_SHIFT) & 0xFF
+    rows["state"] = what >> rec.STATE_SHIFT
+    ids = rows["kind"] != rec.LOOKED
+    arg_is_id = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT])
+    for column, is_id in (("strand", ids), ("span", ids), ("arg", arg_is_id)):
+        rows[column] += np.where(is_id & (rows[column] > 0), offset, 0)
+    return rows
+
+
+def _moved(notes: dict[str, list[Any]], offset: int) -> dict[str, list[Any]]:
+    for kind in _NUMBERED:
+        notes[kind] = [(kind, number + offset, *detail) for _, number, *detail in notes[kind]]
+    for _, call in notes["call"]:
+        call["strand"] += offset
+        call["span"] = call["span"] + offset if call["span"] else None
+    return notes
