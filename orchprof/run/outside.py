@@ -140,14 +140,13 @@ def _around(child: Child, work: Sequence[Work]) -> list[Row]:
     if now < child.end_ns:
         rows.append(_row(child.strand, now, child.end_ns))
     own = [row for row in rows if not row["join"]]
-    _spread(own, max(child.cpu_ns - sum(one.cpu_ns for one in work), 0))
     if own and own[0]["start_ns"] == child.start_ns:
-        wait = "pool_wait" if child.is_job else "startup"
-        own[0] |= {"cpu_state": "startup", "wait_state": wait}
-        if not child.is_job:
-            own[0]["cpu_ns"] = min(work[0].startup_ns, own[0]["end_ns"] - own[0]["start_ns"])
-    for row in own[1:]:
+        first = own.pop(0)
+        first |= {"cpu_state": "startup", "wait_state": "pool_wait" if child.is_job else "startup"}
+        first["cpu_ns"] = 0 if child.is_job else min(work[0].startup_ns, first["end_ns"] - first["start_ns"])
+    for row in own:
         row["wait_state"] = "child"
+    _spread(own, max(child.cpu_ns - sum(one.cpu_ns for one in work), 0))
     return rows
 
 

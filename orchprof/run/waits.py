@@ -14,7 +14,7 @@ from orchprof.record import strands as rec
 from orchprof.run.held import Holders
 from orchprof.run.looks import GIL, OTHER, RUNNING, Looks
 from orchprof.run.schema import ROLES
-from orchprof.run.timeline import Floats, Ints, Timeline
+from orchprof.run.timeline import Floats, Ints
 
 # Less than this of a turn is not worth a segment of its own.
 _LEAST_NS: Final = 1_000
@@ -43,8 +43,11 @@ def told_apart(
     parts = np.where(bare[:, None], _divided(seen, rest, turns), 0)
     # A declared wait is what it is, but for the time in which its thread was seen back and wanting the interpreter.
     parts[~bare, GIL] = np.minimum(seen[~bare, GIL], rest[~bare])
-    foreign = np.where(bare[:, None], _foreign(turns, tid, looks, holders), 0.0)
-    return _carved(turns, parts, foreign)
+    keepers = _keepers(looks, holders)
+    known = keepers.shares(tid, turns["start_ns"], turns["end_ns"]) / np.maximum(seen[:, [GIL]], 1)
+    foreign = _foreign(turns, known, np.where(bare, parts[:, GIL], 0))
+    spans = [keepers.spans(tid, role, turns["end_ns"]) for role in range(_WIDTH)]
+    return _carved(turns, parts, foreign, spans)
 
 
 def _divided(seen: Ints, rest: Ints, turns: pd.DataFrame) -> Ints:
@@ -71,52 +74,64 @@ def _divided(seen: Ints, rest: Ints, turns: pd.DataFrame) -> Ints:
     return np.asarray(np.rint(share * rest[:, None]), dtype=np.int64)
 
 
-def _foreign(turns: pd.DataFrame, tid: Ints, looks: Looks, holders: Holders) -> Floats:
-    """Return which fraction of each turn's wait for the interpreter another role held it (n, roles)."""
+def _keepers(looks: Looks, holders: Holders) -> Holders:
+    """Return, by the thread that waited for the interpreter, who was seen running meanwhile."""
     runs = looks.runs[(looks.runs["state"] == GIL) & looks.runs["holder"].isin(list(holders.carriers))]
-    carrier = runs["holder"].map(holders.carriers).to_numpy(dtype="int64")
-    middle = ((runs["start_ns"] + runs["end_ns"]) // 2).to_numpy()
-    run = holders.by_time.last(carrier, middle)
+    middle = (runs["start_ns"] + runs["end_ns"]) // 2
+    run = holders.by_time.last(runs["holder"].map(holders.carriers), middle)
     runs, run = runs[run >= 0], run[run >= 0]
     role = holders.by_time.kind[run]
-    line = Timeline.of(runs["tid"], runs["start_ns"], runs["end_ns"], role, _WIDTH)
-    held = line.within(tid, turns["start_ns"], turns["end_ns"]).astype(np.float64)
-    own = turns["role"].map({name: number for number, name in enumerate(ROLES)}).to_numpy(dtype="int64")
-    total = looks.threads.within(tid, turns["start_ns"], turns["end_ns"])[:, GIL]
-    held[np.arange(len(turns)), own] = 0
-    return np.asarray(held / np.maximum(total, 1)[:, None])
+    carrier = runs["holder"].map(holders.carriers)
+    span = np.zeros(len(runs), np.int64)
+    for number in np.unique(role):
+        its = role == number
+        span[its] = holders.spans(carrier[its], int(number), middle[runs.index][its])
+    return Holders.of(runs.assign(carrier=runs["tid"], role=np.array(ROLES)[role], span=span), {})
 
 
-def _carved(turns: pd.DataFrame, parts: Ints, foreign: Floats) -> pd.DataFrame:
+def _foreign(turns: pd.DataFrame, known: Floats, gil_ns: Ints) -> Ints:
+    """Return how much of each turn's wait for the interpreter another role held it (n, roles), in ns.
+
+    Args:
+        turns: who waited.
+        known: (n, roles), the fraction of what was seen of each wait in which a thread of that role was seen to run.
+        gil_ns: (n,) how long each waited.
+    """
+    others = known.copy()
+    others[np.arange(len(turns)), turns["role"].map(ROLES.index).to_numpy()] = 0
+    return np.asarray(np.rint(others * gil_ns[:, None]), dtype=np.int64)
+
+
+def _carved(turns: pd.DataFrame, parts: Ints, foreign: Ints, spans: list[Ints]) -> pd.DataFrame:
     """Return the turns, each with its largest wait; the others follow as rows that end where the turn ended."""
     waits = parts.copy()
     waits[:, [RUNNING, GIL]] = 0
     main = waits.argmax(axis=1)
     told = waits[np.arange(len(waits)), main] > 0
     waits[np.arange(len(waits)), main] = 0
-    by_role = np.rint(foreign * parts[:, [GIL]]).astype(np.int64)
     rows: list[pd.DataFrame] = []
     end = np.array(turns["end_ns"], dtype=np.int64)
     for state in range(waits.shape[1]):
-        end = _cut(rows, turns, waits[:, state], end, {"wait_state": _STATE[state]})
+        end = _cut(rows, turns, waits[:, state], end, wait_state=_STATE[state])
     for role in range(_WIDTH):
-        end = _cut(rows, turns, by_role[:, role], end, {"role": ROLES[role], "gil_ns": True})
-    own_gil = parts[:, GIL] - by_role.sum(axis=1)
-    kept = turns.assign(end_ns=end, gil_ns=np.maximum(own_gil, 0))
+        end = _cut(
+            rows, turns, foreign[:, role], end, role=ROLES[role], span=spans[role], gil_ns=foreign[:, role]
+        )
+    own_gil = np.maximum(parts[:, GIL] - foreign.sum(axis=1), 0)
+    kept = turns.assign(end_ns=end, gil_ns=own_gil)
     kept["wait_state"] = kept["wait_state"].where(~told, pd.Series(main, index=turns.index).map(_STATE))
     return pd.concat([kept, *rows], ignore_index=True)
 
 
-def _cut(
-    rows: list[pd.DataFrame], turns: pd.DataFrame, lasted: Ints, end: Ints, told: dict[str, Any]
-) -> Ints:
+def _cut(rows: list[pd.DataFrame], turns: pd.DataFrame, lasted: Ints, end: Ints, **told: Any) -> Ints:
     """Add rows of what lasted long enough, each before what was cut off its turn already; return the new ends."""
     lasted = np.where(lasted >= _LEAST_NS, lasted, 0)
     some = lasted > 0
     if some.any():
-        nothing = dict.fromkeys(("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns"), 0)
-        row = turns[some].assign(**nothing, start_ns=(end - lasted)[some], end_ns=end[some], **told)
-        if "gil_ns" in told:
-            row["gil_ns"] = row["end_ns"] - row["start_ns"]
-        rows.append(row)
+        counted = dict.fromkeys(("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns"), 0)
+        given = counted | {"start_ns": end - lasted, "end_ns": end, **told}
+        chosen = {
+            name: value[some] if isinstance(value, np.ndarray) else value for name, value in given.items()
+        }
+        rows.append(turns[some].assign(**chosen))
     return end - lasted
