@@ -252,5 +252,12 @@ FINDINGS: Final[dict[str, Finding]] = {
     "no_run_delay": Finding("run on a kernel with schedstat to tell waiting for a core apart"),
     "lost_events": Finding("give the run's disk more room or record fewer spans"),
     "unknown_log": Finding("open it with the version of orchprof that wrote it"),
+    "hook_disabled": Finding("report the library's version; what it does is still measured, without names"),
+    "whole_program": Finding("say what a task is with --task-from, or with orchprof.task() in the code"),
+    "outside_tree": Finding("measure on the machine that runs it, or run the tool as a child process"),
+    "not_injected": Finding("start it without -I, -E and -S, or record inside it with orchprof.task()"),
+    "python_too_old": Finding("run it with Python 3.11 or newer"),
+    "label_not_found": Finding("correct the name: module:function, as the program imports it"),
+    "still_running": Finding("wait for background processes to end inside the command"),
     "worker_died": Finding("see the message; its unfinished tasks are left out"),
 }

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from orchprof.ledger.account import Account
+from orchprof.ledger.busy import busy_ns
 from orchprof.ledger.checks import counted_calls
 from orchprof.ledger.columns import Floats, Ints, ints
 from orchprof.ledger.strands import Tables, finished_tasks
@@ -20,7 +21,7 @@ _GRANULARITY = ("aggregate", "request")
 def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
     """Return the report's `resources`, means per finished task; None where nothing was sampled.
 
-    Failed tasks count here. `core_s_busy` is CPU of the processes that bore tasks and of their reaped children,
+    Failed tasks count here. `core_s_busy` is CPU of the processes that bore tasks and of all they started,
     while a task was running.
     `rss_base_bytes` is the mean process before its first task, `rss_per_task_bytes` its growth from there to its
     peak per task in flight, and the peaks of the task's children.
@@ -29,8 +30,9 @@ def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[s
     n, ids = len(everyone["id"]), everyone["id"]
     samples = tables["samples"]
     borne = samples[np.isin(ints(samples["task"]), ids)]
-    spans = [(group["at_ns"].min(), group["at_ns"].max(), pid) for pid, group in borne.groupby("pid")]
-    spent = [_spent(samples[samples["pid"] == pid], ids) for _, _, pid in spans]
+    bearers = [(pid, borne.loc[borne["pid"] == pid, "at_ns"]) for pid in borne["pid"].unique().tolist()]
+    spans = [(at.min(), at.max(), pid) for pid, at in bearers]
+    spent = [busy_ns(samples, pid, ids) for _, _, pid in spans]
     memory = [
         _memory(samples[samples["pid"] == pid], (low, high), tables["tasks"]) for low, high, pid in spans
     ]
@@ -77,19 +79,6 @@ def model_side(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[
         "decisions": _weakest(answered["decisions"], ("scripted", "model")),
     }
     return asked | {key: value for key, value in said.items() if value is not None}
-
-
-def _spent(samples: pd.DataFrame, tasks: Ints) -> int:
-    """Return a process's CPU while at least one of `tasks` was running in it, in ns.
-
-    A task is sampled at its start and at its end, so what a process does between tasks is nobody's.
-    """
-    samples = samples.sort_values("at_ns", kind="stable")
-    task = samples["task"].where(samples["task"].isin(tasks))
-    change = np.where(task.isna(), 0, np.where(task.duplicated(), -1, 1))
-    running = np.cumsum(change)[:-1] > 0
-    total = (samples["cpu_ns"] + samples["children_cpu_ns"]).to_numpy()
-    return int(np.diff(total)[running].sum())
 
 
 def _memory(

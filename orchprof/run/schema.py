@@ -107,6 +107,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
     # One process's own counters, about twice a second and at each task's start and end.
     "samples": {
         "pid": "int64",
+        "parent": "Int64",  # the process that started it, where it was seen or said
         "at_ns": "int64",
         "cpu_ns": "int64",  # user + system of the process
         "children_cpu_ns": "int64",  # of its reaped descendants

@@ -51,7 +51,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> tuple[Tables
     if whole_programs and not (strands["kind"] == "task").any():
         strands, whole = _with_programs_for_tasks(strands, programs, seen)
     tables = _tables(programs, strands, found, _Outside(read_looks(watches), seen))
-    tables["samples"] = _concat([_samples(journal, tables["tasks"]) for journal in known])
+    tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in known])
     if whole:
         message = (
             f"no task was found in the code, so each program is taken for one: {', '.join(whole.values())}"
@@ -243,16 +243,19 @@ def _model_calls(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
     return calls.assign(task=calls["strand"].map(by_strand["task"]), span=span)
 
 
-def _samples(journal: Journal, tasks: pd.DataFrame) -> pd.DataFrame:
+def _samples(journal: Journal, tasks: pd.DataFrame, seen: Sequence[Process]) -> pd.DataFrame:
     rows = journal.of(rec.SAMPLE)
     task = rows["strand"].where(rows["strand"] > 0)
     main = main_strand(journal)
     if len(rows) and len(tasks) and main in set(tasks["task"]):
         # A program that is taken for a task is sampled when it starts and when it ends, like any other.
         task.iloc[[0, -1]] = main
+    parents = {one.pid: one.parent for one in seen} | {journal.pid: (journal.meta or {}).get("ppid")}
+    pid = rows["carrier"] if not journal.pid else pd.Series(journal.pid, index=rows.index)
     return pd.DataFrame(
         {
-            "pid": journal.pid or rows["carrier"],
+            "pid": pid,
+            "parent": pid.map(parents).astype("Int64"),
             "at_ns": rows["wall_ns"],
             "cpu_ns": rows["cpu_ns"],
             "children_cpu_ns": rows["delay_ns"],

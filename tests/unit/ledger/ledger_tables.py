@@ -33,7 +33,9 @@ class Run:
     def segment(self, strand, start, end, role="framework", **more):
         row = {"strand": strand, "start_ns": self.at(start), "end_ns": self.at(end), "role": role}
         row |= {"join": False, "cpu_state": "cpu"}
-        counted = {f"{name}_ns": more.pop(name, 0) for name in ("cpu", "gc", "profiler", "runq", "gil", "lag")}
+        counted = {
+            f"{name}_ns": more.pop(name, 0) for name in ("cpu", "gc", "profiler", "runq", "gil", "lag")
+        }
         self.rows["segments"].append(row | counted | more)
 
     def joins(self, strand, at, targets):
@@ -55,8 +57,8 @@ class Run:
             row[f"{name}_ns"] = facts.pop(name, None)
         self.rows["model_calls"].append(row | facts)
 
-    def sample(self, pid, at, cpu, children=0, rss=None, task=None):
-        row = {"pid": pid, "at_ns": self.at(at), "cpu_ns": cpu, "children_cpu_ns": children}
+    def sample(self, pid, at, cpu, children=0, rss=None, task=None, parent=None):
+        row = {"pid": pid, "parent": parent, "at_ns": self.at(at), "cpu_ns": cpu, "children_cpu_ns": children}
         self.rows["samples"].append(row | {"rss_bytes": rss, "task": task})
 
     def tables(self):

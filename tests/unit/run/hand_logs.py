@@ -15,7 +15,7 @@ class HandLog:
         self.name = self.log.path.name
         self.log.note(("meta", {"version": VERSION, "pid": pid, "python": "3.11", **meta}))
 
-    def row(self, what, wall, cpu=0, delay=0, carrier=0, strand=0, span=0, arg=0):  # noqa: PLR0913, PLR0917
+    def row(self, what, wall, cpu=0, delay=0, carrier=0, strand=0, span=0, arg=0):
         times = (round(wall * MS), round(cpu * MS), round(delay * MS), 0)
         self.log.emit(pack(what, *times, carrier, strand, span, arg))
         return self
@@ -29,7 +29,7 @@ class HandLog:
             rec.SPAWN | rec.KIND[kind], at, carrier=self.log.name(name), strand=strand, span=span, arg=parent
         )
 
-    def cut(self, at, cpu, strand, span=0, wait="", carrier=9, delay=0):  # noqa: PLR0913, PLR0917
+    def cut(self, at, cpu, strand, span=0, wait="", carrier=9, delay=0):
         return self.row(rec.CUT | rec.WAIT[wait], at, cpu, delay, carrier, strand, span)
 
     def enter(self, at, cpu, strand, span, role, carrier=9):
