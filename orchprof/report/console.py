@@ -73,7 +73,7 @@ def _row(label: str, report: Record) -> tuple[str, ...]:
         *_shares(shares, naming.mark(report)),
         _cpu_side(shares) + text.plus_minus(shares["host"]),
         text.number(report["resources"]["core_s_busy"]),
-        f"{tasks['ok']}/{tasks['n']}",
+        naming.judged(tasks["ok"], tasks["ok"] + tasks["failed"], tasks["n"]),
     )
 
 
@@ -137,7 +137,7 @@ def _trust(reports: Sequence[Record]) -> list[str]:
     off_s = _worst(check["conservation_error_s"] for check in checks)
     unexplained = _worst(check["unexplained_share"] for check in checks)
     overhead = _worst(check["overhead_share"] for check in checks)
-    ok, n = (sum(report["tasks"][key] for report in reports) for key in ("ok", "n"))
+    ok, failed, n = (sum(report["tasks"][key] for report in reports) for key in ("ok", "failed", "n"))
     parts = [
         off_s is not None and _balance(off_s),
         unexplained is not None and f"unexplained {text.fine_share(unexplained)}",
@@ -147,7 +147,7 @@ def _trust(reports: Sequence[Record]) -> list[str]:
             for said in _unique(r["run"]["model"].get("decisions") for r in reports)
             if said
         ),
-        f"{ok}/{n} correct",
+        f"{naming.judged(ok, ok + failed, n)} correct" if ok + failed else "answers not judged",
     ]
     return text.joined([part for part in parts if part], "Trust")
 

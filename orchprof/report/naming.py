@@ -54,3 +54,8 @@ def finding(found: Record) -> str:
     """Return what a finding says, with its remedy where there is one."""
     remedy = found.get("remedy")
     return f"{found['message']}; {remedy}" if remedy else str(found["message"])
+
+
+def judged(ok: int, judged_tasks: int, n: int) -> str:
+    """Return how many tasks were right out of all, "-" when nobody judged any of some."""
+    return f"{ok}/{n}" if judged_tasks or not n else "-"
