@@ -147,7 +147,7 @@ def _trust(reports: Sequence[Record]) -> list[str]:
             for said in _unique(r["run"]["model"].get("decisions") for r in reports)
             if said
         ),
-        f"{naming.judged(ok, ok + failed, n)} correct" if ok + failed else "answers not judged",
+        f"{naming.judged(ok, ok + failed, n)} correct" if ok + failed or not n else "answers not judged",
     ]
     return text.joined([part for part in parts if part], "Trust")
 
