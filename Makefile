@@ -4,7 +4,10 @@ PYTHON ?= python3
 # What is typed in a recipe is what is typed in an activated environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup check lint types test cover bench
+# One environment per file of pins: some frameworks cannot be installed beside others.
+FRAMEWORKS := $(patsubst tests/frameworks/%.txt,%,$(wildcard tests/frameworks/*.txt))
+
+.PHONY: help setup check lint types test cover frameworks bench
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +34,15 @@ test: setup ## README's test command, word for word
 
 cover: export PYTEST_ADDOPTS = --cov --cov-report=term:skip-covered --cov-fail-under=90
 cover: test ## the tests again, with branch coverage: takes several times as long
+
+frameworks: $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## unmodified agents of every framework, recorded and counted
+	for group in $(FRAMEWORKS); do .venv-frameworks-$$group/bin/python -m pytest tests/frameworks || exit; done
+
+.venv-frameworks-%/.ready: tests/frameworks/%.txt pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet -r $< -e . pytest
+	touch $@
 
 bench: setup ## what orchprof itself costs, peers beside it
 	python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds

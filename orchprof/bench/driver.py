@@ -20,7 +20,7 @@ from orchprof.models import process
 from orchprof.models.explain import explain, resolve
 from orchprof.models.spec import PacedSpec, parse
 from orchprof.run import machine, store
-from orchprof.watch.descendants import Watch
+from orchprof.watch.watch import Watch
 
 MODES: Final = ("sequential", "threads", "async", "processes")
 # What an event of a worker means for the progress that a user sees.

@@ -95,7 +95,10 @@ def _leave_later() -> None:
 
 def main() -> None:
     """Serve the driver, then leave at once: no thread that an agent left behind may keep the process alive."""
-    lines, tell, status = sys.stdin, _teller(os.fdopen(os.dup(1), "w")), 1
+    lines, tell, status = os.fdopen(os.dup(0)), _teller(os.fdopen(os.dup(1), "w")), 1
+    # A child forked while `lines` is being read would wait for ever to close a standard input that was the same file.
+    with open(os.devnull) as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     try:
         _serve(lines, tell)

@@ -6,7 +6,7 @@ import typer
 from typer.main import get_command
 
 from orchprof import __version__
-from orchprof.cli import bench, env, report, serve_model
+from orchprof.cli import bench, env, record, report, serve_model
 
 SUMMARY = "Where an agent task's time went, what it cost, and what it takes to run it at scale."
 
@@ -19,6 +19,7 @@ def build() -> Any:
     )
     app.callback(invoke_without_command=True)(root)
     app.command("bench")(bench.bench)
+    app.command("record", cls=record.AfterDashes)(record.record)
     app.command("report")(report.report)
     app.command("serve-model")(serve_model.serve_model)
     app.command("env")(env.env)

@@ -183,27 +183,6 @@ class Log:
         return now.st_size if os.path.samestat(now, self._opened) else None
 
 
-class Flusher(threading.Thread):
-    """The background thread that flushes a log twice a second and samples the process at each flush."""
-
-    def __init__(self, log: Log, sample: Any) -> None:
-        """Flush `log`, calling `sample()` before each flush."""
-        super().__init__(name="orchprof-flush", daemon=True)
-        self._log, self._sample, self._stop_asked = log, sample, threading.Event()
-
-    def run(self) -> None:
-        """Flush until asked to stop."""
-        while not self._stop_asked.wait(FLUSH_EVERY_S):
-            self._sample()
-            self._log.flush(sync=True)
-
-    def stop(self) -> None:
-        """Ask the thread to end, and wait for it."""
-        self._stop_asked.set()
-        if self.is_alive():
-            self.join()
-
-
 def read_frames(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield (tag, payload) of every whole frame; a torn or corrupt one ends the reading without an error."""
     data = path.read_bytes()

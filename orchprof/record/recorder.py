@@ -5,33 +5,54 @@ import functools
 import os
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.spans import Span
 from orchprof.record.state import STATE, Recorder
-from orchprof.record.strands import Here
 
-_CALIBRATION_SPANS: Final = 200
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
+
+    Hook = Callable[[Strands, Patches], object]
+
+_CALIBRATION_SPANS: Final = 100
 
 
-def start(directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -> Recorder:
+def start(
+    directory: Path,
+    clock: type[Clock] | type[FakeClock] | None = None,
+    *,
+    hooks: "tuple[Hook, ...]" = (),
+    cut_ns: int | None = None,
+) -> Recorder:
     """Start recording this process into a new log in `directory`, and return the recorder.
+
+    Args:
+        directory: where logs go.
+        clock: what to measure threads with; the real clocks when None.
+        hooks: what to put in place besides the hooks that are always there, in a forked child too.
+        cut_ns: what a cut costs here, if that is known; measured when None.
 
     Raises:
         RuntimeError: this process is recording already.
+        OSError: no log can be made there.
     """
     if STATE.recorder is not None:
         raise RuntimeError("this process is recording already")
-    from orchprof.record.hooks.install import (
-        install,  # they import asyncio: only a process that records pays for it
-    )
+    from orchprof.record.hooks.install import install  # only a process that records pays for them
 
     STATE.begin_anew = None
     recorder = Recorder(directory, clock)
     STATE.record_with(recorder)
-    recorder.start(own_cost_ns(directory))
+    recorder.start(own_cost_ns(directory) if cut_ns is None else cut_ns)
     STATE.patches = install(recorder.strands)
+    for hook in hooks:
+        hook(recorder.strands, STATE.patches)
+    STATE.again = functools.partial(start, directory, hooks=hooks, cut_ns=recorder.cut_ns)
     _follow_forks()
     atexit.register(stop)
     return recorder
@@ -39,11 +60,13 @@ def start(directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -
 
 def stop() -> None:
     """Stop recording and close the log; nothing happens when nothing is recorded."""
-    recorder, STATE.begin_anew = STATE.record_with(None), None
-    if recorder is not None:
+    STATE.begin_anew = None
+    if STATE.recorder is not None:
         atexit.unregister(stop)
-        _unhook()
-        recorder.stop()
+        _unhook()  # what a hook still has open is closed while there is a log
+        recorder = STATE.record_with(None)
+        if recorder is not None:
+            recorder.stop()
 
 
 def own_cost_ns(directory: Path) -> int:
@@ -80,10 +103,8 @@ def _follow_forks() -> None:
 
 
 def _before_fork() -> None:
-    # Python warns a program that forks with threads: ours stops, until the parent's next span has need of it.
     if STATE.recorder is not None:
-        STATE.recorder.pause()
-        STATE.here = Here()
+        STATE.recorder.rest()
 
 
 def _after_fork_in_child() -> None:
@@ -91,6 +112,7 @@ def _after_fork_in_child() -> None:
     # span: most children only live to become another program.
     parent = STATE.record_with(None)
     if parent is not None:
-        _unhook()
         parent.log.abandon()
-        STATE.begin_anew = functools.partial(start, parent.directory)
+        parent.strands.mute()
+        _unhook()
+        STATE.begin_anew = STATE.again

@@ -176,16 +176,15 @@ class Task(Span):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        fiber, carrier = self._fiber, STATE.here.carrier or first_seen()
-        if self._resumed is None or carrier is None:
+        if self._resumed is None:
             super().__exit__(kind, error, trace)
             return
-        self._fiber = _NOBODY
-        strand, span = self._resumed
-        fiber.strand, fiber.span = strand, fiber.nearest_open(span)
-        fiber.task, self._resumed = 0, None
-        if carrier.strands is not fiber.of:
-            return
+        fiber, (strand, span) = self._fiber, self._resumed
+        self._fiber, self._resumed = _NOBODY, None
+        fiber.strand, fiber.span, fiber.task = strand, fiber.nearest_open(span), 0
+        carrier = STATE.here.carrier or first_seen()
+        if carrier is None or carrier.strands is not fiber.of:
+            return  # it was open in a recording that is over, or in the parent of this forked child
         carrier.strands.open_tasks.discard(self.id)
         carrier.strands.end(self.id, carrier.cut())
         _sample(self.id)

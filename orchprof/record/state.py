@@ -1,19 +1,22 @@
 """What is being recorded in this process: the recorder, if there is one, and the calling thread's carrier."""
 
 import os
-import platform
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.counters import counters
-from orchprof.record.log import VERSION, Flusher, Log, pack
+from orchprof.record.flusher import Flusher
+from orchprof.record.log import VERSION, Log, pack
 from orchprof.record.strands import SAMPLE, Carrier, Here, Strands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchprof.record.hooks.patches import Patches
+
+_PYTHON: Final = "{}.{}.{}".format(*sys.version_info)
 
 
 class Recorder:
@@ -23,32 +26,53 @@ class Recorder:
         self.directory = directory
         self.log = Log(directory)
         self.strands = Strands(self.log, clock)
-        self._owner = os.getpid()
-        self.log.note(("meta", {"version": VERSION, "pid": self._owner, "python": platform.python_version()}))
+        self.cut_ns = 0
+        self._flusher = Flusher(self.log, self.sample)
+        facts = {"version": VERSION, "pid": os.getpid(), "ppid": os.getppid(), "python": _PYTHON}
+        self.log.note(("meta", facts | {"main": os.path.basename(sys.argv[0]) if sys.argv else ""}))  # noqa: PTH119
 
     def start(self, cut_ns: int) -> None:
-        """Note what a cut costs here, then flush in the background until `stop`."""
+        """Note what a cut costs here and which strand is the calling thread's; flush from now on until `stop`."""
+        self.cut_ns = cut_ns
+        carrier = self.strands.carrier()
         self.log.note(("cost", {"cut_ns": cut_ns}))
-        self.log.note(("clock", {"has_delay": self.strands.carrier().clock.has_delay}))
+        self.log.note(("clock", {"has_delay": carrier.clock.has_delay}))
+        self.log.note(("main", carrier.home.strand))
+        self.log.flush()  # whatever becomes of this process, it is known that it was recorded
         self.resume()
 
     def stop(self) -> None:
         """Take a last sample, write everything, close the log."""
-        self.pause()
         self.strands.detach()
         self.sample()
+        self.pause()
         self.log.note(("closed", {"lost_frames": self.log.lost_frames}))
         self.log.close()
+        self.strands.mute()
 
     def resume(self) -> None:
-        """Start flushing in the background."""
-        self._flusher = Flusher(self.log, self.sample)
+        """Flush in the background from now on."""
         self._flusher.start()
 
     def pause(self) -> None:
-        """Stop flushing in the background, and flush: a program must not fork with a thread that is not its own."""
+        """Stop flushing in the background, and flush."""
         self._flusher.stop()
         self.log.flush()
+
+    def rest(self) -> None:
+        """Pause until the calling thread's next cut: a program must not fork with a thread that is not its own.
+
+        Python warns a program that does, and looks right after the fork.
+        """
+        carrier = self.strands.carrier()
+        self.pause()
+
+        def emit(row: bytes) -> None:
+            carrier.emit = self.log.emit
+            self.log.emit(row)
+            self.resume()
+
+        carrier.emit = emit
 
     def sample(self, task: int = 0) -> None:
         """Log this process's own counters: CPU, its reaped descendants' CPU, and memory."""
@@ -60,14 +84,16 @@ class Recorder:
 class _State:
     """The one recorder of this process, or None; `here` finds the calling thread's carrier in one step."""
 
-    __slots__ = ("begin_anew", "follows_forks", "here", "patches", "recorder")
+    __slots__ = ("again", "begin_anew", "follows_forks", "here", "patches", "recorder")
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self.here = Here()
         self.patches: Patches | None = None
         self.follows_forks = False
-        # Starts a recorder in a forked child, once there is something to record.
+        # How to start one more recorder like this one, and whether a forked child is to do that when it has something
+        # to record.
+        self.again: Callable[[], Recorder] | None = None
         self.begin_anew: Callable[[], Recorder] | None = None
 
     def record_with(self, recorder: Recorder | None) -> Recorder | None:
@@ -81,13 +107,12 @@ STATE: Final = _State()
 
 
 def first_seen() -> Carrier | None:
-    """Return the carrier of a thread not seen before, or not since a fork; None when nothing is recorded."""
-    recorder = STATE.recorder
-    if recorder is None:
-        if STATE.begin_anew is None:
+    """Return the carrier of a thread not seen before, or of a forked child; None when nothing is recorded."""
+    recorder, begin = STATE.recorder, STATE.begin_anew
+    if recorder is None and begin is not None:
+        STATE.begin_anew = None
+        try:
+            recorder = begin()
+        except OSError:  # the run was sealed meanwhile, or this process may no longer write there
             return None
-        recorder = STATE.begin_anew()
-    if STATE.here is not recorder.strands.here:
-        STATE.here = recorder.strands.here
-        recorder.resume()
-    return recorder.strands.carrier()
+    return None if recorder is None else recorder.strands.carrier()

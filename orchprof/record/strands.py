@@ -6,9 +6,11 @@ another span, a wait begins or ends) is one *cut*: a snapshot of the clocks and 
 successive cuts of a carrier bound a segment, so a thread's time is tiled without gap or overlap by construction.
 """
 
+import functools
 import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any, Final
 
 from orchprof.record.clock import Clock, FakeClock
@@ -39,6 +41,10 @@ REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
 # Under this name whatever runs or can be waited for has its fiber.
 FIBER: Final = "_orchprof_fiber"
+# A log that keeps nothing: where a thread writes that is no longer recorded.
+_NOWHERE: Final = SimpleNamespace(
+    emit=lambda _row: None, note=lambda _note: None, name=lambda _text: 0, names={}, relieve=lambda: None
+)
 
 
 class Fiber:
@@ -98,29 +104,21 @@ class Carrier:
         CPU is taken to have moved with the wall, which saves a system call per cut where spans are dense. The next
         reading, `TRUST_NS` later at the latest, puts right what that took too much.
         """
-        wall = self._wall_ns()
-        since = wall - self.wall
-        if since < CLOSE_NS and wall < self.trusted:
-            cpu = self.cpu + since
-        else:
-            wall, cpu = self._read()
-        self.wall = wall
-        self.cpu = cpu
-        fiber = self.fiber
-        self.emit(
-            pack(
-                what | fiber.wait,
-                wall,
-                cpu,
-                self.delay,
-                self.gc_ns,
-                self.ident,
-                fiber.strand,
-                fiber.span,
-                arg,
-            )
-        )
-        return wall
+        try:
+            wall = self._wall_ns()
+            since = wall - self.wall
+            if since < CLOSE_NS and wall < self.trusted:
+                cpu = self.cpu + since
+            else:
+                wall, cpu = self._read()
+            self.wall = wall
+            self.cpu = cpu
+            fiber = self.fiber
+            clocks = (wall, cpu, self.delay, self.gc_ns)
+            self.emit(pack(what | fiber.wait, *clocks, self.ident, fiber.strand, fiber.span, arg))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with recording is not the program's
+            self.strands.fail(error)
+        return self.wall
 
     def _read(self) -> tuple[int, int]:
         """Return a consistent (wall, CPU).
@@ -150,8 +148,7 @@ class Carrier:
 
     def expired(self) -> None:
         """Say that the wait that ended with the last cut ended by a time-out: nobody it waited for released it."""
-        fiber = self.fiber
-        self.emit(pack(EXPIRED, self.wall, 0, 0, 0, self.ident, fiber.strand, fiber.span, 0))
+        self.say(EXPIRED, 0)
 
     def mount(self, fiber: Fiber) -> None:
         """Run `fiber` from here on."""
@@ -173,8 +170,16 @@ class Carrier:
         fiber.wait, self.trusted = then, 0
         wall = self.cut()
         for target in targets:
-            self.log.emit(pack(JOIN, wall, 0, 0, 0, self.ident, fiber.strand, fiber.span, target))
+            self.say(JOIN, target)
         return wall
+
+    def say(self, what: int, arg: int) -> None:
+        """Log one more fact about the segment that ended with the last cut."""
+        fiber = self.fiber
+        try:
+            self.emit(pack(what, self.wall, 0, 0, 0, self.ident, fiber.strand, fiber.span, arg))
+        except Exception as error:  # noqa: BLE001 - as in `cut`
+            self.strands.fail(error)
 
 
 class Here(threading.local):
@@ -183,15 +188,33 @@ class Here(threading.local):
     carrier: Carrier | None = None
 
 
+def _guarded(method: Callable[..., None]) -> Callable[..., None]:
+    """Return a method of `Strands` whose own errors never reach the program."""
+
+    @functools.wraps(method)
+    def guarded(strands: "Strands", *args: Any) -> None:
+        try:
+            method(strands, *args)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with recording is not the program's
+            strands.fail(error)
+
+    return guarded
+
+
 class Strands:
-    """All strands of this process: hands out ids and carriers, and logs births and deaths."""
+    """All strands of this process: hands out ids and carriers, and logs births and deaths.
+
+    What fails in here while the program runs is a fuse: the thread that it happened on is recorded no further.
+    """
 
     def __init__(self, log: Log, new_clock: type[Clock] | type[FakeClock] | None = None) -> None:
-        self.log = log
+        self.log: Any = log
         self.next_id = itertools.count(1).__next__
         self._new_clock = new_clock or Clock
-        self.here = Here()
+        self.here: Any = Here()
         self.open_tasks: set[int] = set()
+        self.children: dict[int, Fiber] = {}  # by pid, those started and not yet reaped
+        self._failed = False
 
     def fiber_of(self, thing: Any) -> Fiber | None:
         """Return the fiber that this recording gave to a thread, future, coroutine or child; None if it gave none."""
@@ -200,7 +223,8 @@ class Strands:
 
     def carrier(self) -> Carrier:
         """Return the calling thread's carrier, made on first use: the thread then gets a strand of its own."""
-        return self.here.carrier or self.attach(None)
+        carrier: Carrier = self.here.carrier or self.safely(self.attach, None) or self.here.carrier
+        return carrier
 
     def attach(self, home: Fiber | None) -> Carrier:
         """Make a carrier for the calling thread; `home` is the fiber spawned for it, if there was one."""
@@ -216,7 +240,7 @@ class Strands:
     def detach(self) -> None:
         """Stop measuring the calling thread: its own strand ends here."""
         carrier = self.here.carrier
-        if carrier is not None:
+        if carrier is not None and carrier.log is not _NOWHERE:
             self.end(carrier.home.strand, carrier.cut())
             carrier.clock.close()
             self.here.carrier = None
@@ -229,19 +253,62 @@ class Strands:
         parent = parent or Fiber(0)
         fiber = Fiber(self.next_id(), parent.span, parent.task)
         fiber.of = self
-        self.born(kind, name, fiber, parent.strand, at_ns)
+        self.born(kind, name, fiber, max(parent.strand, 0), at_ns)
         return fiber
 
+    @_guarded
     def born(self, kind: str, name: str, fiber: Fiber, parent: int, at_ns: int) -> None:
         """Log the birth of a strand."""
         what, number = SPAWN | KIND[kind], self.log.name(name)
         self.log.emit(pack(what, at_ns, 0, 0, 0, number, fiber.strand, fiber.span, parent))
 
+    @_guarded
     def end(self, strand: int, at_ns: int) -> None:
         """Log that a strand has ended."""
         self.log.emit(pack(END, at_ns, 0, 0, 0, 0, strand, 0, 0))
 
+    @_guarded
+    def woken(self, fiber: Fiber, ready_ns: int, waker: int) -> None:
+        """Log which strand, or what else, made a fiber ready to go on, and when."""
+        self.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, fiber.strand, 0, waker))
+
+    @_guarded
     def child(self, strand: int, end_ns: int, used: tuple[int, int, int]) -> None:
         """Log a reaped child's end and what it used: (CPU ns with its descendants, run delay ns, peak RSS bytes)."""
         cpu_ns, delay_ns, rss_bytes = used
         self.log.emit(pack(CHILD, end_ns, cpu_ns, delay_ns, 0, 0, strand, 0, rss_bytes))
+
+    def safely(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Return `function(*args)`, one of recording's own steps; None if it failed."""
+        try:
+            return function(*args)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with recording is not the program's
+            self.fail(error)
+            return None
+
+    def fail(self, error: Exception) -> None:
+        """Note an error of recording's own, and record the calling thread no further.
+
+        Raises:
+            Exception: `error`, where it is none of ours: a signal handler of the program ran in our midst.
+        """
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is not None and not trace.tb_frame.f_globals.get("__name__", "").startswith("orchprof."):
+            raise error
+        if not self._failed:
+            self._failed = True
+            self.log.note(("hook", "strands", f"{type(error).__name__}: {error}"))
+        self.here.carrier = self._deaf()
+
+    def mute(self) -> None:
+        """Record nothing from here on, on any thread: the log is closed, but loops and threads may go on."""
+        self.log = _NOWHERE
+        self.here = SimpleNamespace(carrier=self._deaf())
+
+    def _deaf(self) -> Carrier:
+        """Return a carrier that every hook can use as any other, and that records nothing."""
+        carrier = Carrier(self, FakeClock(), Fiber(0))
+        carrier.log, carrier.emit = _NOWHERE, _NOWHERE.emit
+        return carrier

@@ -11,16 +11,24 @@ import functools
 import time
 from asyncio import base_events, events, selector_events
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.log import pack
-from orchprof.record.strands import BY_IO, BY_TIMER, FIBER, WAKE, Carrier, Fiber, Strands
+from orchprof.record.hooks.waits import wait_for
+from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, Carrier, Fiber, Strands
 from orchprof.units import nanoseconds
+
+# (ready ns, 0: when its loop last looked; waker's strand or BY_...; its span; its task)
+Origin = tuple[int, int, int, int]
 
 # A task's steps are told from its other bound methods (a time-out calls `task.cancel`) by name; the C step
 # wrapper has none.
-_STEPS = frozenset({None, "task_wakeup", "__step", "__wakeup"})
+_STEPS: Final = frozenset({None, "task_wakeup", "__step", "__wakeup"})
+# Timers that end somebody's patience, in asyncio and anyio.
+_TIMEOUTS: Final = frozenset({"_on_timeout", "_release_waiter", "_timeout"})
+_ORIGIN: Final = "_orchprof_origin"
+_STOPPER: Final = "_orchprof_stopper"
+_BY_IO: Final = (0, BY_IO, 0, 0)
 _Call = Callable[..., Any]
 
 
@@ -28,62 +36,83 @@ def hook(strands: Strands, patches: Patches) -> None:
     """Make every handle that a loop creates from now on know its waker."""
     for name in ("Handle", "TimerHandle"):
         patches.replace(events, name, functools.partial(_handle_class, strands))
-    loop = base_events.BaseEventLoop
-    patches.replace(loop, "run_forever", functools.partial(_run_forever, strands))
-    patches.replace(loop, "stop", functools.partial(_stop, strands))
+    follow(strands, patches, base_events.BaseEventLoop)
     loop = selector_events.BaseSelectorEventLoop
     patches.replace(loop, "_process_events", functools.partial(_process_events, strands))
     for name in ("_add_reader", "_add_writer"):
-        patches.replace(loop, name, _by_io)
+        patches.replace(loop, name, functools.partial(_by_io, strands))
+
+
+def follow(strands: Strands, patches: Patches, loop: Any) -> None:
+    """Follow a class of loops through running, stopping and creating tasks."""
+    for name, make in {"run_forever": _run_forever, "stop": _stop, "create_task": _create_task}.items():
+        patches.replace(loop, name, functools.partial(make, strands))
 
 
 def _handle_class(strands: Strands, base: Any) -> Any:
-    """Return `Handle` or `TimerHandle` with its origin: (ready ns, waker's strand, its span, its task)."""
+    """Return `Handle` or `TimerHandle` with its origin."""
     timed = issubclass(base, events.TimerHandle)
-    start, run, here, wall_ns = base.__init__, base._run, strands.here, time.monotonic_ns
+    start, run = base.__init__, base._run
 
     class StrandHandle(base):  # type: ignore[misc]
-        __slots__ = ("_orchprof_origin",)
+        __slots__ = (_ORIGIN,)
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             start(self, *args, **kwargs)
-            if timed:
-                self._orchprof_origin = (nanoseconds(self._when), BY_TIMER, 0, 0)
-            else:
-                cause = (here.carrier or strands.carrier()).cause
-                self._orchprof_origin = (cause.ready_ns or wall_ns(), cause.strand, cause.span, cause.task)
+            self._orchprof_origin = timer(self._when, self._callback) if timed else now(strands)
 
         def _run(self) -> None:
-            carrier = here.carrier or strands.carrier()
-            callback = self._callback
-            task = getattr(callback, "__self__", None)
-            if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
-                outer = carrier.fiber
-                carrier.fiber = carrier.cause = _stepping(strands, task, self._orchprof_origin)
-                carrier.cut()
-                try:
-                    run(self)
-                finally:
-                    carrier.fiber = carrier.cause = outer
-                    carrier.cut()
-                if task.done():
-                    strands.end(getattr(task, FIBER).strand, carrier.wall)
-            else:
-                _run_callback(carrier, self, run)
+            run_as(strands, self._orchprof_origin, self._callback, run, self)
 
     StrandHandle.__name__ = StrandHandle.__qualname__ = base.__name__
     return StrandHandle
 
 
-def _stepping(strands: Strands, task: Any, origin: tuple[int, int, int, int]) -> Fiber:
+def now(strands: Strands) -> Origin:
+    """Return the origin of what the calling strand schedules to run at once."""
+    cause = (strands.here.carrier or strands.carrier()).cause
+    return (cause.ready_ns or time.monotonic_ns(), cause.strand, cause.span, cause.task)
+
+
+def timer(when_s: float, callback: Any) -> Origin:
+    """Return the origin of what the clock will call at `when_s` of the loop's time."""
+    waker = BY_TIMEOUT if getattr(callback, "__name__", None) in _TIMEOUTS else BY_TIMER
+    return (nanoseconds(when_s), waker, 0, 0)
+
+
+def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: Any) -> None:
+    """Call `run(*args)`, which calls `callback`: a task's step as that task, anything else on behalf of its waker."""
+    carrier = strands.here.carrier or strands.carrier()
+    outer, cause = carrier.fiber, carrier.cause
+    task = getattr(callback, "__self__", None)
+    if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
+        fiber = _stepping(strands, task, origin)
+        carrier.mount(fiber)
+        try:
+            run(*args)
+        finally:
+            carrier.fiber, carrier.cause = outer, cause
+            carrier.cut()
+            if task.done():
+                strands.end(fiber.strand, carrier.wall)
+    else:
+        carrier.cause = _acting_for(carrier, origin)
+        try:
+            run(*args)
+        finally:
+            carrier.cause = cause
+
+
+def _stepping(strands: Strands, task: Any, origin: Origin) -> Fiber:
     """Return the fiber of a task about to take a step, after logging its birth or who woke it."""
-    ready_ns, waker, span, in_task = origin
     fiber = strands.fiber_of(task)
     if fiber is None:
-        fiber = strands.spawn("coroutine", _name(task), Fiber(max(waker, 0), span, in_task), ready_ns)
+        ready_ns, waker, span, in_task = origin
+        name = strands.safely(_name, task) or "coroutine"
+        fiber = strands.spawn("coroutine", name, Fiber(max(waker, 0), span, in_task), ready_ns)
         setattr(task, FIBER, fiber)
     else:
-        strands.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, fiber.strand, 0, waker))
+        strands.woken(fiber, origin[0], origin[1])
     return fiber
 
 
@@ -92,52 +121,63 @@ def _name(task: Any) -> str:
     name = str(task.get_name())
     if not (name.startswith("Task-") and name[5:].isdigit()):
         return name
-    return getattr(task.get_coro(), "__qualname__", None) or "coroutine"
+    return str(getattr(task.get_coro(), "__qualname__", None) or "coroutine")
 
 
-def _run_callback(carrier: Carrier, handle: Any, run: _Call) -> None:
-    ready_ns, strand, span, task = handle._orchprof_origin
-    if strand == BY_IO:
-        ready_ns = carrier.selected_ns
-    carrier.cause = Fiber(strand, span, task, ready_ns if strand < 0 else 0)
-    try:
-        run(handle)
-    finally:
-        carrier.cause = carrier.fiber
+def _acting_for(carrier: Carrier, origin: Origin) -> Fiber:
+    """Return the cause of what a plain callback does; for I/O and the clock, ready since before it was called."""
+    ready_ns, waker, span, task = origin
+    if not ready_ns:
+        return Fiber(waker, span, task, carrier.selected_ns)
+    return Fiber(waker, span, task, ready_ns if waker < 0 else 0)
 
 
-def _by_io(original: _Call) -> _Call:
+def _by_io(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def add(loop: Any, fd: Any, callback: Any, *args: Any) -> Any:
         handle = original(loop, fd, callback, *args)
-        handle._orchprof_origin = (0, BY_IO, 0, 0)
+        if hasattr(handle, _ORIGIN):
+            handle._orchprof_origin = strands.safely(_io, strands, callback) or _BY_IO
         return handle
 
     return add
 
 
+def _io(strands: Strands, callback: Any) -> Origin:
+    """Return the origin of what a descriptor's readiness calls: at the other end of a child's pipe is the child."""
+    pipe = getattr(getattr(callback, "__self__", None), "_protocol", None)
+    child = strands.fiber_of(getattr(getattr(pipe, "proc", None), "_proc", None))
+    return _BY_IO if child is None else (0, child.strand, child.span, child.task)
+
+
 def _process_events(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def process(loop: Any, event_list: Any) -> None:
-        carrier = strands.carrier()
-        carrier.selected_ns = carrier.clock.wall_ns()
+        strands.carrier().selected_ns = time.monotonic_ns()
         original(loop, event_list)
 
     return process
 
 
 def _run_forever(strands: Strands, original: _Call) -> _Call:
-    """Whoever runs a loop waits for the strand that stops it."""
+    """Whoever runs a loop waits for the strand that stops it; what nobody schedules in it comes from outside."""
 
     @functools.wraps(original)
     def run_forever(loop: Any) -> None:
         carrier = strands.carrier()
-        carrier.wait("join")
+        cause, carrier.cause = carrier.cause, Fiber(BY_IO)
+        stopper: list[int] = []
+
+        def run() -> None:
+            try:
+                original(loop)
+            finally:
+                stopper.append(vars(loop).pop(_STOPPER, 0))
+
         try:
-            original(loop)
+            wait_for(strands, filter(None, stopper), run)
         finally:
-            stopper = vars(loop).pop("_orchprof_stopper", 0)
-            carrier.joined([stopper] if stopper > 0 else [])
+            carrier.cause = cause
 
     return run_forever
 
@@ -145,7 +185,33 @@ def _run_forever(strands: Strands, original: _Call) -> _Call:
 def _stop(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def stop(loop: Any) -> None:
-        loop._orchprof_stopper = strands.carrier().cause.strand
+        vars(loop)[_STOPPER] = max(strands.carrier().cause.strand, 0)
         original(loop)
 
     return stop
+
+
+def _create_task(strands: Strands, original: _Call) -> _Call:
+    """A task that a factory makes may take its first step, as itself, before it is returned (an eager task)."""
+
+    @functools.wraps(original)
+    def create_task(loop: Any, coro: Any, **kwargs: Any) -> Any:
+        if loop.get_task_factory() is None and not kwargs.get("eager_start"):
+            return original(loop, coro, **kwargs)
+        carrier = strands.carrier()
+        outer, cause = carrier.fiber, carrier.cause
+        name = kwargs.get("name") or getattr(coro, "__qualname__", "coroutine")
+        fiber = strands.spawn("coroutine", str(name), outer, carrier.cut())
+        task = None
+        carrier.mount(fiber)
+        try:
+            task = original(loop, coro, **kwargs)
+        finally:
+            carrier.fiber, carrier.cause = outer, cause
+            carrier.cut()
+            if task is None or task.done():
+                strands.end(fiber.strand, carrier.wall)
+        strands.safely(setattr, task, FIBER, fiber)
+        return task
+
+    return create_task

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.abc
 import importlib.machinery
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -18,12 +19,15 @@ class Patches:
         """Start with no change; `complain(module, error)` hears of a library that a hook does not know."""
         self._complain = complain
         self._undo: list[Callable[[], object]] = []
+        self._finder = _AfterImport()
 
     def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-        """Set `owner.name` to `make(what it was)`."""
+        """Set `owner.name` to `make(what it was)`; a static or class method stays one."""
         original = getattr(owner, name)
         own = vars(owner).get(name, _MISSING)
-        setattr(owner, name, make(original))
+        raw = inspect.getattr_static(owner, name, None)
+        bound = isinstance(raw, staticmethod | classmethod)
+        setattr(owner, name, type(raw)(make(raw.__func__)) if bound else make(original))
         self.also(lambda: delattr(owner, name) if own is _MISSING else setattr(owner, name, own))
 
     def also(self, undo: Callable[[], object]) -> None:
@@ -48,9 +52,8 @@ class Patches:
         if name in sys.modules:
             try_patch(sys.modules[name])
             return
-        finder = _AfterImport(name, try_patch)
-        sys.meta_path.insert(0, finder)
-        self.also(lambda: _forget(finder))
+        self._finder.add(name, try_patch)
+        self.also(lambda: self._finder.forget(name, try_patch))
 
     def undo(self) -> None:
         """Put everything back."""
@@ -66,36 +69,53 @@ class Patches:
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
-    """Finds one module the way everybody else would, and patches it after it has run."""
+    """Finds modules the way everybody else would, and patches each after it has run.
 
-    def __init__(self, name: str, patch: Callable[[ModuleType], None]) -> None:
-        self._name, self._patch = name, patch
+    One finder for all: every import of the program asks it, most of them in vain.
+    """
+
+    def __init__(self) -> None:
+        self._patches: dict[str, list[Callable[[ModuleType], object]]] = {}
+
+    def add(self, name: str, patch: Callable[[ModuleType], object]) -> None:
+        if not self._patches:
+            sys.meta_path.insert(0, self)
+        self._patches.setdefault(name, []).append(patch)
+
+    def forget(self, name: str, patch: Callable[[ModuleType], object]) -> None:
+        waiting = self._patches.get(name, [])
+        if patch in waiting:
+            waiting.remove(patch)
+        if not waiting:
+            self._take(name)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._name:
+        if fullname not in self._patches:
             return None
-        # A program may only ask whether the module is there: this stays until it runs.
+        # A program may only ask whether the module is there: its patches stay until it runs.
         others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
         found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            self._wrap(spec.loader)
+            self._wrap(fullname, spec.loader)
         return spec
 
-    def _wrap(self, loader: Any) -> None:
-        execute, patch = loader.exec_module, self._patch
+    def _wrap(self, name: str, loader: Any) -> None:
+        execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            if self in sys.meta_path:
-                _forget(self)
+            for patch in self._take(name):
                 patch(module)
 
         loader.exec_module = exec_module
 
-
-def _forget(finder: _AfterImport) -> None:
-    with contextlib.suppress(ValueError):
-        sys.meta_path.remove(finder)
+    def _take(self, name: str) -> list[Callable[[ModuleType], object]]:
+        """Return a module's patches, which nobody waits for any longer."""
+        taken = self._patches.pop(name, [])
+        if not self._patches:
+            with contextlib.suppress(ValueError):
+                sys.meta_path.remove(self)
+        return taken

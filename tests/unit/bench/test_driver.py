@@ -120,6 +120,12 @@ def test_a_child_that_holds_the_pipe_does_not_hold_the_driver(tmp_path):
     assert [finding["code"] for finding in result.meta["findings"]] == ["worker_died"]
 
 
+def test_a_task_may_fork_a_pool_of_processes(tmp_path):
+    # Its children close their standard input, which must not be the pipe that the worker is reading.
+    result, _ = run(tmp_path / "run", settings={"trouble": "pool", "at": "3"}, warmup=0, task_timeout_s=20.0)
+    assert measured(result)["ok"].all()
+
+
 def test_a_worker_that_dies_leaves_what_it_measured(tmp_path):
     result, _ = run(tmp_path / "run", settings={"trouble": "die", "at": "3", "nap_s": "0.4"}, warmup=0)
     assert set(measured(result)["index"]) >= {0, 1}

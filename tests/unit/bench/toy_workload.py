@@ -2,11 +2,13 @@
 
 import asyncio
 import functools
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -89,12 +91,18 @@ def fork():
     die()
 
 
+def pool():
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as started:
+        started.submit(os.getpid).result()
+
+
 TROUBLES = {
     "raise": crash,
     "lock": lock,
     "cancel": cancel,
     "die": die,
     "fork": fork,
+    "pool": pool,
     "exit": functools.partial(sys.exit, 0),
     "leave": functools.partial(os._exit, 0),
 }

@@ -3,9 +3,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from support import assert_tiled
+import pytest
+from support import assert_tiled, recording
 
 import orchprof
+from orchprof.run.seal import seal
 
 NAP_S = 0.02
 
@@ -113,3 +115,122 @@ def test_as_completed_joins_each_future_once(recorded):
     tables = recorded(program)
     root = tables["tasks"]["task"].iloc[0]
     assert len(tables["edges"].query("kind == 'join' and dst == @root")) == 5
+
+
+def states_of_root(tables):
+    """Return the root's wait states with how long each lasted, in s."""
+    root = tables["tasks"]["task"].iloc[0]
+    rows = tables["segments"].query("strand == @root")
+    return (rows["end_ns"] - rows["start_ns"]).groupby(rows["wait_state"]).sum() / 1e9
+
+
+def by_result(pool, release):
+    with pytest.raises(concurrent.futures.TimeoutError):
+        pool.submit(release.wait).result(NAP_S)
+
+
+def by_wait(pool, release):
+    assert concurrent.futures.wait([pool.submit(release.wait)], NAP_S).not_done
+
+
+def by_join(_pool, release):
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    thread.join(NAP_S)
+    assert thread.is_alive()
+
+
+@pytest.mark.parametrize("pattern", [by_result, by_wait, by_join], ids=lambda pattern: pattern.__name__)
+def test_a_wait_whose_patience_ended_joins_nobody(recorded, pattern):
+    release = threading.Event()
+
+    def program():
+        with ThreadPoolExecutor(1) as pool:
+            with orchprof.task("t"):
+                pattern(pool, release)
+            release.set()
+
+    tables = recorded(program)
+    assert states_of_root(tables)["timeout"] > 0.9 * NAP_S
+    assert joined_by_root(tables) == set()
+    assert_tiled(tables)
+
+
+def test_leaving_a_pool_waits_for_the_jobs_that_still_run(recorded):
+    def program():
+        with orchprof.task("t"), ThreadPoolExecutor(1) as pool:
+            pool.submit(nap)
+
+    tables = recorded(program)
+    assert joined_by_root(tables) >= {"nap"}
+    assert_tiled(tables)
+
+
+def test_a_cancelled_job_ends(recorded):
+    def program():
+        with ThreadPoolExecutor(1) as pool, orchprof.task("t"):
+            first, second = pool.submit(nap), pool.submit(nap)
+            assert (second.cancel(), second.cancel(), second.cancelled()) == (True, True, True)
+            first.result()
+
+    jobs = recorded(program)["strands"].query("kind == 'job'")
+    assert jobs["end_ns"].notna().all()
+
+
+def test_a_map_joins_its_jobs(recorded):
+    def program():
+        with ThreadPoolExecutor(2) as pool, orchprof.task("t"):
+            assert list(pool.map(lambda _k: nap(), range(4))) == [None] * 4
+
+    tables = recorded(program)
+    assert len(tables["strands"].query("kind == 'job'")) == 4
+    assert {name.rsplit(".", 1)[-1] for name in joined_by_root(tables)} == {"<lambda>"}
+
+
+def test_threads_keep_their_errors(recorded):
+    def program():
+        thread = threading.Thread(target=nap)
+        with pytest.raises(RuntimeError, match="before it is started"):
+            thread.join()
+        thread.start()
+        with pytest.raises(RuntimeError, match="only be started once"):
+            thread.start()
+        thread.join()
+        with pytest.raises(RuntimeError, match="shutdown"), ThreadPoolExecutor(1) as pool:
+            pool.shutdown()
+            pool.submit(nap)
+
+    assert recorded(program)["strands"]["end_ns"].notna().all()
+
+
+def test_a_thread_that_outlives_the_recording_goes_on_and_records_nothing(recorded):
+    stop, steps = threading.Event(), []
+
+    def work():
+        while not stop.wait(0.001):
+            with orchprof.span("step"):
+                steps.append(1)
+
+    thread = threading.Thread(target=work)
+    tables = recorded(thread.start)
+    before = len(steps)
+    time.sleep(NAP_S)
+    stop.set()
+    thread.join()
+    assert len(steps) > before
+    assert_tiled(tables)
+
+
+def test_a_thread_of_a_former_recording_is_none_of_this_one(tmp_path):
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    (tmp_path / "a").mkdir()
+    with recording(tmp_path / "a"):
+        thread.start()
+    with recording(tmp_path):
+        threading.Timer(NAP_S, stop.set).start()
+        with orchprof.task("t"):
+            thread.join()
+    tables, findings = seal(tmp_path.glob("*.bin"))
+    assert findings == []
+    assert set(tables["edges"]["src"]) <= set(tables["strands"]["strand"])

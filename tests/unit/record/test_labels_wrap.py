@@ -206,3 +206,46 @@ def test_a_task_goes_on_while_its_stream_is_consumed(tmp_path):
     assert tables["tasks"]["name"].tolist() == ["answer"]
     assert tables["spans"]["task"].notna().all()
     assert tables["tasks"]["end_ns"].notna().all()
+
+
+class Remote:
+    async def stream(self, n):
+        async def chunks():
+            for k in range(n):
+                inner()
+                yield k
+
+        return chunks()
+
+
+def test_a_stream_that_a_coroutine_returns_is_under_its_span_while_it_runs(recorded_library, monkeypatch):
+    monkeypatch.setattr(Library, "coroutine", Remote.stream)
+
+    async def consume():
+        async for _ in await Library().coroutine(2):
+            outer()
+
+    spans = recorded_library(lambda: asyncio.run(consume()))
+    assert parents(spans, "inner") == ["coroutine", "coroutine"]
+    assert parents(spans, "consumer") == [None, None]
+
+
+def test_an_agents_turn_is_not_its_task_though_both_bear_its_name(tmp_path):
+    patches, logs = Patches(lambda *_: None), tmp_path / "logs"
+    logs.mkdir()
+    with recording(logs):
+        around(patches, Library, "stream", lambda *_a, **_k: Task("agent", None, None, warmup=False))
+        around(patches, Library, "plain", lambda *_a, **_k: orchprof.span("agent"))
+
+        class Both(Library):
+            def stream(self, n):
+                return list(Library.stream(self, n)) + [self.plain(n)]
+
+        around(patches, Both, "stream", lambda *_a, **_k: Task("agent", None, None, warmup=False))
+        Both().stream(1)
+    patches.undo()
+    from orchprof.run.seal import seal
+
+    tables, _ = seal(logs.glob("*.bin"))
+    assert tables["tasks"]["name"].tolist() == ["agent"]
+    assert sorted(tables["spans"]["name"]) == ["agent", "inner", "inner"]

@@ -26,7 +26,7 @@ class Endpoint:
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 endpoint.requests.append(request)
                 message = endpoint.script(request["messages"], request.get("tools") or [])
-                self._send(json.dumps(_completion(request["model"], message["content"])).encode())
+                self._send(json.dumps(_completion(request, message)).encode())
 
             def _send(self, body):
                 self.send_response(200)
@@ -46,15 +46,22 @@ class Endpoint:
         self.thread.join()
 
 
-def _completion(model, content):
+def _completion(request, message):
+    calls = [
+        {
+            "id": f"call_{len(request['messages'])}_{number}",
+            "type": "function",
+            "function": {"name": call["name"], "arguments": json.dumps(call["arguments"])},
+        }
+        for number, call in enumerate(message.get("tool_calls") or [])
+    ]
+    said = {"role": "assistant", "content": message["content"], **({"tool_calls": calls} if calls else {})}
     return {
         "id": "1",
         "object": "chat.completion",
         "created": 0,
-        "model": model,
-        "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
-        ],
+        "model": request["model"],
+        "choices": [{"index": 0, "finish_reason": "tool_calls" if calls else "stop", "message": said}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
     }
 

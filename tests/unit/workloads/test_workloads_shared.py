@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from orchprof_workloads import cache, chat, rag, swe
+from orchprof_workloads import cache, chat, chem, fanout, math, rag, swe, toolserver, web
 
-WORKLOADS = [rag, swe]
+WORKLOADS = [chem, fanout, math, rag, swe, toolserver, web]
 
 
 def test_a_folder_is_built_once(cache):
@@ -111,11 +111,12 @@ def test_what_a_workload_declares_fits_together(workload):
 
 
 @pytest.mark.parametrize("name", ["orchprof_workloads", "workloads"])
-@pytest.mark.parametrize("workload", ["rag", "swe"])
+@pytest.mark.parametrize("workload", ["chem", "fanout", "math", "rag", "swe", "toolserver", "web"])
 def test_a_workload_imports_cheaply_and_finds_its_script_under_both_names(name, workload):
     code = (
         f"import sys, {name}.{workload} as workload\n"
-        "heavy = {'numpy', 'faiss', 'openai', 'haystack', 'networkx', 'minisweagent', 'wordllama'}\n"
+        "heavy = {'numpy', 'faiss', 'openai', 'haystack', 'networkx', 'minisweagent', 'wordllama', "
+        "'sympy', 'rdkit', 'langchain', 'langgraph', 'mcp', 'sumy', 'selectolax', 'trafilatura'}\n"
         "print(sorted(heavy & set(sys.modules)), workload.SCRIPT)\n"
     )
     root = Path(__file__).parents[3]
@@ -126,7 +127,19 @@ def test_a_workload_imports_cheaply_and_finds_its_script_under_both_names(name, 
 
 @pytest.mark.parametrize(
     ("workload", "variant", "package"),
-    [(rag, "haystack", "haystack"), (rag, "bare", "faiss"), (swe, "mini-swe-agent", "minisweagent")],
+    [
+        (rag, "haystack", "haystack"),
+        (rag, "bare", "faiss"),
+        (swe, "mini-swe-agent", "minisweagent"),
+        (math, "openai", "sympy"),
+        (math, "bare", "httpx"),
+        (chem, "langgraph", "langgraph"),
+        (chem, "bare", "rdkit"),
+        (web, "langgraph", "langgraph"),
+        (fanout, "langgraph", "langchain_openai"),
+        (fanout, "bare", "httpx"),
+        (toolserver, "stdio", "mcp"),
+    ],
 )
 def test_a_missing_package_is_an_import_error_of_open(workload, variant, package, defaults):
     code = (

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import inspect
 import types
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
 from typing import Any, Final, Self
 
 from orchprof.record.hooks.patches import Patches
@@ -13,10 +13,12 @@ from orchprof.record.state import STATE
 
 # Given a call's arguments, the span that it runs under; None leaves the call alone.
 Make = Callable[..., Span | None]
+# Module, class, names of its methods, and what makes their span.
+Calls = tuple[str, str, tuple[str, ...], Make]
 
-# Role and name of the spans opened here, while they are open. Streams that nobody reads to their end must not fill
-# memory with theirs.
-_OPEN: Final[dict[int, tuple[str, str]]] = {}
+# Kind, role and name of the spans opened here, while they are open. Streams that nobody reads to their end must not
+# fill memory with theirs.
+_OPEN: Final[dict[int, tuple[type, str, str]]] = {}
 _OPEN_LIMIT: Final = 1 << 14
 
 
@@ -24,15 +26,44 @@ def around(patches: Patches, owner: Any, name: str, make: Make) -> None:
     """Run every call of `owner.name` under the span that `make(*args, **kwargs)` returns.
 
     A generator is under it while it runs, not while its consumer does; only a task, the root of a ledger, goes on
-    in between. A call directly inside one of the same role and name is that same call, seen through another layer of
-    the framework. Nothing that goes wrong in `make` reaches the program: the call is then left alone, and the first
-    such failure is complained of.
+    in between. So it is with an asynchronous context manager that the call returns, and its block. A call directly
+    inside one of the same role and name is that same call, seen through another layer of the framework. Nothing that
+    goes wrong in `make` reaches the program: the call is then left alone, and the first such failure is complained of.
 
     Raises:
         AttributeError: the owner has no such function; `Patches.when_imported` turns that into a finding.
     """
     where = f"{getattr(owner, '__module__', owner.__name__)}:{owner.__name__}.{name}"
-    patches.replace(owner, name, functools.partial(_under, _safe(make, where, patches)))
+    patches.replace(owner, name, lambda original: under(patches, where, original, make))
+
+
+def under(patches: Patches, where: str, function: Any, make: Make) -> Any:
+    """Return `function` with every call of it under its span; `where` is what a failure of `make` is complained of."""
+    return _under(_safe(make, where, patches), function)
+
+
+def around_all(patches: Patches, calls: Iterable[Calls]) -> None:
+    """Run methods under their spans as soon as the program imports their modules, each entry on its own.
+
+    An entry is (module, class, names of methods, make). "" stands for the module's own functions, "*" for every class
+    that the module or package defines, where such a method may be missing.
+    """
+    for module, owner, names, make in calls:
+        patches.when_imported(module, functools.partial(_in_module, patches, owner, names, make))
+
+
+def _in_module(
+    patches: Patches, owner: str, names: Iterable[str], make: Make, module: types.ModuleType
+) -> None:
+    if owner != "*":
+        for name in names:
+            around(patches, getattr(module, owner) if owner else module, name, make)
+        return
+    found = {one for one in vars(module).values() if isinstance(one, type)}
+    for one in found:
+        if f"{one.__module__}.".startswith(f"{module.__name__}."):
+            for name in vars(one).keys() & set(names):
+                around(patches, one, name, make)
 
 
 def _safe(make: Make, where: str, patches: Patches) -> Make:
@@ -55,10 +86,16 @@ def _unless_open(span: Span | None) -> Span | None:
     carrier = STATE.here.carrier
     if span is None or carrier is None:
         return span
-    return None if _OPEN.get(carrier.fiber.span) == (span.role, span.name) else span
+    fiber = carrier.fiber
+    innermost = _OPEN.get(fiber.span or fiber.task)
+    return None if innermost == _kind(span) else span
 
 
-class _Opened:
+def _kind(span: Span) -> tuple[type, str, str]:
+    return type(span), span.role, span.name
+
+
+class Opened:
     """A span over the stretches in which its call runs; does nothing when there is none."""
 
     __slots__ = ("_rests", "_span")
@@ -72,7 +109,7 @@ class _Opened:
             span.__enter__()
             number = getattr(span, "id", 0)
             if number and len(_OPEN) < _OPEN_LIMIT:
-                _OPEN[number] = (span.role, span.name)
+                _OPEN[number] = _kind(span)
         return self
 
     def __exit__(
@@ -103,7 +140,7 @@ def _under(make: Make, original: Any) -> Any:
     if inspect.isasyncgenfunction(original):
 
         async def agenerated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            flow = _aflow(_Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs))
+            flow = _aflow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs))
             async with contextlib.aclosing(flow):
                 async for item in flow:
                     yield item
@@ -112,40 +149,46 @@ def _under(make: Make, original: Any) -> Any:
     if inspect.iscoroutinefunction(original):
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            with _Opened(make(*args, **kwargs)):
-                return await original(*args, **kwargs)
+            opened = Opened(make(*args, **kwargs))
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(opened)
+                return _or_later(stack, opened, await original(*args, **kwargs))
 
         return functools.wraps(original)(awaited)
     if inspect.isgeneratorfunction(original):
 
         def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            return (yield from _flow(_Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs)))
+            return (yield from _flow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs)))
 
         return functools.wraps(original)(generated)
 
     @functools.wraps(original)
     def called(*args: Any, **kwargs: Any) -> Any:
-        opened = _Opened(make(*args, **kwargs))
+        opened = Opened(make(*args, **kwargs))
         with contextlib.ExitStack() as stack:
             stack.enter_context(opened)
-            result = original(*args, **kwargs)
-            later = _LATER.get(type(result))
-            if later is None:
-                return result
-            opened.rest()
-            stack.pop_all()
-        return later(opened, result)
+            return _or_later(stack, opened, original(*args, **kwargs))
 
     return called
 
 
-async def _later(opened: _Opened, coroutine: Any) -> Any:
+def _or_later(stack: contextlib.ExitStack, opened: Opened, result: Any) -> Any:
+    """Return a call's result; where it is work that is still to be done, the span goes on with that."""
+    later = _LATER.get(type(result))
+    if later is None:
+        return result
+    opened.rest()
+    stack.pop_all()
+    return later(opened, result)
+
+
+async def _later(opened: Opened, coroutine: Any) -> Any:
     opened.go_on()
     with _entered(opened):
         return await coroutine
 
 
-def _flow(opened: _Opened, inner: Any) -> Generator[Any, Any, Any]:
+def _flow(opened: Opened, inner: Any) -> Generator[Any, Any, Any]:
     """Yield what the generator `inner` yields, and hand it what the consumer sends or throws."""
     opened.go_on()
     step, given = inner.send, None
@@ -166,7 +209,7 @@ def _flow(opened: _Opened, inner: Any) -> Generator[Any, Any, Any]:
             opened.go_on()
 
 
-async def _aflow(opened: _Opened, inner: Any) -> AsyncGenerator[Any, Any]:
+async def _aflow(opened: Opened, inner: Any) -> AsyncGenerator[Any, Any]:
     """Yield what the asynchronous generator `inner` yields, and hand it what the consumer sends or throws."""
     opened.go_on()
     step, given = inner.asend, None
@@ -187,15 +230,28 @@ async def _aflow(opened: _Opened, inner: Any) -> AsyncGenerator[Any, Any]:
             opened.go_on()
 
 
-def _entered(opened: _Opened) -> contextlib.AbstractContextManager[object]:
+@contextlib.asynccontextmanager
+async def _within(opened: Opened, manager: Any) -> AsyncIterator[Any]:
+    opened.go_on()
+    with _entered(opened):
+        async with manager as value:
+            opened.rest()
+            try:
+                yield value
+            finally:
+                opened.go_on()
+
+
+def _entered(opened: Opened) -> contextlib.AbstractContextManager[object]:
     """Return the end of what was entered already."""
     stack = contextlib.ExitStack()
     stack.push(opened)
     return stack
 
 
-_LATER: Final[dict[type, Callable[[_Opened, Any], Any]]] = {
+_LATER: Final[dict[type, Callable[[Opened, Any], Any]]] = {
     types.CoroutineType: _later,
     types.GeneratorType: _flow,
     types.AsyncGeneratorType: _aflow,
+    contextlib._AsyncGeneratorContextManager: _within,
 }

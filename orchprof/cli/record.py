@@ -1,0 +1,196 @@
+"""`orchprof record -- CMD`: run any program, record its Python processes, and say where the time went."""
+
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand
+
+from orchprof.cli.words import complain, new_path
+from orchprof.errors import OrchprofError, UsageError
+
+if TYPE_CHECKING:
+    from orchprof.watch.launcher import Ended
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+_COMMAND: Final = "orchprof.command"
+_WRITE_SO: Final = "write `orchprof record -- python agent.py`"
+
+
+class AfterDashes(TyperCommand):
+    """A command whose own options end at `--`; everything after is somebody else's and stays as it is."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep what follows `--` apart, and parse the rest.
+
+        Raises:
+            UsageError: nothing follows it.
+        """
+        at = args.index("--") if "--" in args else len(args)
+        command = args[at + 1 :]
+        if not command and "--help" not in args:
+            raise UsageError(f"no command after --, {' '.join(args)!r} @ orchprof record, {_WRITE_SO}")
+        rest = super().parse_args(ctx, args[:at])
+        ctx.meta[_COMMAND] = command
+        return rest
+
+
+def record(
+    context: typer.Context,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="New directory for the run.  [default: orchprof-runs/TIME-NAME]"),
+    ] = None,
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Calls of this function are a tool's; repeatable."),
+    ] = None,
+    task_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What a task is: program, http (a request to the program's own server) or a MODULE:FUNCTION.  "
+            "[default: what the framework or the code says]",
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say nothing; the run is kept all the same.")
+    ] = False,
+) -> None:
+    """Run a program, unchanged, and show where its time went.
+
+    Everything after `--` is the program and its arguments: orchprof record -- python agent.py.
+    The program keeps its input, output, terminal and exit code. What is measured is said on stderr, after its end.
+    """
+    command: list[str] = context.meta[_COMMAND]
+    tools = [_place(each, "--tool") for each in tool or []]
+    if task_from not in (None, "program", "http"):
+        _place(task_from, "--task-from")
+    raise typer.Exit(_record(command, out, tools, task_from or "auto", quiet=quiet))
+
+
+def _place(text: str, option: str) -> str:
+    """Return a function's place if it is written as one.
+
+    Raises:
+        UsageError: it is not.
+    """
+    module, colon, function = text.partition(":")
+    names = [*module.split("."), *function.split(".")]
+    if not colon or not all(name.isidentifier() for name in names):
+        raise UsageError(
+            f"not a function, {text!r} @ {option}, write it as module:function or module:Class.method"
+        )
+    return text
+
+
+def _record(
+    command: Sequence[str], out: Path | None, tools: list[str], task_from: str, *, quiet: bool
+) -> int:
+    """Run the command, keep and show what was recorded, and return the exit code."""
+    if refused := _unstartable(command[0]):
+        return refused
+    run, logs = _create(out, command, tools, task_from)
+    from orchprof.watch import launcher
+
+    try:
+        ended = launcher.launch(command, logs, tools, task_from)
+    except OSError as error:
+        _remove(run)
+        complain(f"cannot start it, {command[0]} @ --, {error.strerror}")
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+    try:
+        _keep(run, ended)
+        _say(run, quiet=quiet)
+    except OrchprofError as error:
+        complain(error)
+    except Exception:  # noqa: BLE001  the exit code is the program's: who waits for it must not take our fault for its
+        traceback.print_exc()
+    return ended.code
+
+
+def _unstartable(program: str) -> int:
+    """Return 0, or what a shell exits with for a program that is not there or not executable, after saying so."""
+    if shutil.which(program):
+        return 0
+    if Path(program).exists() and "/" in program:
+        complain(f"not an executable file, {program} @ --, name its interpreter before it")
+        return NOT_EXECUTABLE
+    complain(f"no such command, {program} @ --, check its spelling and the PATH")
+    return NOT_FOUND
+
+
+def _create(out: Path | None, command: Sequence[str], tools: list[str], task_from: str) -> tuple[Path, Path]:
+    """Make the run, and return it and the folder of its logs."""
+    from orchprof.run import store
+
+    meta = _meta(command, tools, task_from)
+    try:
+        if out is not None:
+            return out, store.create(new_path(out, "--out"), meta)
+        run = _free(store.ROOT, command)
+        return run, store.create(run, meta)
+    except OSError as error:
+        raise UsageError(f"cannot make it, {out or store.ROOT} @ --out, {error.strerror}") from error
+
+
+def _free(root: Path, command: Sequence[str]) -> Path:
+    from orchprof.watch.launcher import name_of
+
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name_of(command)}"
+    names = (name if i == 1 else f"{name}-{i}" for i in count(1))
+    return next(root / each for each in names if not (root / each).exists())
+
+
+def _meta(command: Sequence[str], tools: list[str], task_from: str) -> dict[str, Any]:
+    from orchprof.run import machine
+    from orchprof.watch.launcher import name_of, shown
+
+    return {
+        "order": time.time_ns(),
+        "workload": name_of(command),
+        "variant": None,
+        "params": {"command": shown(command), "tools": tools, "task_from": task_from, "cores_per_worker": 1},
+        "seed": None,
+        "task_from": task_from,
+        "model": None,
+        "machine": machine.fingerprint() | {"core_speed_before": machine.spin()},
+        "labelled": None,
+        "findings": [],
+    }
+
+
+def _remove(run: Path) -> None:
+    shutil.rmtree(run, ignore_errors=True)
+    with suppress(OSError):  # others' runs may lie beside it
+        run.parent.rmdir()
+
+
+def _keep(run: Path, ended: "Ended") -> None:
+    """Add what is known at the end, and seal the run."""
+    from orchprof.run import machine, store
+
+    after = machine.spin()
+    store.update(run, exit_code=ended.code, findings=ended.findings)
+    facts = store.seal_run(run)["machine"]
+    speed = (facts["core_speed_before"] + after) / 2
+    store.update(run, machine=facts | {"core_speed_after": after, "core_speed": speed})
+
+
+def _say(run: Path, *, quiet: bool) -> None:
+    """Show the run on stderr: stdout is the program's."""
+    if quiet:
+        return
+    from orchprof import report as rendering
+    from orchprof.cli.report import summary
+
+    sys.stderr.write(rendering.render(summary(run), "console"))
+    sys.stderr.write(f"Saved {run}\n")

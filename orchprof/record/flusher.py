@@ -1,0 +1,43 @@
+"""The background thread that writes a log twice a second, so that a killed process loses no more than that."""
+
+import _thread
+from collections.abc import Callable
+from threading import Event
+
+from orchprof.record.log import FLUSH_EVERY_S, Log
+
+
+class Flusher:
+    """Flushes a log, and samples the process before each flush, from `start` to `stop`; again after another start.
+
+    The thread is not one of `threading`: a program that counts its threads, or waits until they are gone, must not
+    meet it.
+    """
+
+    def __init__(self, log: Log, sample: Callable[[], object]) -> None:
+        self._log, self._sample = log, sample
+        self._asked: Event | None = None
+        self._ended = _thread.allocate_lock()
+
+    def start(self) -> None:
+        """Flush from now on; nothing happens when it does already."""
+        if self._asked is None:
+            self._asked = Event()
+            self._ended.acquire()
+            _thread.start_new_thread(self._run, (self._asked,))
+
+    def stop(self) -> None:
+        """Ask the thread to end, and wait for it."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.set()
+            with self._ended:
+                pass
+
+    def _run(self, asked: Event) -> None:
+        try:
+            while not asked.wait(FLUSH_EVERY_S):
+                self._sample()
+                self._log.flush(sync=True)
+        finally:
+            self._ended.release()

@@ -1,0 +1,108 @@
+"""Conditions and sleeps: whoever notifies a condition releases the strand that waits on it.
+
+Events, queues, semaphores and barriers of the standard library stand on conditions, so that a consumer joins its
+producer here. A bare lock is a C type that nobody can follow: what waits for one is told from outside.
+"""
+
+import functools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from orchprof.record.hooks.patches import Patches
+from orchprof.record.hooks.waits import end_wait
+from orchprof.record.strands import Strands
+
+_TURNS: Final = "_orchprof_turns"
+_Call = Callable[..., Any]
+
+
+def hook(strands: Strands, patches: Patches) -> None:
+    """Follow `Condition.wait` and `notify`, and `time.sleep`."""
+    patches.replace(threading.Condition, "wait", functools.partial(_wait, strands))
+    patches.replace(threading.Condition, "notify", functools.partial(_notify, strands))
+    patches.replace(time, "sleep", functools.partial(Sleep, strands))
+
+
+class _Turn:
+    """One wait on a condition, and the strand that ended it."""
+
+    __slots__ = ("releaser",)
+
+    def __init__(self) -> None:
+        self.releaser = 0
+
+
+def _wait(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def wait(condition: Any, timeout: float | None = None) -> bool:
+        turn = _Turn()
+        # Waiters are released in the order in which they came; the condition's lock guards this queue too.
+        turns = vars(condition).setdefault(_TURNS, deque())
+        turns.append(turn)
+        carrier = strands.here.carrier
+        try:
+            if carrier is None or carrier.fiber.wait or timeout == 0:
+                return original(condition, timeout)  # type: ignore[no-any-return]
+            carrier.wait("join")
+            released = None
+            try:
+                released = bool(original(condition, timeout))
+                return released
+            finally:
+                end_wait(carrier, None if released is False else [turn.releaser] if turn.releaser else [])
+        finally:
+            if turn in turns:
+                turns.remove(turn)
+
+    return wait
+
+
+def _notify(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def notify(condition: Any, n: int = 1) -> None:
+        turns = vars(condition).get(_TURNS)
+        if turns:
+            strands.safely(_release, strands, condition, turns, n)
+        original(condition, n)
+
+    return notify
+
+
+def _release(strands: Strands, condition: Any, turns: deque[_Turn], n: int) -> None:
+    carrier = strands.here.carrier
+    strand = 0 if carrier is None else max(carrier.cause.strand, 0)
+    # Who waited before recording began is not in our queue, but at the front of the condition's own.
+    earlier = len(condition._waiters) - len(turns)
+    for _ in range(min(n - earlier, len(turns))):
+        turns.popleft().releaser = strand
+
+
+class Sleep:
+    """`time.sleep`, recorded. No function: as the builtin, it does not become a method of a class that keeps it."""
+
+    def __init__(self, strands: Strands, original: _Call) -> None:
+        self._strands = strands
+        functools.update_wrapper(self, original)
+
+    def __call__(self, seconds: Any, /) -> None:
+        """Sleep for some seconds."""
+        sleep = self.__wrapped__  # type: ignore[attr-defined]
+        carrier = self._strands.here.carrier
+        if carrier is None or carrier.fiber.wait:
+            sleep(seconds)
+            return
+        try:
+            carrier.wait("sleep")
+            sleep(seconds)
+        finally:
+            carrier.joined([])
+
+    def __reduce__(self) -> str:
+        """Return the name under which pickle finds it, as it does the builtin."""
+        return "sleep"
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)  # type: ignore[attr-defined]

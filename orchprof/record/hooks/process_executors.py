@@ -1,0 +1,43 @@
+"""Executors of processes: a job is a strand here until its result is back; the worker records the work itself."""
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import Future, process
+from typing import Any, Final
+
+from orchprof.record.hooks.carried import carry, submitted
+from orchprof.record.hooks.patches import Patches
+from orchprof.record.strands import Strands
+
+_SENT: Final = "_orchprof_sent"
+_Call = Callable[..., Any]
+
+
+def hook(strands: Strands, patches: Patches) -> None:
+    """Follow `ProcessPoolExecutor.submit`, on which its `map` stands."""
+    patches.replace(process.ProcessPoolExecutor, "submit", functools.partial(_submit, strands))
+    for name in ("set_result", "set_exception"):
+        patches.replace(Future, name, functools.partial(_complete, strands))
+
+
+def _submit(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def submit(pool: Any, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
+        sent, fiber = carry(strands, function, function)
+        start = functools.partial(original, pool, sent, *args, **kwargs)
+        future = submitted(strands, fiber, start, lambda future: future.done())
+        setattr(future, _SENT, True)
+        return future
+
+    return submit
+
+
+def _complete(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def complete(future: Any, value: Any) -> None:
+        fiber = strands.fiber_of(future) if _SENT in vars(future) else None
+        if fiber is not None:
+            strands.end(fiber.strand, strands.carrier().clock.wall_ns())
+        original(future, value)
+
+    return complete

@@ -1,0 +1,51 @@
+"""uvloop: it has no handles of asyncio's, but everything that a task does goes through the methods of its loop.
+
+Callbacks of its own sockets are called from C, by nobody's schedule: what they wake was woken by I/O. When a socket
+became readable is not known; loop lag starts when its callback ran.
+"""
+
+import functools
+import importlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from orchprof.record.hooks import loops
+from orchprof.record.hooks.patches import Patches
+from orchprof.record.strands import Strands
+
+_Call = Callable[..., Any]
+
+
+def hook(strands: Strands, patches: Patches) -> None:
+    """Make everything that a uvloop runs know its waker."""
+    loop = importlib.import_module("uvloop").Loop
+    loops.follow(strands, patches, loop)
+    for name in ("call_soon", "call_soon_threadsafe"):
+        patches.replace(loop, name, functools.partial(_call_soon, strands))
+    # `call_at` calls this one.
+    patches.replace(loop, "call_later", functools.partial(_call_later, strands))
+
+
+def _call_soon(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def call_soon(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        run = functools.partial(_run, strands, loops.now(strands), callback)
+        return original(loop, run, *args, context=context)
+
+    return call_soon
+
+
+def _call_later(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def call_later(loop: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        origin = strands.safely(lambda: loops.timer(time.monotonic() + delay, callback)) or loops.now(strands)
+        return original(
+            loop, delay, functools.partial(_run, strands, origin, callback), *args, context=context
+        )
+
+    return call_later
+
+
+def _run(strands: Strands, origin: loops.Origin, callback: Any, *args: Any) -> None:
+    loops.run_as(strands, origin, callback, callback, *args)

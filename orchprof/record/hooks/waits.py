@@ -1,0 +1,50 @@
+"""Waits: how every hook says that the current strand waits, and for what. What waits inside a wait is part of it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from orchprof.record.strands import Carrier, Strands
+
+
+def wait_for(
+    strands: Strands,
+    targets: Iterable[int],
+    block: Callable[[], Any],
+    is_over: Callable[[], bool] | None = None,
+) -> Any:
+    """Return `block()`, during which the current strand waits for the strands `targets`.
+
+    Args:
+        strands: the recording's strands.
+        targets: read when the wait has ended, so that `block` may find out whom it waited for.
+        block: what the program called.
+        is_over: whether what was waited for had happened when the wait ended; else it was a time-out.
+    """
+    carrier = strands.carrier()
+    if carrier.fiber.wait:
+        return block()
+    try:
+        carrier.wait("join")
+        return block()
+    finally:
+        over = is_over is None or strands.safely(is_over) is not False
+        end_wait(carrier, targets if over else None)
+
+
+def end_wait(carrier: Carrier, targets: Iterable[int] | None) -> None:
+    """End the wait of the carrier's strand for others; None says that it timed out."""
+    carrier.joined(targets or [])
+    if targets is None:
+        carrier.expired()
+
+
+def wait_as(strands: Strands, state: str, block: Callable[[], Any]) -> Any:
+    """Return `block()`, recording that the current strand waits in `state` while it runs."""
+    carrier = strands.carrier()
+    if carrier.fiber.wait:
+        return block()
+    try:
+        carrier.wait(state)
+        return block()
+    finally:
+        carrier.joined([])

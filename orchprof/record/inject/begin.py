@@ -1,0 +1,53 @@
+"""Starting the recorder in a process that was told to by its environment, and stopping it however the process ends."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from orchprof.record import recorder
+from orchprof.record.hooks.labels import human
+from orchprof.record.hooks.patches import Patches
+from orchprof.record.inject import _orchprof_marker, asked
+from orchprof.record.state import first_seen
+from orchprof.record.strands import Strands
+
+
+def begin(logs: str) -> None:
+    """Record this process, and what it forks, into the folder `logs`; what is in the way of that is left there."""
+    try:
+        recorder.start(Path(logs), hooks=(human.hook, asked.hook, _stop_with_a_worker))
+        os.register_at_fork(after_in_child=_go_on)
+    except Exception as error:  # noqa: BLE001  a program must not notice
+        recorder.stop()
+        _orchprof_marker.leave(logs, "not_injected", f"{type(error).__name__}: {error}")
+
+
+def _go_on() -> None:
+    """Record a forked child from its start: nobody knows whether it ever opens a span."""
+    try:
+        first_seen()
+    except Exception:  # noqa: BLE001  the child goes on, unrecorded
+        recorder.stop()
+
+
+def _stop_with_a_worker(strands: Strands, patches: Patches) -> None:  # noqa: ARG001
+    """Close the log of a `multiprocessing` worker: it ends by `os._exit`, which runs nothing registered for the end."""
+
+    def patch(module: ModuleType) -> None:
+        patches.replace(module.BaseProcess, "_bootstrap", _bootstrap)
+
+    patches.when_imported("multiprocessing.process", patch)
+
+
+def _bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def bootstrap(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        finally:
+            recorder.stop()
+
+    return bootstrap

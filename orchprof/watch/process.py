@@ -1,0 +1,192 @@
+"""One process that is looked at: its threads and what they do, what it has used, what program it runs.
+
+A thread's looks are coded by run length: one row for as long as it does the same.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from orchprof.record.log import Log, pack
+from orchprof.record.strands import LOOKED, SAMPLE, STATE_SHIFT
+from orchprof.watch import proc
+from orchprof.watch.blocked import RUNNING, STATE, state_of
+from orchprof.watch.gil import Runtimes
+from orchprof.watch.proc import Kept, Line
+
+_GIL: Final = STATE["gil"]
+_NOTHING: Final = range(0)
+# A process is sampled at 10, 20, 40 ms of age and so on, then twice a second: most children live shortly.
+_FIRST_SAMPLE_NS: Final = 10_000_000
+SAMPLE_EVERY_NS: Final = 500_000_000
+_RUN_DELAY_EVERY_NS: Final = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the processes of a tree share."""
+
+    log: Log
+    kept: Kept
+    runtimes: Runtimes
+
+
+class Thread:
+    """A thread: the line it was last seen with, and the run of equal looks that goes on."""
+
+    __slots__ = ("arg", "cpu_ns", "delay_ns", "file", "first_ns", "last_ns", "line", "looks", "state", "tid")
+
+    def __init__(self, tid: int, file: Line) -> None:
+        self.tid, self.file, self.line = tid, file, b""
+        self.state: int | None = None
+        self.arg = self.first_ns = self.last_ns = self.looks = self.cpu_ns = self.delay_ns = 0
+
+
+class Process:
+    """A process of the tree. `root`: it is recorded from inside, so that only its threads are looked at."""
+
+    __slots__ = (
+        "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_kept", "_log", "_next_sample_ns",
+        "_runtime", "_runtimes", "_used", "first_ns", "last_ns", "name", "parent", "pid", "refusal", "root", "threads",
+    )  # fmt: skip
+
+    def __init__(self, pid: int, parent: int, root: bool, now_ns: int, tools: "Tools") -> None:
+        self.pid, self.parent, self.root = pid, parent, root
+        self.first_ns = self.last_ns = now_ns
+        self.threads: dict[int, Thread] = {}
+        self.name, self.refusal = "", ""
+        self._log, self._kept, self._runtimes = tools.log, tools.kept, tools.runtimes
+        self._changed, self._delays_ns, self._cpu_gone_ns, self._delay_gone_ns = True, 0, 0, 0
+        self._next_sample_ns = now_ns
+        self._runtime: range | None = None
+        self._used: proc.Usage | None = None
+
+    @property
+    def cpu_ns(self) -> int:
+        """CPU of the threads seen, those gone too."""
+        return self._cpu_gone_ns + sum(thread.cpu_ns for thread in self.threads.values())
+
+    @property
+    def delay_ns(self) -> int:
+        """Run delay of the threads seen, those gone too."""
+        return self._delay_gone_ns + sum(thread.delay_ns for thread in self.threads.values())
+
+    def holds_gil(self, address: int) -> bool:
+        """Return whether the address lies in this process's `_PyRuntime`, which is looked for once per program."""
+        if self._runtime is None:
+            self._runtime = self._runtimes.range_of(self.pid) or _NOTHING
+        return address in self._runtime
+
+    def refresh(self) -> list[int]:
+        """Find its threads anew and return its children; both are empty when it is gone."""
+        folder = f"{proc.FOLDER}/{self.pid}/task"
+        tids = proc.numbers(folder)
+        for gone in self.threads.keys() - set(tids):
+            self._drop(self.threads[gone])
+        for tid in tids:
+            if tid not in self.threads:
+                self.threads[tid] = Thread(tid, Line(f"{folder}/{tid}/syscall", self._kept))
+        return [child for tid in tids for child in proc.children(self.pid, tid)]
+
+    def look(self, now_ns: int) -> None:
+        """Look at every thread once. Those that wait for the GIL are told who was seen running."""
+        self.last_ns = now_ns
+        holder, waiting = 0, []
+        for thread in list(self.threads.values()):
+            line = self._line(thread)
+            if line == RUNNING and not holder:
+                holder = thread.tid
+            if line == thread.line and thread.state != _GIL and thread.looks:
+                thread.last_ns = now_ns
+                thread.looks += 1
+            elif line:
+                state = self._state(thread, line)
+                if state == _GIL:
+                    waiting.append(thread)
+                else:
+                    self._step(thread, state, 0, now_ns)
+        for thread in waiting:
+            self._step(thread, _GIL, holder, now_ns)
+
+    def account(self, now_ns: int) -> bool:
+        """Read what it used, where that is due; return whether it was found to run another program than before."""
+        sampled = now_ns >= self._next_sample_ns
+        if not self.root and (sampled or (self._changed and now_ns - self._delays_ns >= _RUN_DELAY_EVERY_NS)):
+            self._read_delays(now_ns)
+        if not sampled:
+            return False
+        self._next_sample_ns = now_ns + min(max(now_ns - self.first_ns, _FIRST_SAMPLE_NS), SAMPLE_EVERY_NS)
+        before, self._used = self._used, proc.usage(self.pid) or self._used
+        self._sample(now_ns)
+        return self._used is not None and (before is None or before.image != self._used.image)
+
+    def identify(self) -> None:
+        """Note what program it runs now."""
+        self._runtime, self.refusal = None, ""
+        self.name = proc.name_of(self.pid)
+        self._log.note(("process", [self.pid, self.name, self._runtimes.is_python(self.pid)]))
+
+    def end_runs(self, before_ns: int) -> None:
+        """Log the runs that began before this instant, so that a kill loses nothing older."""
+        for thread in self.threads.values():
+            if thread.first_ns < before_ns:
+                self._end_run(thread)
+
+    def forget(self) -> None:
+        """Log what there is left to say of a process that is gone, or no longer looked at."""
+        for thread in list(self.threads.values()):
+            self._drop(thread)
+        self._sample(self.last_ns)
+        if not self.root:
+            self._log.note(("seen", [self.pid, self.parent, self.first_ns, self.last_ns, self.delay_ns]))
+
+    def _line(self, thread: Thread) -> bytes:
+        """Return what the kernel says of a thread now; empty when it is gone or may not be looked at."""
+        try:
+            return thread.file.read()
+        except PermissionError as error:
+            self.refusal = error.strerror or type(error).__name__
+        except OSError:
+            self._drop(thread)
+        return b""
+
+    def _state(self, thread: Thread, line: bytes) -> int | None:
+        if line == thread.line:
+            return thread.state
+        self._changed, thread.line = True, line
+        return state_of(line, thread.tid, self)
+
+    def _step(self, thread: Thread, state: int | None, arg: int, now_ns: int) -> None:
+        if state != thread.state or arg != thread.arg or not thread.looks:
+            self._end_run(thread)
+            thread.state, thread.arg, thread.first_ns = state, arg, now_ns
+        thread.last_ns = now_ns
+        thread.looks += 1
+
+    def _end_run(self, thread: Thread) -> None:
+        if thread.looks and thread.state is not None:
+            what = LOOKED | thread.state << STATE_SHIFT
+            times = (thread.first_ns, thread.last_ns, thread.looks)
+            self._log.emit(pack(what, *times, 0, thread.tid, self.pid, 0, thread.arg))
+        thread.looks, thread.first_ns = 0, thread.last_ns
+
+    def _drop(self, thread: Thread) -> None:
+        self._end_run(thread)
+        thread.file.close()
+        self._cpu_gone_ns += thread.cpu_ns
+        self._delay_gone_ns += thread.delay_ns
+        del self.threads[thread.tid]
+
+    def _read_delays(self, now_ns: int) -> None:
+        self._delays_ns, self._changed = now_ns, False
+        for thread in self.threads.values():
+            thread.cpu_ns, thread.delay_ns = proc.waited(self.pid, thread.tid) or (
+                thread.cpu_ns,
+                thread.delay_ns,
+            )
+
+    def _sample(self, now_ns: int) -> None:
+        used = self._used
+        if used is not None and not self.root:
+            cpu_ns = max(used.cpu_ns, self.cpu_ns)
+            row = (SAMPLE, now_ns, cpu_ns, used.children_ns, 0, self.pid, 0, 0, used.rss_bytes)
+            self._log.emit(pack(*row))

@@ -1,0 +1,66 @@
+"""Watch: the thread that looks, a hundred times a second, at the profiled processes and all below them.
+
+It sees what they cannot see of themselves: what a thread that is off its core waits for, how long children's
+descendants were ready to run without a core, what processes that are not recorded use. It lives in the process
+that started them, writes a log of its own, and never raises there.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from orchprof.record.log import FLUSH_EVERY_S, VERSION, Log
+from orchprof.watch.tree import Tree
+
+EVERY_S: Final = 0.01
+IDLE_EVERY_S: Final = 0.2
+# The most of a core that looking may take from what it looks at.
+COST_SHARE: Final = 0.02
+_AVERAGED_LOOKS: Final = 16
+
+
+class Watch:
+    """Looks at some processes and their descendants until the block ends, into a log of its own in `directory`."""
+
+    def __init__(self, roots: Iterable[int], directory: Path) -> None:
+        self._roots, self._log = tuple(roots), Log(directory)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="orchprof-watch", daemon=True)
+        self._log.note(("meta", {"version": VERSION, "pid": 0}))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._log.note(("closed", {"lost_frames": self._log.lost_frames}))
+        self._log.close()
+
+    def _watch(self) -> None:
+        try:
+            tree = Tree(self._roots, self._log)
+            self._look_on(tree)
+            tree.close()
+        except Exception as error:  # noqa: BLE001 - whatever ails the watcher, its owner's work goes on
+            self._log.note(("hook", "orchprof.watch", repr(error)))
+
+    def _look_on(self, tree: Tree) -> None:
+        flushed, cost_s, pause_s = time.monotonic(), 0.0, 0.0
+        while not self._stopped.wait(pause_s):
+            began = time.thread_time()
+            tree.look()
+            cost_s += (time.thread_time() - began - cost_s) / _AVERAGED_LOOKS
+            every_s = max(IDLE_EVERY_S if tree.empty else EVERY_S, cost_s / COST_SHARE)
+            # Threads pass the GIL on every 5 ms: looks as regular as that would always see the same one hold it.
+            pause_s = every_s * random.uniform(0.5, 1.5)
+            if time.monotonic() - flushed > FLUSH_EVERY_S:
+                self._log.flush()
+                flushed = time.monotonic()

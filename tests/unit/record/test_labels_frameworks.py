@@ -1,0 +1,70 @@
+"""Every framework's labels: a version that they do not know costs its names, and nothing else."""
+
+import sys
+import types
+
+import pytest
+
+from orchprof.record.hooks import install
+from orchprof.record.hooks.labels import LABELS
+
+
+class Watched:
+    """Patches that only note which modules a label waits for."""
+
+    def __init__(self):
+        self.names, self.changes = [], []
+
+    def when_imported(self, name, patch):
+        self.names.append((name, patch))
+
+    def replace(self, owner, name, make):
+        self.changes.append((owner, name))
+        getattr(owner, name)
+
+    def also(self, undo):
+        self.changes.append(undo)
+
+    def complain(self, where, error):
+        raise AssertionError(f"{where}: {error}")
+
+
+@pytest.fixture(params=LABELS, ids=str)
+def awaited(request):
+    """Return the modules that a framework's labels wait for, each with its patch."""
+    patches = Watched()
+    LABELS[request.param](None, patches)
+    return patches.names
+
+
+def test_labels_wait_for_submodules_and_import_nothing(awaited):
+    assert awaited
+    assert all(name not in sys.modules or name.split(".")[0] in _HERE for name, _ in awaited)
+
+
+_HERE = {name.split(".")[0] for name in sys.modules}
+
+
+def test_a_module_without_what_is_labelled_is_said_to_be_so(awaited):
+    """An entry for a named class fails as a finding; one for any class of a module finds none, and changes nothing."""
+    for name, patch in awaited:
+        empty = types.ModuleType(name)
+        try:
+            patch(empty)
+        except AttributeError:
+            continue
+        assert not [key for key in vars(empty) if not key.startswith("__")]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("off", []), ("on", list(LABELS)), (None, list(LABELS))])
+def test_labels_can_be_left_off(monkeypatch, asked, expected):
+    called = []
+    fake = {name: lambda _strands, _patches, name=name: called.append(name) for name in LABELS}
+    monkeypatch.setattr(install, "LABELS", fake)
+    monkeypatch.setattr(install, "_HOOKS", ())
+    if asked is None:
+        monkeypatch.delenv(install.LABELS_VARIABLE, raising=False)
+    else:
+        monkeypatch.setenv(install.LABELS_VARIABLE, asked)
+    install.install(None)
+    assert called == expected
