@@ -38,6 +38,7 @@ class Recorder:
         self.log.note(("cost", {"cut_ns": cut_ns}))
         self.log.note(("clock", {"has_delay": carrier.clock.has_delay}))
         self.log.note(("main", carrier.home.strand))
+        self.sample()
         self.log.flush()  # whatever becomes of this process, it is known that it was recorded
         self.resume()
 
