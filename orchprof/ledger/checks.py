@@ -43,10 +43,10 @@ class Finding:
 
 
 def is_labelled(tables: Tables, meta: Meta) -> bool:
-    """Return whether anything told tools or a framework apart: run.json says so, or a tool was seen."""
+    """Return whether anything told tools or a framework apart: run.json says so, a framework was, or a tool seen."""
     said = meta.get("labelled")
-    if said is not None:
-        return bool(said)
+    if said is not None or meta.get("labels"):
+        return bool(said or meta.get("labels"))
     return bool((tables["segments"]["role"] == "tool").any() or (tables["spans"]["role"] == "tool").any())
 
 

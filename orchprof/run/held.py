@@ -55,10 +55,12 @@ class Holders:
 def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the gaps without the lag that another role caused, and that lag as rows of that role.
 
+    A gap that ends earlier than its cut still says when that was, as `at_ns`.
+
     A strand that is ready waits for its loop at the end of its gap, and the loop's thread says exactly what it ran
     meanwhile.
     """
-    gaps = gaps.assign(within_join=False)
+    gaps = gaps.assign(within_join=False, at_ns=gaps["end_ns"])
     held = gaps.loc[gaps["lag_ns"] > 0]
     if held.empty:
         return gaps, gaps.iloc[:0]

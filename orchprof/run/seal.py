@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -20,6 +20,16 @@ from orchprof.run.tiles import tile
 
 Tables = dict[str, pd.DataFrame]
 Findings = list[dict[str, Any]]
+
+
+class Sealed(NamedTuple):
+    """The tables of a run, what went wrong with its logs, and which frameworks' functions named what ran."""
+
+    tables: Tables
+    findings: Findings
+    labels: list[str]
+
+
 _EMPTY: Final = pd.DataFrame()
 _NO_STRANDS: Final = pd.DataFrame(
     {
@@ -30,8 +40,8 @@ _NO_STRANDS: Final = pd.DataFrame(
 _NO_SPANS: Final = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TABLES["spans"].items()})
 
 
-def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> tuple[Tables, Findings]:
-    """Return the tables of `TABLES`, and what the logs say went wrong: [{"code", "message"}, ...].
+def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
+    """Return the tables of `TABLES`, what the logs say went wrong: [{"code", "message"}, ...], and who named things.
 
     A log without a whole frame is skipped; one of another version or without a header is a finding, and skipped.
 
@@ -57,7 +67,8 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> tuple[Tables
             f"no task was found in the code, so each program is taken for one: {', '.join(whole.values())}"
         )
         findings.append({"code": "whole_program", "message": message})
-    return {name: _typed(name, tables[name]) for name in TABLES}, findings
+    named = {where for journal in programs for _, where in journal.notes["label"]}
+    return Sealed({name: _typed(name, tables[name]) for name in TABLES}, findings, sorted(named))
 
 
 def _strands_of_all(programs: Sequence[Journal], seen: Sequence[Process]) -> tuple[pd.DataFrame, Links]:

@@ -115,7 +115,7 @@ def seal_run(path: Path) -> dict[str, Any]:
             return meta
         if not (path / LOGS).is_dir():
             raise RunError(f"no logs, {path / LOGS} @ RUN, restore them or record the run again")
-        tables, findings = seal(
+        tables, findings, labels = seal(
             sorted((path / LOGS).glob("*.bin")), whole_programs=meta.get("task_from") == "auto"
         )
         for name, table in tables.items():
@@ -124,7 +124,7 @@ def seal_run(path: Path) -> dict[str, Any]:
             _sync(partial)
             partial.replace(path / f"{name}.parquet")
         _sync(path)
-        update(path, sealed=True, findings=findings)
+        update(path, sealed=True, findings=findings, labels=labels)
         _sync(path)
         shutil.rmtree(path / LOGS, ignore_errors=True)
         return _meta(path)

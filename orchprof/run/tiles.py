@@ -45,6 +45,8 @@ def tile(
     pieces = pd.concat([told_apart(turns, threads, looks, holders), gaps, lags], ignore_index=True)
     pieces = _expired(journal, pieces.sort_values(["strand", "start_ns", "end_ns"], kind="stable"))
     segments, moved = _merged(pieces)
+    woken = gaps.loc[gaps["by_waker"] & (gaps["end_ns"] < gaps["at_ns"]), ["strand", "at_ns", "end_ns"]]
+    moved = pd.concat([moved, woken])
     segments = segments[segments["end_ns"] > segments["start_ns"]].copy()
     segments["join"] = segments["state"] == JOIN
     waits = {number: name for number, name in enumerate(rec.WAITS) if number not in (_NONE, JOIN)}

@@ -231,6 +231,6 @@ def test_a_thread_of_a_former_recording_is_none_of_this_one(tmp_path):
         threading.Timer(NAP_S, stop.set).start()
         with orchprof.task("t"):
             thread.join()
-    tables, findings = seal(tmp_path.glob("*.bin"))
+    tables, findings, _ = seal(tmp_path.glob("*.bin"))
     assert findings == []
     assert set(tables["edges"]["src"]) <= set(tables["strands"]["strand"])

@@ -82,7 +82,7 @@ def recorded_library(tmp_path, complaints):
             patches.undo()
         from orchprof.run.seal import seal
 
-        tables, _ = seal(logs.glob("*.bin"))
+        tables, *_ = seal(logs.glob("*.bin"))
         return tables["spans"]
 
     return run
@@ -202,7 +202,7 @@ def test_a_task_goes_on_while_its_stream_is_consumed(tmp_path):
     patches.undo()
     from orchprof.run.seal import seal
 
-    tables, _ = seal(logs.glob("*.bin"))
+    tables, *_ = seal(logs.glob("*.bin"))
     assert tables["tasks"]["name"].tolist() == ["answer"]
     assert tables["spans"]["task"].notna().all()
     assert tables["tasks"]["end_ns"].notna().all()
@@ -239,13 +239,13 @@ def test_an_agents_turn_is_not_its_task_though_both_bear_its_name(tmp_path):
 
         class Both(Library):
             def stream(self, n):
-                return list(Library.stream(self, n)) + [self.plain(n)]
+                return [*Library.stream(self, n), self.plain(n)]
 
         around(patches, Both, "stream", lambda *_a, **_k: Task("agent", None, None, warmup=False))
         Both().stream(1)
     patches.undo()
     from orchprof.run.seal import seal
 
-    tables, _ = seal(logs.glob("*.bin"))
+    tables, *_ = seal(logs.glob("*.bin"))
     assert tables["tasks"]["name"].tolist() == ["agent"]
     assert sorted(tables["spans"]["name"]) == ["agent", "inner", "inner"]

@@ -135,7 +135,7 @@ def test_a_loop_that_outlives_a_recording_goes_on_in_the_next(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
     asyncio.run(program())
-    tables, findings = seal((tmp_path / "b").glob("*.bin"))
+    tables, findings, _ = seal((tmp_path / "b").glob("*.bin"))
     assert findings == []
     assert tables["spans"]["name"].tolist() == ["s"]
     assert set(tables["segments"]["strand"]) <= set(tables["strands"]["strand"])

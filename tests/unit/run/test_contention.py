@@ -17,7 +17,7 @@ def loop_with_a_blocking_tool(directory):
 
 
 def test_loop_lag_takes_the_role_of_what_held_the_loop(tmp_path):
-    tables, _ = sealed(tmp_path, loop_with_a_blocking_tool(tmp_path))
+    tables, *_ = sealed(tmp_path, loop_with_a_blocking_tool(tmp_path))
     assert rows(tables, 2) == [
         ("framework", None, 0, 5, 5),
         ("framework", "join", 5, 10, 0),
@@ -31,7 +31,7 @@ def test_loop_lag_takes_the_role_of_what_held_the_loop(tmp_path):
 def test_lag_of_ones_own_role_stays_in_the_wait(tmp_path):
     log = HandLog(tmp_path).born(1, 0, "coroutine").born(2, 0, "coroutine")
     log.cut(0, 0, 2).cut(5, 5, 1).wake(2, 10, 1).cut(60, 60, 2).cut(70, 70, 0).end(2, 70)
-    tables, _ = sealed(tmp_path, log)
+    tables, *_ = sealed(tmp_path, log)
     assert rows(tables, 2)[1] == ("framework", "join", 5, 60, 0)
     lags = tables["segments"].query("join")["lag_ns"].tolist()
     assert lags == [50_000_000]
@@ -42,7 +42,7 @@ def test_a_declared_wait_is_divided_where_the_loop_was_held(tmp_path):
     log.cut(0, 0, 2, wait="join").cut(5, 5, 1).enter(10, 10, 1, 50, "tool")
     log.wake(2, 20, rec.BY_IO).exit(40, 40, 1, 50)
     log.cut(40, 40, 2, wait="join").cut(42, 42, 2).join(2, 42, 3).end(3, 42).cut(50, 50, 0).end(2, 50)
-    tables, _ = sealed(tmp_path, log)
+    tables, *_ = sealed(tmp_path, log)
     assert rows(tables, 2) == [
         ("framework", "join", 0, 20, 5),
         ("tool", "lag", 20, 40, 0),
@@ -62,13 +62,13 @@ def test_an_untold_rest_divides_as_it_was_seen(tmp_path):
     watch = HandWatch(tmp_path).looked("running", 0, 10).looked("file", 20, 60).looked("net", 80, 90)
     watch.looked("running", 95, 200)
     # Seen waiting: file 20-80, net 80-95; so the exact 80 ms are file x 64, net x 16.
-    tables, _ = sealed(tmp_path, thread_with(tmp_path), watch)
+    tables, *_ = sealed(tmp_path, thread_with(tmp_path), watch)
     assert rows(tables, 1) == [("framework", "file", 0, 84, 20), ("framework", "net", 84, 100, 0)]
 
 
 def test_the_run_queue_is_no_wait_to_divide(tmp_path):
     watch = HandWatch(tmp_path).looked("net", 0, 50).looked("lock", 51, 100)
-    tables, _ = sealed(tmp_path, thread_with(tmp_path, cpu=20, runq=30), watch)
+    tables, *_ = sealed(tmp_path, thread_with(tmp_path, cpu=20, runq=30), watch)
     divided = {state: end - start - cpu for _, state, start, end, cpu in rows(tables, 1)}
     assert divided == {"net": pytest.approx(30 + 50 * 51 / 100), "lock": pytest.approx(50 * 49 / 100)}
 
@@ -83,28 +83,28 @@ def test_a_wait_for_the_interpreter_takes_the_role_of_whoever_was_seen_running(t
         .looked("gil", 20, 90, holder=70)
         .looked("running", 100, 101)
     )
-    tables, _ = sealed(tmp_path, log, watch)
+    tables, *_ = sealed(tmp_path, log, watch)
     assert rows(tables, 1) == [("framework", None, 0, 20, 20), ("tool", "gil", 20, 100, 0)]
     assert tables["segments"].query("gil_ns > 0")["span"].tolist() == [1 << 40 | 50]
 
 
 def test_an_unknown_holder_leaves_the_waiters_role(tmp_path):
     watch = HandWatch(tmp_path).looked("running", 0, 10).looked("gil", 20, 90).looked("running", 100, 101)
-    tables, _ = sealed(tmp_path, thread_with(tmp_path), watch)
+    tables, *_ = sealed(tmp_path, thread_with(tmp_path), watch)
     assert rows(tables, 1) == [("framework", None, 0, 100, 20)]
     assert tables["segments"]["gil_ns"].tolist() == [80_000_000]
 
 
 def test_a_declared_wait_stays_but_for_the_interpreter(tmp_path):
     watch = HandWatch(tmp_path).looked("lock", 0, 60).looked("gil", 70, 80).looked("running", 90, 101)
-    tables, _ = sealed(tmp_path, thread_with(tmp_path, cpu=5, wait="sleep"), watch)
+    tables, *_ = sealed(tmp_path, thread_with(tmp_path, cpu=5, wait="sleep"), watch)
     assert rows(tables, 1) == [("framework", "sleep", 0, 100, 5)]
     assert tables["segments"]["gil_ns"].tolist() == [20_000_000]
 
 
 def test_what_was_never_looked_at_stays_off(tmp_path):
     watch = HandWatch(tmp_path).looked("net", 0, 60, tid=99)
-    tables, _ = sealed(tmp_path, thread_with(tmp_path), watch)
+    tables, *_ = sealed(tmp_path, thread_with(tmp_path), watch)
     assert rows(tables, 1) == [("framework", None, 0, 100, 20)]
 
 
@@ -113,19 +113,25 @@ def test_a_turn_too_short_to_be_seen_divides_as_its_span_does(tmp_path):
     log.cut(0, 0, 1).enter(10, 10, 1, 50, "tool").cut(50, 10, 1, 50).cut(52, 11, 1, 50).exit(60, 12, 1, 50)
     log.cut(70, 22, 0).end(1, 70)
     watch = HandWatch(tmp_path).looked("running", 0, 10).looked("file", 11, 49).looked("running", 50, 71)
-    tables, _ = sealed(tmp_path, log, watch)
+    tables, *_ = sealed(tmp_path, log, watch)
     assert [state for role, state, *_ in rows(tables, 1) if role == "tool"] == ["file"] * 3
 
 
 def test_a_time_out_is_no_wait_for_what_was_given_up(tmp_path):
     log = HandLog(tmp_path).born(1, 0).born(2, 0, parent=1).cut(0, 0, 1, wait="join").cut(30, 1, 1)
     log.row(rec.EXPIRED, 30, carrier=9, strand=1).join(1, 30, 2).cut(40, 11, 0).end(1, 40)
-    tables, _ = sealed(tmp_path, log)
+    tables, *_ = sealed(tmp_path, log)
     assert rows(tables, 1)[0] == ("framework", "timeout", 0, 30, 1)
 
 
 def test_a_coroutine_whose_time_came_waited_for_its_time_out(tmp_path):
     log = HandLog(tmp_path).born(1, 0, "coroutine").cut(0, 0, 1).cut(5, 5, 0).wake(1, 30, rec.BY_TIMEOUT)
     log.cut(30, 5, 1).cut(31, 6, 0).end(1, 31)
-    tables, _ = sealed(tmp_path, log)
+    tables, *_ = sealed(tmp_path, log)
     assert rows(tables, 1)[1] == ("framework", "timeout", 5, 30, 0)
+
+
+def test_what_else_a_coroutine_waited_for_is_joined_where_its_wait_ends(tmp_path):
+    log = loop_with_a_blocking_tool(tmp_path).born(3, 5, "coroutine", 2).end(3, 8).join(2, 60, 3)
+    tables, *_ = sealed(tmp_path, log)
+    assert (2, 3, 10) in joins(tables)

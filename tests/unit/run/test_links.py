@@ -31,7 +31,7 @@ def child(directory, pid=77, start=40, end=90, **meta):
 
 
 def test_a_child_that_records_itself_is_waited_for_and_its_start_is_startup(tmp_path):
-    tables, _ = sealed(tmp_path, parent(tmp_path), child(tmp_path))
+    tables, *_ = sealed(tmp_path, parent(tmp_path), child(tmp_path))
     assert rows(tables, 3) == [
         ("tool", "startup", 10, 40, 30),
         ("tool", "join", 40, 90, 0),
@@ -42,7 +42,7 @@ def test_a_child_that_records_itself_is_waited_for_and_its_start_is_startup(tmp_
 
 
 def test_what_it_does_belongs_to_the_task_and_the_tool(tmp_path):
-    tables, _ = sealed(tmp_path, parent(tmp_path), child(tmp_path))
+    tables, *_ = sealed(tmp_path, parent(tmp_path), child(tmp_path))
     strands = tables["strands"].set_index("strand")
     assert strands.loc[own(1, 2), ["parent", "task"]].tolist() == [own(3), own(2)]
     assert tables["model_calls"][["task", "span"]].values.tolist() == [[own(2), own(50)]]
@@ -51,7 +51,7 @@ def test_what_it_does_belongs_to_the_task_and_the_tool(tmp_path):
 
 
 def test_the_ledger_of_two_processes_balances(tmp_path):
-    tables, _ = sealed(tmp_path, parent(tmp_path), child(tmp_path))
+    tables, *_ = sealed(tmp_path, parent(tmp_path), child(tmp_path))
     report = summarise(tables, {"labelled": True})
     found = {(row["role"], row["state"]): round(row["cp_s"] * 1e3) for row in report["ledger"]}
     assert found == {
@@ -66,18 +66,18 @@ def test_the_ledger_of_two_processes_balances(tmp_path):
 
 
 def test_a_shell_in_between_is_no_obstacle(tmp_path):
-    tables, _ = sealed(tmp_path, parent(tmp_path), child(tmp_path, pid=78, ppid=77))
+    tables, *_ = sealed(tmp_path, parent(tmp_path), child(tmp_path, pid=78, ppid=77))
     assert [state for _, state, *_ in rows(tables, 3)] == ["startup", "join", "child"]
 
 
 def test_a_grandparent_is_known_from_outside(tmp_path):
     watch = HandWatch(tmp_path).seen(78, 77, 20, 95).seen(77, 1, 11, 99)
-    tables, _ = sealed(tmp_path, parent(tmp_path), child(tmp_path, pid=79, ppid=78), watch)
+    tables, *_ = sealed(tmp_path, parent(tmp_path), child(tmp_path, pid=79, ppid=78), watch)
     assert [state for _, state, *_ in rows(tables, 3)] == ["startup", "join", "child"]
 
 
 def test_another_process_of_the_same_number_is_not_it(tmp_path):
-    tables, _ = sealed(tmp_path, parent(tmp_path, end=30), child(tmp_path, start=40))
+    tables, *_ = sealed(tmp_path, parent(tmp_path, end=30), child(tmp_path, start=40))
     assert [state for _, state, *_ in rows(tables, 3)] == ["unexplained"]
     assert tables["strands"].set_index("strand").loc[own(1, 2)].isna()["task"]
 
@@ -88,7 +88,7 @@ def test_programs_one_after_the_other_under_one_shell(tmp_path):
         child(tmp_path, 78, 20, 50, ppid=77),
         child(tmp_path, 79, 60, 95, ppid=77),
     )
-    tables, _ = sealed(tmp_path, *logs)
+    tables, *_ = sealed(tmp_path, *logs)
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 3)] == [
         ("startup", 10, 20), ("join", 20, 50), ("child", 50, 60), ("join", 60, 95), ("child", 95, 100),
     ]  # fmt: skip
@@ -97,7 +97,7 @@ def test_programs_one_after_the_other_under_one_shell(tmp_path):
 def test_a_child_that_was_killed_ends_with_the_strand_that_stands_for_it(tmp_path):
     log = parent(tmp_path)
     killed = HandLog(tmp_path, pid=77, ppid=1).note("main", 1).born(1, 40).cut(40, 30, 1).cut(60, 50, 1)
-    tables, _ = sealed(tmp_path, log, killed)
+    tables, *_ = sealed(tmp_path, log, killed)
     assert tables["strands"].set_index("strand").loc[own(1, 2), "end_ns"] == 100 * MS
     assert summarise(tables, {"labelled": True})["checks"]["conservation_error_s"] < 1e-12
 
@@ -106,7 +106,7 @@ def test_a_task_in_a_process_of_a_task_is_no_task_of_its_own(tmp_path):
     log = parent(tmp_path)
     other = HandLog(tmp_path, pid=77, ppid=1).note("main", 1).born(1, 40).cut(40, 30, 1)
     other.task(2, 50, 1, name="sub-agent").cut(50, 40, 2).end(2, 80).cut(80, 70, 1).cut(90, 80, 0).end(1, 90)
-    tables, _ = sealed(tmp_path, log, other)
+    tables, *_ = sealed(tmp_path, log, other)
     assert tables["tasks"]["task"].tolist() == [own(2)]
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 1, log=2)] == [
         (None, 40, 50), ("join", 50, 80), (None, 80, 90),
@@ -121,7 +121,7 @@ def test_a_job_in_another_process(tmp_path):
     worker = HandLog(tmp_path, pid=88, ppid=1).note("main", 1).born(1, 5).cut(5, 0, 1)
     worker.born(2, 30, "job").note("carries", 2, [log.name, 3]).cut(30, 1, 2).cut(70, 41, 1).end(2, 70)
     worker.cut(90, 42, 0).end(1, 90)
-    tables, _ = sealed(tmp_path, log, worker)
+    tables, *_ = sealed(tmp_path, log, worker)
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 3)] == [
         ("pool_wait", 10, 30), ("join", 30, 70), ("child", 70, 80),
     ]  # fmt: skip
@@ -137,7 +137,7 @@ def program(directory, pid=1, start=0, **meta):
 
 def test_where_no_task_is_known_each_outermost_program_is_one_if_asked(tmp_path):
     logs = program(tmp_path, ppid=5), program(tmp_path, 77, 10, ppid=1)
-    tables, findings = sealed(tmp_path, *logs, whole_programs=True)
+    tables, findings, _ = sealed(tmp_path, *logs, whole_programs=True)
     assert tables["tasks"][["task", "name"]].values.tolist() == [[own(1), "agent.py"]]
     assert [finding["code"] for finding in findings] == ["whole_program"]
     assert tables["samples"]["task"].notna().sum() == 2
@@ -145,7 +145,7 @@ def test_where_no_task_is_known_each_outermost_program_is_one_if_asked(tmp_path)
 
 
 def test_a_program_is_no_task_unless_asked(tmp_path):
-    tables, findings = sealed(tmp_path, program(tmp_path))
+    tables, findings, _ = sealed(tmp_path, program(tmp_path))
     assert tables["tasks"].empty
     assert findings == []
 
@@ -154,7 +154,7 @@ def test_a_program_is_no_task_unless_asked(tmp_path):
 def test_what_a_child_waited_for_is_told_by_looks(tmp_path, state, label):
     watch = HandWatch(tmp_path).looked("child", 15, 95, tid=77, pid=77).looked(state, 20, 90, tid=78, pid=78)
     watch.seen(78, 77, 20, 95).seen(77, 1, 11, 99)
-    tables, _ = sealed(tmp_path, parent(tmp_path, cpu=10), watch)
+    tables, *_ = sealed(tmp_path, parent(tmp_path, cpu=10), watch)
     # 90 ms less 10 of CPU and 5 of run delay; the shell's own waiting counts only while nobody below it is seen.
     kinds = {state: end - start - cpu for _, state, start, end, cpu in rows(tables, 3)}
     assert kinds[label] > kinds["child"] > 0

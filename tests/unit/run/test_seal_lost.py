@@ -36,7 +36,7 @@ def test_rows_of_a_strand_whose_birth_was_lost_are_left_out_with_a_finding(tmp_p
         (END, 400, 0, 0, 1, 0, 0),
         (END, 400, 0, 0, 2, 0, 0),
     ]
-    tables, findings = seal(written(tmp_path, rows))
+    tables, findings, _ = seal(written(tmp_path, rows))
     one = 1 << 40 | 1
     segments = tables["segments"]
     assert segments[["strand", "start_ns", "end_ns", "cpu_ns"]].values.tolist() == [
@@ -52,7 +52,7 @@ def test_rows_of_a_strand_whose_birth_was_lost_are_left_out_with_a_finding(tmp_p
 
 def test_a_log_that_lost_its_header_is_a_finding(tmp_path):
     paths = written(tmp_path, [(SPAWN, 100, 0, 0, 1, 0, 0)], notes=())
-    tables, findings = seal(paths)
+    tables, findings, _ = seal(paths)
     assert tables["strands"].empty
     assert [finding["code"] for finding in findings] == ["lost_events"]
     assert "header" in findings[0]["message"]

@@ -67,12 +67,16 @@ def _in_module(
 
 
 def _safe(make: Make, where: str, patches: Patches) -> Make:
-    failed = False
+    failed = known = False
 
     def safe(*args: Any, **kwargs: Any) -> Span | None:
-        nonlocal failed
+        nonlocal failed, known
         try:
-            return _unless_open(make(*args, **kwargs))
+            span = make(*args, **kwargs)
+            if not known and _tells_apart(span) and STATE.recorder is not None:
+                known = True
+                STATE.recorder.log.note(("label", where))
+            return _unless_open(span)
         except Exception as error:  # noqa: BLE001 - an unknown version's arguments may be anything
             if not failed:
                 failed = True
@@ -80,6 +84,11 @@ def _safe(make: Make, where: str, patches: Patches) -> Make:
             return None
 
     return safe
+
+
+def _tells_apart(span: Span | None) -> bool:
+    """Return whether a span tells tools from a framework; a task's bounds and a client library's calls do not."""
+    return type(span) is Span and span.role in ("framework", "tool")
 
 
 def _unless_open(span: Span | None) -> Span | None:
