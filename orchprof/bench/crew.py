@@ -20,7 +20,9 @@ from orchprof.bench.lanes import Orders
 from orchprof.errors import MissingExtraError, OrchprofError, RunError, UsageError
 
 _LEAVE_S: Final = 5.0
-_POLL_S: Final = 0.5
+_POLL_S: Final = 0.25
+# The workers start their clocks together, this long after they are told to.
+_LEAD_NS: Final = 100_000_000
 _TAIL_LINES: Final = 3
 
 
@@ -29,6 +31,7 @@ class Crew:
 
     def __init__(self, orders: list[Orders], env: dict[str, str], scratch: Path) -> None:
         self.deaths: list[str] = []
+        self.start_ns: int | None = None  # the common start on the monotonic clock, once all are released
         self._said: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self._stderr = [scratch / f"worker-{number}.stderr" for number in range(len(orders))]
         self._workers: list[subprocess.Popen[str]] = []
@@ -61,6 +64,8 @@ class Crew:
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield what the workers say until the last one has ended, releasing them when all are ready.
 
+        While nobody says anything, a `tick` comes several times a second.
+
         Raises:
             UsageError: the workload refused its settings.
             MissingExtraError: it lacks a package.
@@ -81,7 +86,12 @@ class Crew:
             if waiting and (event is None or event["event"] == "ready"):
                 waiting.discard(number)
                 if not waiting:
-                    self._tell("go")
+                    self.start_ns = time.monotonic_ns() + _LEAD_NS
+                    self._tell(f"go {self.start_ns}")
+
+    def halt(self) -> None:
+        """Have every worker start no more tasks, and end those that run."""
+        self._tell("halt")
 
     def stop(self) -> None:
         """Have every worker write what it has and leave."""
@@ -103,13 +113,11 @@ class Crew:
 
     def _next(self, alive: set[int]) -> tuple[int, dict[str, Any] | None]:
         """Return what is said next, None for an end: also of a worker whose pipe a child of its holds open."""
-        while True:
-            try:
-                return self._said.get(timeout=_POLL_S)
-            except queue.Empty:
-                gone = next((number for number in alive if self._workers[number].poll() is not None), None)
-            if gone is not None:
-                return gone, None
+        try:
+            return self._said.get(timeout=_POLL_S)
+        except queue.Empty:
+            gone = next((number for number in alive if self._workers[number].poll() is not None), None)
+        return (next(iter(alive)), {"event": "tick"}) if gone is None else (gone, None)
 
     def _start(self, order: Orders, env: dict[str, str], stderr: Path) -> None:
         with stderr.open("w") as errors:

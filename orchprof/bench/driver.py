@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import shutil
 import tempfile
 import time
@@ -15,33 +14,19 @@ from orchprof.bench import catalogue
 from orchprof.bench.crew import Crew
 from orchprof.bench.interrupt import one_interrupt
 from orchprof.bench.lanes import Orders
-from orchprof.errors import OrchprofError, RunError, UsageError, unknown
+from orchprof.bench.plan import Job, Plan, check, orders, params
+from orchprof.bench.plan import job as decided
+from orchprof.bench.saturation import Backlog
+from orchprof.errors import OrchprofError, RunError
 from orchprof.models import process
-from orchprof.models.explain import explain, resolve
+from orchprof.models.explain import explain
 from orchprof.models.spec import PacedSpec, parse
 from orchprof.run import machine, store
+from orchprof.units import NS_PER_S
 from orchprof.watch.watch import Watch
 
-MODES: Final = ("sequential", "threads", "async", "processes")
 # What an event of a worker means for the progress that a user sees.
 _SETUP, _WARMUP, _TASKS, _SEAL = "setup", "warmup", "tasks", "seal"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run: everything that the user chose; None is for the workload to decide."""
-
-    workload: str
-    variant: str | None
-    model: str
-    tasks: int | None
-    warmup: int
-    concurrency: int
-    mode: str
-    seed: int
-    settings: dict[str, str]
-    quick: bool
-    task_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +51,6 @@ class Interrupted(KeyboardInterrupt):
         self.path = path
 
 
-def check(plan: Plan) -> None:
-    """Refuse a plan that cannot run, before anything is started.
-
-    Raises:
-        UsageError: an unknown workload, variant, setting or mode, or numbers that do not go together.
-        ModelError: a model spec that nothing covers.
-    """
-    workload = catalogue.load(plan.workload)
-    _variant(plan, workload)
-    catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
-    if plan.mode not in MODES:
-        raise unknown("mode", plan.mode, list(MODES), "--mode")
-    if plan.mode == "sequential" and plan.concurrency > 1:
-        raise UsageError(
-            f"one task at a time cannot be {plan.concurrency} @ --concurrency, "
-            "choose --mode threads, async or processes"
-        )
-    if not (math.isfinite(plan.task_timeout_s) and plan.task_timeout_s > 0):
-        raise UsageError(f"bad duration, {plan.task_timeout_s} @ --task-timeout, give seconds above 0")
-    spec = parse(plan.model)
-    if isinstance(spec, PacedSpec):
-        resolve(spec)
-
-
 def run(plan: Plan, out: Path, notify: Notify) -> Path:
     """Run a plan and return its sealed run directory, `out`.
 
@@ -99,9 +60,9 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
         Interrupted: the user stopped it.
     """
     check(plan)
-    job = _job(plan)
+    job = decided(plan)
     catalogue.refuse_missing(plan.workload, job.workload, job.variant)
-    notify(Event(plan.workload, _SETUP, 0, job.tasks, 0))
+    notify(Event(plan.workload, _SETUP, 0, job.tasks or 0, 0))
     with one_interrupt() as no_more:
         interrupted = _record(job, out, notify, no_more)
         notify(Event(plan.workload, _SEAL, 0, 1, 0))
@@ -111,14 +72,14 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
     return out
 
 
-def _record(job: "_Job", out: Path, notify: Notify, no_more: Callable[[], object]) -> bool:
+def _record(job: Job, out: Path, notify: Notify, no_more: Callable[[], object]) -> bool:
     """Measure, and return whether the user stopped it; remove the run if it holds no measured task."""
     logs, plan, tally = store.create(out, _meta(job, out)), job.plan, _Tally()
     try:
         start = process.start(plan.model, job.workload.SCRIPT, job.settings, plan.seed)
         with _scratch() as scratch, start as endpoint:
             store.update(out, model=_model(plan, endpoint))
-            _work(job, _orders(job, endpoint, logs, scratch), tally, notify)
+            _work(job, orders(job, endpoint, logs, scratch), tally, notify)
         no_more()
     except (OrchprofError, KeyboardInterrupt) as error:
         if not tally.measured:
@@ -129,7 +90,7 @@ def _record(job: "_Job", out: Path, notify: Notify, no_more: Callable[[], object
         no_more()
         store.update(out, interrupted=True)
         return True
-    store.update(out, findings=_findings(job, tally))
+    store.update(out, findings=_findings(job, tally), params=params(job) | {"mode": tally.mode})
     return False
 
 
@@ -140,60 +101,39 @@ class _Tally:
     measured: int = 0
     failed: int = 0
     warmed: int = 0
+    left: int = 0  # workers that said goodbye
+    mode: str | None = None
+    saturated: bool = False
+    alone_s: list[float] = dataclasses.field(default_factory=list)  # how long the warm-ups took
     deaths: list[str] = dataclasses.field(default_factory=list)
 
 
-def _findings(job: "_Job", tally: _Tally) -> list[dict[str, str]]:
+def _findings(job: Job, tally: _Tally) -> list[dict[str, str]]:
     found = [_finding("worker_died", death) for death in tally.deaths]
-    if not found and tally.measured < job.tasks:
-        message = f"{tally.measured} of {job.tasks} tasks were measured: the workload left without a word"
+    if not found and tally.left < _workers(job.plan):
+        of = "" if job.tasks is None else f" of {job.tasks}"
+        message = f"{tally.measured}{of} tasks were measured: the workload left without a word"
         found.append(_finding("worker_died", message))
+    if tally.saturated:
+        message = (
+            f"tasks came faster than they ended; no more were sent after {tally.measured} had ended or begun"
+        )
+        found.append(_finding("saturated", message))
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A plan with everything decided that the user left open."""
-
-    plan: Plan
-    workload: Any
-    variant: str
-    settings: dict[str, Any]
-    tasks: int
-
-
-def _job(plan: Plan) -> _Job:
-    workload = catalogue.load(plan.workload)
-    settings = catalogue.settled(plan.workload, workload, plan.settings, quick=plan.quick)
-    return _Job(plan, workload, _variant(plan, workload), settings, plan.tasks or workload.TASKS)
-
-
-def _variant(plan: Plan, workload: Any) -> str:
-    variant = plan.variant or workload.VARIANTS[0]
-    if variant not in workload.VARIANTS:
-        raise unknown("variant", variant, list(workload.VARIANTS), f"--variant of {plan.workload}")
-    return str(variant)
-
-
-def _meta(job: _Job, out: Path) -> dict[str, Any]:
-    params = dataclasses.asdict(job.plan) | {
-        "settings": job.settings,
-        "tasks": job.tasks,
-        "cores_per_worker": 1,
-    }
-    for told_apart in ("workload", "variant", "model", "seed"):
-        params.pop(told_apart)
+def _meta(job: Job, out: Path) -> dict[str, Any]:
     return {
         "id": f"{out.parent.name}/{out.name}",
         "bench_id": out.parent.name,
         "order": time.time_ns(),
         "workload": job.plan.workload,
         "variant": job.variant,
-        "params": params,
+        "params": params(job),
         "seed": job.plan.seed,
         "model": {"spec": job.plan.model, "provenance": None},
         "machine": machine.fingerprint() | {"core_speed_before": machine.spin()},
-        "labelled": True,
+        "labelled": getattr(job.workload, "LABELLED", True),
         "complete": False,
         "findings": [],
     }
@@ -216,27 +156,18 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _orders(job: _Job, endpoint: process.Endpoint, logs: Path, scratch: Path) -> list[Orders]:
-    plan = job.plan
-    processes = plan.concurrency if plan.mode == "processes" else 1
-    lanes = plan.concurrency // processes
-    common = {
-        "module": job.workload.__name__, "name": plan.workload, "variant": job.variant, "settings": job.settings,
-        "seed": plan.seed, "base_url": endpoint.base_url, "model": endpoint.model, "mode": plan.mode,
-        "tasks": job.tasks, "warmup": plan.warmup, "task_timeout_s": plan.task_timeout_s,
-        "logs": str(logs), "scratch": str(scratch),
-    }  # fmt: skip
-    return [Orders(**common, lanes=lanes, first_lane=k * lanes) for k in range(processes)]
+def _workers(plan: Plan) -> int:
+    return plan.concurrency if plan.mode == "processes" else 1
 
 
-def _work(job: _Job, orders: list[Orders], tally: _Tally, notify: Notify) -> None:
+def _work(job: Job, told: list[Orders], tally: _Tally, notify: Notify) -> None:
     """Drive the workers to their end.
 
     Raises:
         RunError: they measured nothing.
     """
-    scratch, logs = Path(orders[0].scratch), Path(orders[0].logs)
-    with Crew(orders, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
+    scratch, logs = Path(told[0].scratch), Path(told[0].logs)
+    with Crew(told, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
         _pump(job, crew, tally, notify)
         tally.deaths = crew.deaths
     if not tally.measured:
@@ -248,19 +179,42 @@ def _finding(code: str, message: str) -> dict[str, str]:
     return {"code": code, "message": message}
 
 
-def _pump(job: _Job, crew: Crew, tally: _Tally, notify: Notify) -> None:
-    name = job.plan.workload
-    warm_total = job.plan.warmup * job.plan.concurrency
-    notify(Event(name, _WARMUP, 0, warm_total, 0))
+def _pump(job: Job, crew: Crew, tally: _Tally, notify: Notify) -> None:
+    """Count what the workers say, and halt them when an open loop is saturated."""
+    load = job.plan.load
+    backlog = Backlog([due.at_s for due in job.due], load.spread, load.ramp_s)
+    notify(Event(job.plan.workload, _WARMUP, 0, _warmups(job), 0))
     for event in crew.events():
-        if event["event"] != "task":
+        _count(job, event, tally, notify)
+        if crew.start_ns is None or not load.is_open:
             continue
-        if event["warmup"]:
-            tally.warmed += 1
-            notify(Event(name, _WARMUP, tally.warmed, warm_total, 0))
-        else:
-            tally.measured, tally.failed = tally.measured + 1, tally.failed + (not event["ok"])
-            notify(Event(name, _TASKS, tally.measured, job.tasks, tally.failed))
+        backlog.alone_s = max(tally.alone_s, default=None)
+        at_s = (time.monotonic_ns() - crew.start_ns) / NS_PER_S
+        if event["event"] == "task":
+            backlog.ended_s.append(at_s)
+        if not tally.saturated and (event["event"] == "full" or backlog.saturated(at_s)):
+            tally.saturated = True
+            crew.halt()
+
+
+def _count(job: Job, event: dict[str, Any], tally: _Tally, notify: Notify) -> None:
+    name, kind = job.plan.workload, event["event"]
+    if kind == "ready":
+        tally.mode = event["mode"]
+    elif kind == "done":
+        tally.left += 1
+    elif kind == "task" and event["warmup"]:
+        tally.warmed += 1
+        if tally.mode is None and event["ok"]:
+            tally.alone_s.append(event["took_s"])
+        notify(Event(name, _WARMUP, tally.warmed, _warmups(job), 0))
+    elif kind == "task":
+        tally.measured, tally.failed = tally.measured + 1, tally.failed + (not event["ok"])
+        notify(Event(name, _TASKS, tally.measured, job.tasks or 0, tally.failed))
+
+
+def _warmups(job: Job) -> int:
+    return job.plan.warmup * job.plan.concurrency + sum(due.warmup for due in job.due)
 
 
 def _finish(out: Path, *, complete: bool) -> None:

@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 import functools
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,12 +16,19 @@ from orchprof.bench.deadline import ENDS_S, Limit, TaskTimeout, deadline
 from orchprof.bench.tickets import Tickets
 from orchprof.record import spans
 
-_LOOK_EVERY_S: Final = 0.2
+LOOK_EVERY_S: Final = 0.2
+_NS: Final = 1_000_000_000
+
+
+AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker is told: the workload, set up how, against which model, and how its lanes run."""
+    """What a worker is told: the workload, set up how, against which model, and how its lanes run.
+
+    `due` of an open loop: a ticket, seconds from the start, and whether it is warm-up, in order of time.
+    """
 
     module: str
     name: str
@@ -37,6 +45,43 @@ class Orders:
     task_timeout_s: float
     logs: str
     scratch: str
+    concurrency: int = 1  # lanes of all workers together
+    is_open: bool = False
+    due: list[tuple[int, float, bool]] = field(default_factory=list)
+    most_in_flight: int = 0
+    duration_s: float | None = None
+    ramp_s: float = 0.0
+
+    def mode_of(self, agent: Any) -> str:
+        """Return the mode; where it was left open, `async` if the agent can be awaited."""
+        if self.mode != AUTO:
+            return self.mode
+        return "async" if hasattr(agent, "arun") else "threads"
+
+
+@dataclass(slots=True)
+class Signals:
+    """What the driver said since the orders."""
+
+    go: threading.Event = field(default_factory=threading.Event)
+    start_ns: int = 0
+    halted: bool = False
+
+    def at_ns(self, after_s: float) -> int:
+        """Return an instant after the common start, on the monotonic clock."""
+        return self.start_ns + int(after_s * _NS)
+
+    def wait(self, until_ns: int) -> bool:
+        """Sleep until then; return False at once when told to start nothing more."""
+        while not self.halted and (left_ns := until_ns - time.monotonic_ns()) > 0:
+            time.sleep(min(left_ns / _NS, LOOK_EVERY_S))
+        return not self.halted
+
+    async def await_(self, until_ns: int) -> bool:
+        """Do the same on an event loop."""
+        while not self.halted and (left_ns := until_ns - time.monotonic_ns()) > 0:
+            await asyncio.sleep(min(left_ns / _NS, LOOK_EVERY_S))
+        return not self.halted
 
 
 @dataclass(slots=True)
@@ -49,32 +94,39 @@ class Attempt:
     warmup: bool
     limit: Limit
     judged: bool = False
+    began_s: float = 0.0
 
 
 class Worker:
     """The lanes of one process. `tell(**event)` goes to the driver."""
 
-    def __init__(self, orders: Orders, agent: Any, tell: Callable[..., None]) -> None:
-        self.orders, self.agent, self.tell = orders, agent, tell
+    def __init__(self, orders: Orders, agent: Any, tell: Callable[..., None], signals: Signals) -> None:
+        self.orders, self.agent, self.tell, self.signals = orders, agent, tell, signals
         self.tickets = Tickets(Path(orders.scratch) / "tickets", orders.tasks)
         self.lanes = range(orders.first_lane, orders.first_lane + orders.lanes)
         self._spare = {lane: iter(self._warmups(lane)) for lane in self.lanes}
         self._attempts: dict[int, Attempt] = {}
+        self._judges = getattr(agent, "judges", True)
         self._judging = threading.Lock()
         # A thread per lane, and one for each task that may hold on to its thread for ever.
-        most = orders.tasks + orders.lanes * (orders.warmup + 1)
+        most = orders.tasks + len(orders.due) + orders.lanes * (orders.warmup + 1)
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="lane")
 
-    def run_task(self, ticket: int, lane: int, *, warmup: bool) -> bool:
+    def run_task(self, ticket: int, lane: int, *, warmup: bool, due_ns: int | None = None) -> bool:
         """Run one task, judge it, and say so. A task that fails in any way is a result, not an error of ours.
+
+        It is prepared at once and begins when it is due; when told to halt before that, it never was.
 
         Returns:
             False when the lane was taken from this thread meanwhile, because the task did not end in time.
         """
-        attempt = self._attempts[lane] = self._attempt(ticket, warmup=warmup)
+        attempt = self._attempts[lane] = self._attempt(ticket, warmup=warmup, due_ns=due_ns)
         reason: str | None = None
         try:
             self.agent.prepare(attempt.index, lane)
+            if due_ns is not None and not self.signals.wait(due_ns):
+                return True
+            attempt.began_s = time.monotonic()
             with attempt.task, deadline(attempt.limit):
                 answer = self.agent.run(attempt.index, lane)
             reason = self.agent.check(attempt.index, answer)
@@ -82,12 +134,15 @@ class Worker:
             reason = said(error)
         return self._judge(attempt, reason)
 
-    async def arun_task(self, ticket: int, lane: int, *, warmup: bool) -> None:
+    async def arun_task(self, ticket: int, lane: int, *, warmup: bool, due_ns: int | None = None) -> None:
         """Do the same on an event loop; what is not timed goes to a thread, so as not to hold up other lanes."""
-        attempt = self._attempt(ticket, warmup=warmup)
+        attempt = self._attempt(ticket, warmup=warmup, due_ns=due_ns)
         reason: str | None = None
         try:
             await self._in_thread(self.agent.prepare, attempt.index, lane)
+            if due_ns is not None and not await self.signals.await_(due_ns):
+                return
+            attempt.began_s = time.monotonic()
             async with attempt.task, asyncio.timeout(attempt.limit.limit_s) as limit:
                 answer = await self._answer(attempt, lane)
             reason = await self._in_thread(self.agent.check, attempt.index, answer)
@@ -119,9 +174,10 @@ class Worker:
         call = functools.partial(contextvars.copy_context().run, function, *args)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    def _attempt(self, ticket: int, *, warmup: bool) -> Attempt:
+    def _attempt(self, ticket: int, *, warmup: bool, due_ns: int | None) -> Attempt:
         index = self._input(ticket)
         task = spans.task(self.orders.name, index=index, warmup=warmup)
+        task.due_ns = due_ns
         return Attempt(task, ticket, index, warmup, Limit(self.orders.task_timeout_s))
 
     def _input(self, ticket: int) -> int:
@@ -143,10 +199,10 @@ class Worker:
                 pass
         if timed_out:
             reason = f"timed out after {attempt.limit.limit_s:g} s"
-        task.outcome(ok=reason is None, reason=reason, timed_out=timed_out)
-        self.tell(
-            event="task", ticket=attempt.ticket, ok=reason is None, reason=reason, warmup=attempt.warmup
-        )
+        right = reason is None
+        task.outcome(ok=right if self._judges or not right else None, reason=reason, timed_out=timed_out)
+        took_s = time.monotonic() - attempt.began_s
+        self.tell(event="task", ticket=attempt.ticket, ok=right, warmup=attempt.warmup, took_s=took_s)
         return True
 
     def give_up(self, lane: int) -> bool:
@@ -169,34 +225,63 @@ class Worker:
             await self.arun_task(ticket, lane, warmup=True)
 
     def work(self, lane: int) -> None:
-        """Run measured tasks until no ticket is left."""
-        while (ticket := self.tickets.take()) is not None:
+        """Run measured tasks until no ticket or no time is left; those that start during the ramp are warm-up."""
+        self.signals.wait(self._joins_ns(lane))
+        for ticket in self._ramped(lane):
+            if not self.run_task(ticket, lane, warmup=True):
+                return
+        while (ticket := self._ticket()) is not None:
             if not self.run_task(ticket, lane, warmup=False):
                 return
 
     async def awork(self, lane: int) -> None:
         """Do the same on an event loop."""
-        while (ticket := self.tickets.take()) is not None:
+        await self.signals.await_(self._joins_ns(lane))
+        for ticket in self._ramped(lane):
+            await self.arun_task(ticket, lane, warmup=True)
+        while (ticket := self._ticket()) is not None:
             await self.arun_task(ticket, lane, warmup=False)
+
+    def _ticket(self) -> int | None:
+        limit_s = self.orders.duration_s
+        over = limit_s is not None and time.monotonic_ns() >= self.signals.at_ns(limit_s)
+        return None if over else self.tickets.take()
+
+    def _joins_ns(self, lane: int) -> int:
+        """Return when a lane joins in: one after the other during the ramp."""
+        return self.signals.at_ns(self.orders.ramp_s * lane / self.orders.concurrency)
+
+    def _ramped(self, lane: int) -> Iterator[int]:
+        """Yield tickets for a lane as long as the ramp lasts, on inputs after the measured ones."""
+        ends_ns, step = self.signals.at_ns(self.orders.ramp_s), self.orders.concurrency
+        for ticket in itertools.count(self.orders.tasks + step * self.orders.warmup + lane, step):
+            if time.monotonic_ns() >= ends_ns:
+                return
+            yield ticket
 
     def _warmups(self, lane: int) -> range:
         first = self.orders.tasks + lane * self.orders.warmup
         return range(first, first + self.orders.warmup)
 
 
-def run_lanes(worker: Worker, released: Callable[[], object]) -> None:
+def run(worker: Worker, released: Callable[[], object]) -> None:
     """Warm every lane up, wait to be released, work: each lane on a thread, a single one on the main thread."""
-    _in_threads(worker, worker.warm_up)
+    in_threads(worker, worker.warm_up)
     released()
-    _in_threads(worker, worker.work)
+    in_threads(worker, worker.work)
 
 
-async def arun_lanes(worker: Worker, released: Callable[[], object]) -> None:
+async def arun(worker: Worker, released: Callable[[], object]) -> None:
     """Do the same with every lane a coroutine of one loop, so that what a lane opens once stays open."""
-    await _together(worker.awarm_up, worker.lanes)
+    await together(worker.awarm_up, worker.lanes)
     await asyncio.to_thread(released)
-    await _together(worker.awork, worker.lanes)
-    close = getattr(worker.agent, "aclose", None)
+    await together(worker.awork, worker.lanes)
+    await aclose(worker.agent)
+
+
+async def aclose(agent: Any) -> None:
+    """Close what an agent opened on this loop."""
+    close = getattr(agent, "aclose", None)
     if close is not None:
         await close()
 
@@ -206,28 +291,30 @@ def _cancelled_from_outside() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _in_threads(worker: Worker, run: Callable[[int], None]) -> None:
+def in_threads(worker: Worker, run: Callable[[int], None]) -> None:
     """Run every lane to its end; one whose task blocks for ever goes on in another thread."""
     if len(worker.lanes) == 1:
         run(worker.lanes[0])
         return
-    threads = {lane: _start(run, lane) for lane in worker.lanes}
+    threads = {lane: start(run, lane) for lane in worker.lanes}
     while threads:
         for lane, thread in list(threads.items()):
-            thread.join(_LOOK_EVERY_S / len(threads))
+            thread.join(LOOK_EVERY_S / len(threads))
             if not thread.is_alive():
                 del threads[lane]
             elif worker.give_up(lane):
-                threads[lane] = _start(run, lane)
+                threads[lane] = start(run, lane)
 
 
-def _start(run: Callable[..., object], *args: Any) -> threading.Thread:
+def start(run: Callable[..., object], *args: Any) -> threading.Thread:
+    """Return a thread that runs this, and that nobody has to wait for."""
     thread = threading.Thread(target=run, args=args, daemon=True)
     thread.start()
     return thread
 
 
-async def _together(run: Callable[[int], Any], lanes: range) -> None:
+async def together(run: Callable[[int], Any], lanes: range) -> None:
+    """Run every lane on this loop to its end."""
     async with asyncio.TaskGroup() as group:
         for lane in lanes:
             group.create_task(run(lane))

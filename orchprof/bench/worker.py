@@ -1,6 +1,6 @@
 """One process that runs a workload's tasks and records them: `python -m orchprof.bench.worker`, driven over pipes.
 
-In, line by line: its orders (JSON), then `go`, then perhaps `stop`; the end of the input means that the driver is
+In, line by line: its orders (JSON), then `go NS`, the common start, then perhaps `halt` or `stop`; the end of the input means that the driver is
 gone, and the worker with it. Out: one JSON object per thing that happened. What the workload prints goes to stderr.
 """
 
@@ -18,8 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
+from orchprof.bench import lanes, pacer
 from orchprof.bench.deadline import unblocked_loop
-from orchprof.bench.lanes import Orders, Worker, arun_lanes, run_lanes
+from orchprof.bench.lanes import Orders, Signals, Worker
 from orchprof.record import recorder
 from orchprof.record.state import STATE
 
@@ -38,10 +39,14 @@ def _teller(stream: IO[str]) -> Callable[..., None]:
     return tell
 
 
-def _obey(lines: IO[str], go: threading.Event) -> None:
-    """Set `go` when told so; leave at once on `stop`, or when the driver is gone. What was recorded is on disk."""
-    while lines.readline() == "go\n":
-        go.set()
+def _obey(lines: IO[str], signals: Signals) -> None:
+    """Go and halt when told so; leave at once on `stop`, or when the driver is gone. What was recorded is on disk."""
+    while (word := lines.readline()).startswith(("go ", "halt")):
+        if word.startswith("go "):
+            signals.start_ns = int(word.removeprefix("go "))
+            signals.go.set()
+        else:
+            signals.halted = True
     state = STATE.recorder
     if state is not None:
         state.log.flush()
@@ -50,10 +55,10 @@ def _obey(lines: IO[str], go: threading.Event) -> None:
     os._exit(_STOPPED)
 
 
-def _released(go: threading.Event, tell: Callable[..., None]) -> None:
+def _released(signals: Signals, tell: Callable[..., None], mode: str) -> None:
     """Say that every lane is warm, and wait for the word."""
-    tell(event="ready")
-    go.wait()
+    tell(event="ready", mode=mode)
+    signals.go.wait()
 
 
 def _set_up(orders: Orders, tell: Callable[..., None]) -> Any:
@@ -67,20 +72,22 @@ def _set_up(orders: Orders, tell: Callable[..., None]) -> Any:
 
 def _serve(lines: IO[str], tell: Callable[..., None]) -> None:
     """Set the workload up, warm up, wait for `go`, work, and say `done`."""
-    orders, go = Orders(**json.loads(lines.readline())), threading.Event()
-    threading.Thread(target=_obey, args=(lines, go), daemon=True).start()
+    orders, signals = Orders(**json.loads(lines.readline())), Signals()
+    threading.Thread(target=_obey, args=(lines, signals), daemon=True).start()
     agent = _set_up(orders, tell)
     if agent is None:
         return
     recorder.start(Path(orders.logs))
-    worker, released = Worker(orders, agent, tell), functools.partial(_released, go, tell)
+    mode = orders.mode_of(agent)
+    worker, released = Worker(orders, agent, tell, signals), functools.partial(_released, signals, tell, mode)
+    work: Any = pacer if orders.is_open else lanes
     try:
-        if orders.mode == "async":
+        if mode == "async":
             with unblocked_loop():
                 # Its end would wait for threads that an agent left behind.
-                asyncio.Runner().run(arun_lanes(worker, released))
+                asyncio.Runner().run(work.arun(worker, released))
         else:
-            run_lanes(worker, released)
+            work.run(worker, released)
         tell(event="done")
     finally:
         recorder.stop()

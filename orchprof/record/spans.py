@@ -139,7 +139,7 @@ class Span:
 class Task(Span):
     """One agent run from request to answer: the root of a ledger. Inside another task it is only a span."""
 
-    __slots__ = ("_resumed", "index", "warmup")
+    __slots__ = ("_resumed", "due_ns", "index", "warmup")
 
     def __init__(
         self, name: str, attributes: dict[str, Any] | None, index: int | None, *, warmup: bool
@@ -147,10 +147,11 @@ class Task(Span):
         super().__init__(name, "framework", attributes)
         self.id = 0
         self.index, self.warmup = index, warmup
+        self.due_ns: int | None = None  # when an open loop means it to start, on the monotonic clock
         self._resumed: tuple[int, int] | None = None
 
-    def outcome(self, *, ok: bool, reason: str | None = None, timed_out: bool = False) -> None:
-        """Judge the task's answer, after it has ended, so that judging costs the task nothing."""
+    def outcome(self, *, ok: bool | None, reason: str | None = None, timed_out: bool = False) -> None:
+        """Judge the task's answer, after it has ended, so that judging costs it nothing; None: nobody can."""
         _note("outcome", self.id, {"ok": ok, "reason": reason, "timed_out": timed_out})
 
     def _fresh(self) -> "Task":
@@ -168,7 +169,7 @@ class Task(Span):
         fiber.span = 0
         carrier.strands.open_tasks.add(number)
         carrier.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
-        _note("task", self.id, {"index": self.index, "warmup": self.warmup})
+        _note("task", self.id, {"index": self.index, "warmup": self.warmup, "due_ns": self.due_ns})
         if self.attributes:
             _note("attributes", self.id, json_text(self.attributes))
         return self

@@ -26,6 +26,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "name": "string",
         "index": "Int64",  # which of the workload's inputs this was
         "start_ns": "int64",
+        "due_ns": "Int64",  # when an open loop meant it to start; null: nobody set a time
         "end_ns": "Int64",  # null: never finished
         "ok": "boolean",  # null: nobody judged the answer
         "reason": "string",  # why it failed

@@ -231,6 +231,7 @@ def _tasks(programs: Sequence[Journal], strands: pd.DataFrame) -> pd.DataFrame:
             "name": roots["name"],
             "index": [fact.get("index") for fact in facts],
             "start_ns": roots["start_ns"],
+            "due_ns": [fact.get("due_ns") for fact in facts],
             "end_ns": roots["end_ns"],
             "ok": [fact.get("ok") for fact in facts],
             "reason": [fact.get("reason") for fact in facts],

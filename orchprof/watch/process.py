@@ -93,8 +93,8 @@ class Process:
         holder, waiting = 0, []
         for thread in list(self.threads.values()):
             line = self._line(thread)
-            if line == RUNNING and not holder:
-                holder = thread.tid
+            if line == RUNNING:
+                self._changed, holder = True, holder or thread.tid
             if line == thread.line and thread.state != _GIL and thread.looks:
                 thread.last_ns = now_ns
                 thread.looks += 1

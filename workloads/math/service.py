@@ -1,7 +1,7 @@
-"""The remote calculator: an HTTP service, `python -m ....service DELAY_MS`, that ends when its input does.
+"""The remote calculator: an HTTP service that prints its port when it is ready, and ends when its input does.
 
-It goes on as nobody's child, and prints its port when it is ready. `POST /` takes `{"operation", "expression"}` and
-gives `{"result"}`, or status 400 and `{"error"}`. A reply leaves no sooner than the delay after its request came.
+`POST /` takes `{"operation", "expression"}` and gives `{"result"}`, or status 400 and `{"error"}`. A reply leaves no
+sooner than the delay after its request came.
 """
 
 import json
@@ -57,17 +57,12 @@ def _reply(body: bytes) -> tuple[int, dict[str, str]]:
         }
 
 
-def _main(delay_ms: int) -> None:
-    if os.fork():  # whoever started it has no such child: the CPU of a far machine is not the agent's
-        os._exit(0)
+def serve(delay_ms: int) -> None:
+    """Serve until the input ends, which it does with whoever holds the other end of it."""
     warm_up()
     server = Server(delay_ms / 1000)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
-    while os.read(0, 4096):  # whoever started it holds the other end
+    while os.read(0, 4096):
         pass
-
-
-if __name__ == "__main__":
-    _main(int(sys.argv[1]))

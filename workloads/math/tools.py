@@ -62,7 +62,7 @@ class Served(Remote):
     """A service of this workload's own, in a process that ends with it."""
 
     def __init__(self, delay_ms: int, timeout_s: float) -> None:
-        command = [sys.executable, "-m", f"{__package__}.service", str(delay_ms)]
+        command = [sys.executable, "-m", str(__package__), str(delay_ms)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         port = self._process.stdout.readline().strip()

@@ -271,7 +271,7 @@ def test_the_service_runs_in_a_process_of_its_own_that_ends_with_the_agent(defau
 
     served = tools.calculator(defaults(workload, delay_ms=0))
     assert served.calculate("integrate", "2*x") == "x**2"
-    command = ["-m", "orchprof_workloads.math.service", "0"]
+    command = ["-m", "orchprof_workloads.math", "0"]
     mine = [child for child in psutil.Process().children(recursive=True) if child.cmdline()[-3:] == command]
     assert mine == []
     served.close()
@@ -281,7 +281,7 @@ def test_the_service_runs_in_a_process_of_its_own_that_ends_with_the_agent(defau
 
 def test_a_service_that_does_not_start_is_an_error(defaults, monkeypatch):
     monkeypatch.setattr(tools.sys, "executable", "/bin/false")
-    with pytest.raises(RuntimeError, match=r"did not start, exit 1 @ orchprof_workloads\.math\.service"):
+    with pytest.raises(RuntimeError, match=r"did not start, exit 1 @ orchprof_workloads\.math$"):
         tools.calculator(defaults(workload))
 
 
