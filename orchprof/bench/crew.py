@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from orchprof.bench.catalogue import EXTRA
-from orchprof.bench.lanes import Orders
+from orchprof.bench.orders import Orders
 from orchprof.errors import MissingExtraError, OrchprofError, RunError, UsageError
 
 _LEAVE_S: Final = 5.0

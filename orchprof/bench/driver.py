@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from orchprof.bench import catalogue
 from orchprof.bench.crew import Crew
 from orchprof.bench.interrupt import one_interrupt
-from orchprof.bench.lanes import Orders
+from orchprof.bench.orders import Orders
 from orchprof.bench.plan import Job, Plan, check, orders, params
 from orchprof.bench.plan import job as decided
 from orchprof.bench.saturation import Backlog
@@ -40,6 +40,7 @@ class Event:
     failed: int
 
 
+__all__ = ["Event", "Interrupted", "Notify", "Plan", "check", "run"]
 Notify = Callable[[Event], None]
 
 
@@ -90,7 +91,7 @@ def _record(job: Job, out: Path, notify: Notify, no_more: Callable[[], object]) 
         no_more()
         store.update(out, interrupted=True)
         return True
-    store.update(out, findings=_findings(job, tally), params=params(job) | {"mode": tally.mode})
+    store.update(out, findings=_findings(job, tally), params=params(job) | {"mode": tally.mode or plan.mode})
     return False
 
 
@@ -103,7 +104,7 @@ class _Tally:
     warmed: int = 0
     left: int = 0  # workers that said goodbye
     mode: str | None = None
-    saturated: bool = False
+    saturated: int | None = None  # how many were in flight when no more were sent
     alone_s: list[float] = dataclasses.field(default_factory=list)  # how long the warm-ups took
     deaths: list[str] = dataclasses.field(default_factory=list)
 
@@ -114,9 +115,9 @@ def _findings(job: Job, tally: _Tally) -> list[dict[str, str]]:
         of = "" if job.tasks is None else f" of {job.tasks}"
         message = f"{tally.measured}{of} tasks were measured: the workload left without a word"
         found.append(_finding("worker_died", message))
-    if tally.saturated:
+    if tally.saturated is not None:
         message = (
-            f"tasks came faster than they ended; no more were sent after {tally.measured} had ended or begun"
+            f"tasks came faster than they ended, until {tally.saturated} were in flight: no more were sent"
         )
         found.append(_finding("saturated", message))
     return found
@@ -192,8 +193,8 @@ def _pump(job: Job, crew: Crew, tally: _Tally, notify: Notify) -> None:
         at_s = (time.monotonic_ns() - crew.start_ns) / NS_PER_S
         if event["event"] == "task":
             backlog.ended_s.append(at_s)
-        if not tally.saturated and (event["event"] == "full" or backlog.saturated(at_s)):
-            tally.saturated = True
+        if tally.saturated is None and (event["event"] == "full" or backlog.saturated(at_s)):
+            tally.saturated = backlog.in_flight(at_s)
             crew.halt()
 
 

@@ -8,80 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from orchprof.bench.deadline import ENDS_S, Limit, TaskTimeout, deadline
+from orchprof.bench.orders import LOOK_EVERY_S, Orders, Signals
 from orchprof.bench.tickets import Tickets
 from orchprof.record import spans
-
-LOOK_EVERY_S: Final = 0.2
-_NS: Final = 1_000_000_000
-
-
-AUTO: Final = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What a worker is told: the workload, set up how, against which model, and how its lanes run.
-
-    `due` of an open loop: a ticket, seconds from the start, and whether it is warm-up, in order of time.
-    """
-
-    module: str
-    name: str
-    variant: str
-    settings: dict[str, Any]
-    seed: int
-    base_url: str
-    model: str
-    mode: str
-    lanes: int
-    first_lane: int
-    tasks: int
-    warmup: int
-    task_timeout_s: float
-    logs: str
-    scratch: str
-    concurrency: int = 1  # lanes of all workers together
-    is_open: bool = False
-    due: list[tuple[int, float, bool]] = field(default_factory=list)
-    most_in_flight: int = 0
-    duration_s: float | None = None
-    ramp_s: float = 0.0
-
-    def mode_of(self, agent: Any) -> str:
-        """Return the mode; where it was left open, `async` if the agent can be awaited."""
-        if self.mode != AUTO:
-            return self.mode
-        return "async" if hasattr(agent, "arun") else "threads"
-
-
-@dataclass(slots=True)
-class Signals:
-    """What the driver said since the orders."""
-
-    go: threading.Event = field(default_factory=threading.Event)
-    start_ns: int = 0
-    halted: bool = False
-
-    def at_ns(self, after_s: float) -> int:
-        """Return an instant after the common start, on the monotonic clock."""
-        return self.start_ns + int(after_s * _NS)
-
-    def wait(self, until_ns: int) -> bool:
-        """Sleep until then; return False at once when told to start nothing more."""
-        while not self.halted and (left_ns := until_ns - time.monotonic_ns()) > 0:
-            time.sleep(min(left_ns / _NS, LOOK_EVERY_S))
-        return not self.halted
-
-    async def await_(self, until_ns: int) -> bool:
-        """Do the same on an event loop."""
-        while not self.halted and (left_ns := until_ns - time.monotonic_ns()) > 0:
-            await asyncio.sleep(min(left_ns / _NS, LOOK_EVERY_S))
-        return not self.halted
 
 
 @dataclass(slots=True)
@@ -230,8 +164,8 @@ class Worker:
         for ticket in self._ramped(lane):
             if not self.run_task(ticket, lane, warmup=True):
                 return
-        while (ticket := self._ticket()) is not None:
-            if not self.run_task(ticket, lane, warmup=False):
+        while (next_one := self._ticket()) is not None:
+            if not self.run_task(next_one, lane, warmup=False):
                 return
 
     async def awork(self, lane: int) -> None:
@@ -239,8 +173,8 @@ class Worker:
         await self.signals.await_(self._joins_ns(lane))
         for ticket in self._ramped(lane):
             await self.arun_task(ticket, lane, warmup=True)
-        while (ticket := self._ticket()) is not None:
-            await self.arun_task(ticket, lane, warmup=False)
+        while (next_one := self._ticket()) is not None:
+            await self.arun_task(next_one, lane, warmup=False)
 
     def _ticket(self) -> int | None:
         limit_s = self.orders.duration_s

@@ -7,7 +7,8 @@ from asyncio import TaskGroup, to_thread
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from orchprof.bench.lanes import LOOK_EVERY_S, Worker, aclose, in_threads, start, together
+from orchprof.bench.lanes import Worker, aclose, in_threads, start, together
+from orchprof.bench.orders import LOOK_EVERY_S
 
 # A task's preparation, which is not timed, begins this long before the task is due.
 _AHEAD_S: Final = 0.25

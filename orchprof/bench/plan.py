@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchprof.bench import catalogue, schedule
-from orchprof.bench.lanes import AUTO, Orders
+from orchprof.bench.orders import AUTO, Orders
 from orchprof.bench.saturation import MOST_IN_FLIGHT
 from orchprof.bench.schedule import Due, Load
 from orchprof.errors import UsageError, unknown

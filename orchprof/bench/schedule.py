@@ -45,7 +45,7 @@ class Load:
 
     def params(self) -> dict[str, float | str]:
         """Return what was chosen, for run.json."""
-        told = {"duration_s": self.duration_s, "ramp_s": self.ramp_s or None}
+        told: dict[str, float | str | None] = {"duration_s": self.duration_s, "ramp_s": self.ramp_s or None}
         if self.is_open:
             told |= {"rate_per_s": self.rate_per_s, "arrivals": self.arrivals, "trace": self.trace}
             told |= {"burstiness": self.burstiness if self.arrivals == "gamma" else None}

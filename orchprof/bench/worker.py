@@ -1,7 +1,8 @@
 """One process that runs a workload's tasks and records them: `python -m orchprof.bench.worker`, driven over pipes.
 
-In, line by line: its orders (JSON), then `go NS`, the common start, then perhaps `halt` or `stop`; the end of the input means that the driver is
-gone, and the worker with it. Out: one JSON object per thing that happened. What the workload prints goes to stderr.
+In, line by line: its orders (JSON), then `go NS`, the common start, then perhaps `halt` or `stop`; the end of the
+input means that the driver is gone, and the worker with it. Out: one JSON object per thing that happened. What the
+workload prints goes to stderr.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from typing import IO, Any, Final
 
 from orchprof.bench import lanes, pacer
 from orchprof.bench.deadline import unblocked_loop
-from orchprof.bench.lanes import Orders, Signals, Worker
+from orchprof.bench.lanes import Worker
+from orchprof.bench.orders import Orders, Signals
 from orchprof.record import recorder
 from orchprof.record.state import STATE
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from orchprof.ledger.account import Account, share_of_latency
 from orchprof.ledger.columns import flags, ints
+from orchprof.ledger.load import behind
 from orchprof.ledger.shares import SHARES
 from orchprof.ledger.strands import Tables
 from orchprof.run.schema import UNEXPLAINED_LIMIT
@@ -218,6 +219,10 @@ def _loaded(evidence: Evidence) -> str | None:
     return f"the machine was loaded at the start: load {load:.1f} on {cores:g} cores"
 
 
+def _degraded(evidence: Evidence) -> str | None:
+    return behind(evidence.tables, evidence.meta)
+
+
 def counted_calls(tables: Tables, books: Account) -> Any:
     """Return the rows of model_calls that belong to the tasks of the account."""
     calls = tables["model_calls"]
@@ -247,6 +252,8 @@ FINDINGS: Final[dict[str, Finding]] = {
     "scripted": Finding("use a model that decides by itself to measure correctness", _scripted),
     "extrapolated": Finding("see `orchprof serve-model SPEC --explain` for what it rests on", _extrapolated),
     "modelled": Finding("point --model at a real server to measure it", _modelled),
+    "saturated": Finding("ask for a lower --rate: what was measured is how it drowns, not how it runs"),
+    "degraded": Finding("use --mode processes --concurrency N, a lower --rate, or more cores", _degraded),
     "two_speeds": Finding("run again on a quiet machine; compare only runs of equal core speed", _two_speeds),
     "loaded": Finding("run again on a quiet machine", _loaded),
     "no_run_delay": Finding("run on a kernel with schedstat to tell waiting for a core apart"),

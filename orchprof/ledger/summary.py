@@ -11,6 +11,7 @@ from orchprof.ledger.checks import Evidence, findings, is_labelled
 from orchprof.ledger.columns import Floats, flags, ints
 from orchprof.ledger.graph import build
 from orchprof.ledger.labels import LABELS
+from orchprof.ledger.load import load, response_ns
 from orchprof.ledger.measures import MEASURES
 from orchprof.ledger.names import span_names
 from orchprof.ledger.resources import model_calls, model_side, resources
@@ -46,11 +47,14 @@ def summarise(tables: Tables, meta: Mapping[str, Any], *, per_task: bool = False
     books = account(build(tables, failed=False) or build(tables))
     meta = {**meta, "model": model_side(tables, meta, books)}
     labelled = is_labelled(tables, meta)
+    response = response_ns(tables, meta, books.task)
     record = {
         "schema": SCHEMA,
         "run": _run(meta),
         "tasks": _tasks(tables),
+        "load": load(tables, meta),
         "latency_s": _latency(books.latency / NS_PER_S),
+        "response_s": None if response is None else _latency(response / NS_PER_S),
         "shares": _shares(books, labelled),
         "ledger": _ledger(books, books.by_label.mean(axis=0)) if len(books.task) else [],
         "by_name": _by_name(tables, books),
