@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
 
+from orchprof.bench import own
 from orchprof.errors import MissingExtraError, UsageError, unknown
 
 GROUP: Final = "orchprof.workloads"
@@ -82,16 +83,32 @@ def module_name(name: str) -> str:
 
 
 def load(name: str) -> Any:
-    """Return the module of a workload, which is a `Workload`.
+    """Return what is a `Workload`: an installed one's module, `module:function`, or a module of one's own.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or a module that is no workload.
     """
-    return _imported(module_name(name))
+    if ":" in name:
+        return own.named(name)
+    if name not in names() and own.importable(name):
+        return _own_module(name)
+    return importlib.import_module(module_name(name))
 
 
-def _imported(module: str) -> ModuleType:
-    return importlib.import_module(module)
+def _own_module(name: str) -> ModuleType:
+    """Return a module that follows the protocol, though nobody installed it as a workload.
+
+    Raises:
+        UsageError: it does not.
+    """
+    found = importlib.import_module(name)
+    lacks = [each for each in (*Workload.__annotations__, "open") if not hasattr(found, each)]
+    if lacks:
+        raise UsageError(
+            f"not a workload, module {name!r} lacks {', '.join(lacks)} @ WORKLOAD, "
+            f"name an agent in it as {name}:function, or one of {', '.join(names())}"
+        )
+    return found
 
 
 def describe(name: str) -> Entry:

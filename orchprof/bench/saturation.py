@@ -4,9 +4,9 @@ A system that keeps up has as many tasks in flight as rate x latency (Little's l
 not has more and more. Two signs end the sending, each judged against how long a task takes when it is alone:
 
 - **full**: more tasks are in flight than `HEADROOM` times what the rate asks for when nothing queues, and than 64.
-- **growing**: over the second half of the time (eight such latencies or more) what is in flight grew by over a tenth
-  of what arrived, and by more than chance: three standard errors of arrivals less departures;
-  or, in a run too short for that, fewer than half of the tasks of the first half have ended by its end.
+- **growing**: once eight such latencies have passed, what is in flight grew over the last three quarters of the time
+  by over a tenth of what arrived, and by more than chance: three standard errors of arrivals less departures; or, in
+  a run too short for that, fewer than half of the tasks that were due in the first half of the time have ended.
 
 How long a task takes alone is taken from the warm-up. Without one, only a fixed limit holds.
 """
@@ -62,12 +62,11 @@ class Backlog:
         past_s = at_s - self.from_s
         if self.alone_s is None or past_s < _LATENCIES * self.alone_s:
             return False
-        half_s = self.from_s + past_s / 2
-        return self._grew(half_s, at_s) or self._stuck(half_s, at_s)
+        return self._grew(self.from_s + past_s / 4, at_s) or self._stuck(self.from_s + past_s / 2, at_s)
 
-    def _grew(self, half_s: float, at_s: float) -> bool:
-        arrived = self._sent(at_s) - self._sent(half_s)
-        grown = self.in_flight(at_s) - self.in_flight(half_s)
+    def _grew(self, since_s: float, at_s: float) -> bool:
+        arrived = self._sent(at_s) - self._sent(since_s)
+        grown = self.in_flight(at_s) - self.in_flight(since_s)
         chance = _ERRORS * math.sqrt((self.spread**2 + 1) * arrived)
         return arrived >= _LEAST_SENT and grown > max(_GROWN * arrived, chance)
 

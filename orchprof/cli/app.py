@@ -6,7 +6,7 @@ import typer
 from typer.main import get_command
 
 from orchprof import __version__
-from orchprof.cli import bench, env, record, report, serve_model
+from orchprof.cli import bench, env, record, report, serve_model, verify
 
 SUMMARY = "Where an agent task's time went, what it cost, and what it takes to run it at scale."
 
@@ -22,6 +22,7 @@ def build() -> Any:
     app.command("record", cls=record.AfterDashes)(record.record)
     app.command("report")(report.report)
     app.command("serve-model")(serve_model.serve_model)
+    app.command("verify")(verify.verify)
     app.command("env")(env.env)
     return get_command(app)
 

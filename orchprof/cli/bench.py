@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from orchprof.cli.levels import levels, load_of, path_name, run_names
 from orchprof.cli.progress import progress
 from orchprof.cli.report import bench_record, summary
 from orchprof.cli.words import (
@@ -18,6 +19,7 @@ from orchprof.cli.words import (
     complain,
     duration_s,
     new_path,
+    positive,
     settings_of,
     show,
     whole,
@@ -34,10 +36,15 @@ QUICK_TASKS: Final = 3
 
 
 def bench(  # noqa: PLR0913  typer reads the options from the signature
+    context: typer.Context,
     *,
     workload: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORKLOAD", help="What to run; all of them when none is given."),
+        typer.Argument(
+            metavar="WORKLOAD",
+            help="What to run: a name of --list, or module:function of your own; the five when none is given, "
+            "small and quick if no option says otherwise.",
+        ),
     ] = None,
     model: Annotated[
         str,
@@ -58,13 +65,46 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
         ),
     ] = 1,
     concurrency: Annotated[
-        int, typer.Option(metavar="N", parser=whole(1, "--concurrency"), help="Tasks in flight at a time.")
-    ] = 1,
+        str,
+        typer.Option(metavar="N[,N...]", help="Tasks in flight at a time; each N of several is a run."),
+    ] = "1",
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R[,R...]",
+            help="Tasks that arrive per second, however many are in flight; each R of several is a run.",
+        ),
+    ] = None,
+    arrivals: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="With --rate: constant, poisson or gamma; or trace:FILE alone."),
+    ] = "constant",
+    burstiness: Annotated[
+        float | None,
+        typer.Option(
+            metavar="CV",
+            parser=positive("--burstiness"),
+            help="Coefficient of variation of gamma's gaps; 1 is poisson.  [default: 2]",
+        ),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(metavar="S", parser=duration_s("--duration"), help="Start no task after S seconds."),
+    ] = None,
+    ramp: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            parser=duration_s("--ramp"),
+            help="Let the load grow evenly for S seconds; tasks that start then are warm-up.",
+        ),
+    ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
             metavar="MODE",
-            help="sequential, threads, async or processes.  [default: sequential, threads when concurrent]",
+            help="sequential, threads, async or processes.  [default: sequential, threads when concurrent; "
+            "with --rate async if the agent can, else threads]",
         ),
     ] = None,
     settings: Annotated[
@@ -103,64 +143,83 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
     if listing:
         show(_catalogue(), form)
         return
-    options = {
-        "model": model,
-        "tasks": tasks or (QUICK_TASKS if quick else None),
-        "warmup": warmup,
-        "concurrency": concurrency,
-        "mode": mode or ("sequential" if concurrency == 1 else "threads"),
-        "seed": seed,
-        "settings": settings_of(settings or []),
-        "variant": variant,
-        "quick": quick,
-        "task_timeout_s": task_timeout,
-    }
-    asked = workload or []
-    plans = _plans(asked, options)
-    raise typer.Exit(_bench(plans, _folder(out, asked), form, details))
+    bare = not _given(context) - {"out", "form", "details", "seed"}
+    if bare:
+        plans = _suite(seed)
+    else:
+        options = {
+            "model": model,
+            "tasks": tasks or (QUICK_TASKS if quick and duration is None else None),
+            "warmup": warmup,
+            "seed": seed,
+            "settings": settings_of(settings or []),
+            "variant": variant,
+            "quick": quick,
+            "task_timeout_s": task_timeout,
+        }
+        base = load_of(arrivals, burstiness, duration, ramp)
+        plans = _plans(workload or [], options, levels(concurrency, rate, base, mode))
+    raise typer.Exit(_bench(plans, _folder(out, workload or []), form, details))
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Return the names of what stands on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    # By name: typer has a click of its own in some versions.
+    return {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
 
 
 def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
     """Run every plan, print what was measured and return the exit code."""
-    runs, interrupted = _run_all(plans, folder)
-    reports = [summary(run) for run in runs]
+    reports, interrupted = _run_all(plans, folder)
     show(bench_record(reports), form, details=details)
-    if runs:
+    if reports:
         # Next to the table for a person; a program gets nothing but JSON on stdout.
         (sys.stdout if form == "console" else sys.stderr).write(f"Saved {folder}\n")
-    succeeded = any(report["tasks"]["ok"] for report in reports)
-    return INTERRUPTED if interrupted else int(not succeeded)
+    return INTERRUPTED if interrupted else int(not any(map(_succeeded, reports)))
 
 
-def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Path], bool]:
-    """Run plans one after the other; return their runs, and whether somebody stopped them.
+def _succeeded(report: dict[str, Any]) -> bool:
+    """Return whether any task ended that is not wrong; answers that nobody can judge are none."""
+    tasks = report["tasks"]
+    return bool(tasks["ok"] or tasks["n"] > tasks["failed"] + tasks.get("unfinished", 0))
 
-    One of several that cannot run says why and leaves the others alone.
+
+def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Run plans one after the other; return their reports, and whether somebody stopped them.
+
+    One of several that cannot run says why and leaves the others alone; a workload that cannot run, or was
+    saturated, is not run again at a higher level.
     """
     runs: list[Path] = []
-    interrupted = False
+    reports: list[dict[str, Any]] = []
+    over: set[str] = set()
     try:
         with progress() as notify:
-            for plan in plans:
-                run, interrupted = _run(plan, folder, notify, alone=len(plans) == 1)
+            for plan, name in zip(plans, run_names(plans), strict=True):
+                if plan.workload in over:
+                    continue
+                run, interrupted = _run(plan, folder / name, notify, alone=len(plans) == 1)
                 runs += [run] if run else []
+                reports += [summary(run)] if run else []
                 _index(folder, runs)
                 if interrupted:
-                    break
+                    return reports, True
+                if run is None or (reports[-1].get("load") or {}).get("saturated"):
+                    over.add(plan.workload)
     finally:
         if not runs:
             with suppress(OSError):  # what is not empty is evidence, and stays
                 folder.rmdir()
                 folder.parent.rmdir()
-    return runs, interrupted
+    return reports, False
 
 
-def _run(plan: "Plan", folder: Path, notify: "Notify", *, alone: bool) -> tuple[Path | None, bool]:
+def _run(plan: "Plan", out: Path, notify: "Notify", *, alone: bool) -> tuple[Path | None, bool]:
     from orchprof.bench import driver
 
-    name = f"{plan.workload}-{plan.variant}" if plan.variant else plan.workload
     try:
-        return driver.run(plan, folder / name, notify), False
+        return driver.run(plan, out, notify), False
     except OrchprofError as error:
         if alone:
             raise
@@ -182,13 +241,32 @@ def _index(folder: Path, runs: list[Path]) -> None:
     )
 
 
-def _plans(workloads: list[str], options: dict[str, Any]) -> list["Plan"]:
-    """Return a plan per workload that is installed, each known to be possible before the first one runs."""
-    from orchprof.bench import catalogue, driver
+def _plans(workloads: list[str], options: dict[str, Any], levels: list[dict[str, Any]]) -> list["Plan"]:
+    """Return a plan per workload and level, each known to be possible before the first one runs.
+
+    A workload that lacks a package says so, once.
+    """
+    from orchprof.bench import catalogue, driver, suite
 
     plans = []
-    for name in dict.fromkeys(workloads or catalogue.names()):
-        plan = driver.Plan(workload=name, **options)
+    asked = workloads or [name for name in suite.WORKLOADS if name in catalogue.names()]
+    for name in dict.fromkeys(asked):
+        found = [driver.Plan(workload=name, **options, **level) for level in levels]
+        try:
+            for plan in found:
+                driver.check(plan)
+        except MissingExtraError as error:
+            complain(error)
+        else:
+            plans += found
+    return plans
+
+
+def _suite(seed: int) -> list["Plan"]:
+    from orchprof.bench import catalogue, driver, suite
+
+    plans = []
+    for plan in suite.plans(catalogue.names(), seed):
         try:
             driver.check(plan)
         except MissingExtraError as error:
@@ -201,7 +279,7 @@ def _plans(workloads: list[str], options: dict[str, Any]) -> list["Plan"]:
 def _folder(out: Path | None, workloads: list[str]) -> Path:
     """Make and return the new bench directory: `out`, or one below the runs that tells when and what."""
     if out is None:
-        return _default_folder(workloads[0] if len(workloads) == 1 else "bench")
+        return _default_folder(path_name(workloads[0]) if len(workloads) == 1 else "bench")
     folder = new_path(out, "--out")
     try:
         folder.mkdir(parents=True)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -13,6 +13,7 @@ from orchprof.errors import OrchprofError, UsageError, unknown
 
 FORMATS: Final = ["console", "json"]
 INTERRUPTED: Final = 130
+Parsed = TypeVar("Parsed")
 
 
 def one_of(what: str, valid: list[str], option: str) -> Callable[[str], str]:
@@ -49,6 +50,35 @@ def duration_s(option: str) -> Callable[[str], float]:
         raise UsageError(f"not a duration in seconds, {value!r} @ {option}, give a number above 0")
 
     return parse
+
+
+def positive(option: str) -> Callable[[str], float]:
+    """Return a parser of numbers, finite and above zero."""
+
+    def parse(value: str) -> float:
+        with suppress(ValueError):
+            if 0 < float(value) < math.inf:
+                return float(value)
+        raise UsageError(f"not a number it can be, {value!r} @ {option}, give one above 0")
+
+    return parse
+
+
+def rate_per_s(option: str) -> Callable[[str], float]:
+    """Return a parser of rates, `5` or `5/s`: per second, finite and above zero."""
+
+    def parse(value: str) -> float:
+        with suppress(ValueError):
+            if 0 < float(value.removesuffix("/s")) < math.inf:
+                return float(value.removesuffix("/s"))
+        raise UsageError(f"not a rate per second, {value!r} @ {option}, give a number above 0")
+
+    return parse
+
+
+def several(text: str, parse: Callable[[str], Parsed]) -> list[Parsed]:
+    """Return what stands between commas, in order, nothing twice."""
+    return list(dict.fromkeys(parse(each.strip()) for each in text.split(",")))
 
 
 FormatOption = Annotated[

@@ -1,6 +1,7 @@
 """The recorder's life: started once in a process, stopped at its end, and begun anew in a forked child."""
 
 import atexit
+import contextlib
 import functools
 import os
 import time
@@ -50,6 +51,7 @@ def start(
     STATE.record_with(recorder)
     recorder.start(own_cost_ns(directory) if cut_ns is None else cut_ns)
     STATE.patches = install(recorder.strands)
+    STATE.patches.replace(os, "_exit", _after_stopping)
     for hook in hooks:
         hook(recorder.strands, STATE.patches)
     STATE.again = functools.partial(start, directory, hooks=hooks, cut_ns=recorder.cut_ns)
@@ -67,6 +69,18 @@ def stop() -> None:
         recorder = STATE.record_with(None)
         if recorder is not None:
             recorder.stop()
+
+
+def _after_stopping(original: "Callable[[int], object]") -> "Callable[[int], object]":
+    """Return what leaves the process with the log complete: forked children end so, without any other word."""
+
+    @functools.wraps(original)
+    def leave(status: int) -> object:
+        with contextlib.suppress(Exception):
+            stop()
+        return original(status)
+
+    return leave
 
 
 def own_cost_ns(directory: Path) -> int:

@@ -34,6 +34,9 @@ BY_IO: Final = -1
 BY_TIMER: Final = -2
 BY_TIMEOUT: Final = -3
 
+# Whoever has nobody else to wait for shares this; it stays empty.
+NOBODY: Final[list[int]] = []
+
 CLOSE_NS: Final = 10_000
 TRUST_NS: Final = 1_000_000
 CLOSER_LOOK_ABOVE_NS: Final = 50_000
@@ -51,10 +54,11 @@ class Fiber:
     """What a strand needs to go on later, on any carrier: its id, innermost span, task, and what it waits for.
 
     It also stands for the *cause* of what a thread does. There `ready_ns` says since when, if that is not now:
-    the socket was readable, or the timer due, before the loop came round to it.
+    the socket was readable, or the timer due, before the loop came round to it; and `others` who else was waited for
+    by whoever it wakes.
     """
 
-    __slots__ = ("closed", "of", "ready_ns", "span", "strand", "task", "wait")
+    __slots__ = ("closed", "of", "others", "ready_ns", "span", "strand", "task", "wait")
 
     def __init__(self, strand: int, span: int = 0, task: int = 0, ready_ns: int = 0) -> None:
         self.of: Strands | None = None  # whose strand it is: a later recording knows nothing of it
@@ -62,6 +66,7 @@ class Fiber:
             None  # spans closed before those inside them: to what they were in
         )
         self.strand, self.span, self.task, self.wait, self.ready_ns = strand, span, task, 0, ready_ns
+        self.others: list[int] = NOBODY
 
     def close(self, span: int, outer: int) -> None:
         """End a span wherever it is: the innermost gives way to the nearest one open, any other is remembered."""
@@ -271,6 +276,14 @@ class Strands:
     def woken(self, fiber: Fiber, ready_ns: int, waker: int) -> None:
         """Log which strand, or what else, made a fiber ready to go on, and when."""
         self.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, fiber.strand, 0, waker))
+
+    @_guarded
+    def joined_too(self, carrier: Carrier, others: list[int]) -> None:
+        """Log that what the carrier goes on with, as of its last cut, had waited for these strands too."""
+        fiber = carrier.fiber
+        for other in others:
+            self.log.emit(pack(JOIN, carrier.wall, 0, 0, 0, carrier.ident, fiber.strand, fiber.span, other))
+        others.clear()
 
     @_guarded
     def child(self, strand: int, end_ns: int, used: tuple[int, int, int]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.report import console, json_, listings
+from orchprof.report import console, json_, listings, verify
 from orchprof.report.contract import validate
 
 __all__ = ["render", "validate"]
@@ -13,6 +13,7 @@ CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "orchprof.report/1": console.render,
     "orchprof.env/1": listings.env,
     "orchprof.explain/1": listings.explain,
+    "orchprof.verify/1": verify.render,
     "orchprof.workloads/1": listings.workloads,
 }
 FORMATS: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from orchprof import units
 from orchprof.report import details as detailed
+from orchprof.report import load as loaded
 from orchprof.report import naming, text
 
 Record = dict[str, Any]
@@ -30,9 +31,11 @@ def render(record: Record, details: bool) -> str:
         *_table(reports),
         "",
         *_failures(reports),
+        *loaded.lines(reports),
         *_notes(reports),
         *_trust(reports),
     ]
+    lines += loaded.table(reports)
     for report in reports if details else ():
         lines += ["", *detailed.lines(report)]
     for report in reports:
@@ -164,6 +167,8 @@ def _cores(report: Record) -> str | None:
 def _load(report: Record) -> str | None:
     """Return how the tasks were put to the workload, where the run says so."""
     params = report["run"]["params"]
+    if loaded.is_open(report):
+        return loaded.asked(report)
     mode, concurrency = params.get("mode"), params.get("concurrency")
     if concurrency is None:
         return str(mode) if mode else None

@@ -8,7 +8,8 @@ from typing import Any, Final
 from orchprof.errors import OrchprofError, unknown
 
 SCHEMAS: Final = {
-    f"orchprof.{name}/1": f"{name}.json" for name in ("bench", "env", "explain", "report", "workloads")
+    f"orchprof.{name}/1": f"{name}.json"
+    for name in ("bench", "env", "explain", "report", "verify", "workloads")
 }
 
 

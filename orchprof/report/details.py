@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from orchprof import units
-from orchprof.report import naming, text
+from orchprof.report import load, naming, text
 
 Record = dict[str, Any]
 
@@ -41,6 +41,7 @@ def lines(report: Record) -> list[str]:
         *_title(report),
         "",
         *_latency(report),
+        *load.details(report),
         "",
         *_shares(report),
         "",

@@ -11,14 +11,47 @@ MODELLED_MARK: Final = "~"
 
 
 def labels(reports: Sequence[Record]) -> list[str]:
-    """Return a short name per report: the workload, its variant, and a number where that is not unique."""
+    """Return a short name per report: the workload, its variant, and what tells it from its like, if need be.
+
+    That is its load, its model, or at last a number.
+    """
     names = [name(report) for report in reports]
+    for tells in (load_tag, _model_tag):
+        names = _told_apart(names, [tells(report) for report in reports])
     total, seen = Counter(names), Counter[str]()
     unique = []
     for each in names:
         seen[each] += 1
         unique.append(f"{each} #{seen[each]}" if total[each] > 1 else each)
     return unique
+
+
+def _told_apart(names: Sequence[str], tags: Sequence[str]) -> list[str]:
+    """Return the names, with their tags where the same name has several different ones."""
+    different = {
+        name: len({tag for other, tag in zip(names, tags, strict=True) if other == name}) for name in names
+    }
+    return [
+        f"{name} {tag}".rstrip() if different[name] > 1 else name
+        for name, tag in zip(names, tags, strict=True)
+    ]
+
+
+def load_tag(report: Record) -> str:
+    """Return `c4` for four at a time, `r10` for ten per second; "" where the report does not say."""
+    load = report.get("load")
+    if not load:
+        return ""
+    if load["kind"] == "closed":
+        return f"c{load['concurrency']}"
+    return "trace" if load["rate_per_s"] is None else f"r{load['rate_per_s']:g}"
+
+
+def _model_tag(report: Record) -> str:
+    """Return what is asked, as short as it can be: `llama`, `zero`, `llama-3.1-8b@h100-sxm`."""
+    spec = report["run"]["model"]["spec"] or ""
+    kind, _, rest = spec.partition(":")
+    return str(rest if kind == "paced" else kind if kind == "llama" else spec)
 
 
 def name(report: Record) -> str:

@@ -17,8 +17,10 @@ RUNNING, GIL, OTHER = (rec.LOOKS.index(name) for name in ("running", "gil", "oth
 # What counts of several threads at one instant: the first of these that any of them is in. A process is seldom
 # waiting for the thread that waits.
 _PRECEDENCE: Final = ("running", "file", "net", "sleep", "gil", "lock", "child", "other")
-# A run of looks lasts until the next one of its thread, but not for long after it was seen last.
-_FADES_NS: Final = 50_000_000
+# A run of looks lasts until the next one of its thread. Those of a crowd may be far apart; after the last look, and
+# after a longer silence, nobody knows.
+_SILENCE_NS: Final = 1_000_000_000
+_FADES_NS: Final = 20_000_000
 _STATES: Final = len(rec.LOOKS)
 
 
@@ -70,14 +72,15 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
         )
     rows = rows.astype("int64").sort_values(["carrier", "wall_ns"], kind="stable")
     following = rows.groupby("carrier")["wall_ns"].shift(-1)
-    faded = rows["cpu_ns"] + _FADES_NS
+    silent = following.isna() | (following - rows["cpu_ns"] > _SILENCE_NS)
+    end = following.where(~silent, rows["cpu_ns"] + _FADES_NS)
     runs = pd.DataFrame(
         {
             "pid": rows["strand"],
             "tid": rows["carrier"],
             "state": rows["state"].clip(upper=OTHER),
             "start_ns": rows["wall_ns"],
-            "end_ns": np.fmin(following, faded).astype("int64"),
+            "end_ns": end.astype("int64"),
             "holder": rows["arg"],
         }
     )

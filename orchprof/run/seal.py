@@ -67,7 +67,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
             f"no task was found in the code, so each program is taken for one: {', '.join(whole.values())}"
         )
         findings.append({"code": "whole_program", "message": message})
-    named = {where for journal in programs for _, where in journal.notes["label"]}
+    named = {where for journal in programs for _, where in journal.notes["named"]}
     return Sealed({name: _typed(name, tables[name]) for name in TABLES}, findings, sorted(named))
 
 
@@ -95,7 +95,7 @@ def _tables(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, wa
     parts = [tile(journal, mine, roles, watched.looks) for journal, mine in zip(programs, own, strict=True)]
     others, joins = outside(programs, strands, found, watched.looks, watched.seen)
     others["span"] = others["strand"].map(strands.set_index("strand")["span"])
-    segments = _concat([*(part for part, _ in parts), others])
+    segments = _filled(_concat([*(part for part, _ in parts), others]), strands)
     return {
         "tasks": _tasks(programs, strands),
         "strands": strands,
@@ -104,6 +104,24 @@ def _tables(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, wa
         "spans": spans,
         "model_calls": _concat([_model_calls(journal, strands) for journal in programs]),
     }
+
+
+def _filled(segments: pd.DataFrame, strands: pd.DataFrame) -> pd.DataFrame:
+    """Return the segments with what a killed process did after its last word as unexplained."""
+    if segments.empty:
+        return segments
+    last = segments.sort_values("end_ns", kind="stable").drop_duplicates("strand", keep="last")
+    end = last["strand"].map(strands.set_index("strand")["end_ns"])
+    cut = last[(end > last["end_ns"]).fillna(value=False).astype(bool)]
+    nothing = dict.fromkeys(("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns"), 0)
+    rest = cut.assign(
+        start_ns=cut["end_ns"],
+        end_ns=end[cut.index].astype("int64"),
+        join=False,
+        wait_state="unexplained",
+        **nothing,
+    )
+    return _concat([segments, rest])
 
 
 def _under_spans(segments: pd.DataFrame, strands: pd.DataFrame, roles: dict[int, str]) -> pd.DataFrame:

@@ -183,16 +183,16 @@ def _edges(journal: Journal, strands: pd.DataFrame, gaps: pd.DataFrame, moved: p
     woken = journal.of(rec.WAKE)
     woken = woken[(woken["arg"] > 0) & (woken["arg"] != woken["strand"])]
     parts = joined.merge(moved, left_on=["strand", "wall_ns"], right_on=["strand", "at_ns"])
-    return pd.concat(
+    edges = pd.concat(
         [
             edge("spawn", spawned["parent"], spawned["strand"], spawned["start_ns"]),
             edge("join", joined["arg"], joined["strand"], joined["wall_ns"]),
             edge("join", parts["arg"], parts["strand"], parts["end_ns"]),
             edge("join", told["waker"], told["strand"], told["end_ns"]),
             edge("wake", woken["arg"], woken["strand"], woken["wall_ns"]),
-        ],
-        ignore_index=True,
+        ]
     )
+    return edges.drop_duplicates(ignore_index=True)
 
 
 def edge(kind: str, src: "pd.Series[int]", dst: "pd.Series[int]", at_ns: "pd.Series[int]") -> pd.DataFrame:

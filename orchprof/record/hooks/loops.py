@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
-from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, Carrier, Fiber, Strands
+from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, NOBODY, Carrier, Fiber, Strands
 from orchprof.units import nanoseconds
 
-# (ready ns, 0: when its loop last looked; waker's strand or BY_...; its span; its task)
-Origin = tuple[int, int, int, int]
+# (ready ns, 0: when its loop last looked; waker's strand or BY_...; its span; its task; who else it waited for)
+Origin = tuple[int, int, int, int, list[int]]
 
 # A task's steps are told from its other bound methods (a time-out calls `task.cancel`) by name; the C step
 # wrapper has none.
@@ -28,7 +28,10 @@ _STEPS: Final = frozenset({None, "task_wakeup", "__step", "__wakeup"})
 _TIMEOUTS: Final = frozenset({"_on_timeout", "_release_waiter", "_timeout"})
 _ORIGIN: Final = "_orchprof_origin"
 _STOPPER: Final = "_orchprof_stopper"
-_BY_IO: Final = (0, BY_IO, 0, 0)
+_OTHERS: Final = "_orchprof_others"
+_BY_IO: Final = (0, BY_IO, 0, 0, NOBODY)
+# Callbacks that count finished tasks and wake somebody at the last: gather, wait, as_completed and task groups.
+_COUNTING: Final = frozenset({"_done_callback", "_on_completion", "_on_task_done"})
 _Call = Callable[..., Any]
 
 
@@ -71,13 +74,13 @@ def _handle_class(strands: Strands, base: Any) -> Any:
 def now(strands: Strands) -> Origin:
     """Return the origin of what the calling strand schedules to run at once."""
     cause = (strands.here.carrier or strands.carrier()).cause
-    return (cause.ready_ns or time.monotonic_ns(), cause.strand, cause.span, cause.task)
+    return (cause.ready_ns or time.monotonic_ns(), cause.strand, cause.span, cause.task, cause.others)
 
 
 def timer(when_s: float, callback: Any) -> Origin:
     """Return the origin of what the clock will call at `when_s` of the loop's time."""
     waker = BY_TIMEOUT if getattr(callback, "__name__", None) in _TIMEOUTS else BY_TIMER
-    return (nanoseconds(when_s), waker, 0, 0)
+    return (nanoseconds(when_s), waker, 0, 0, NOBODY)
 
 
 def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: Any) -> None:
@@ -88,6 +91,8 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
     if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
         fiber = _stepping(strands, task, origin)
         carrier.mount(fiber)
+        if origin[4]:
+            strands.joined_too(carrier, origin[4])
         try:
             run(*args)
         finally:
@@ -96,7 +101,9 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
             if task.done():
                 strands.end(fiber.strand, carrier.wall)
     else:
-        carrier.cause = _acting_for(carrier, origin)
+        carrier.cause = acting = _acting_for(carrier, origin)
+        if origin[1] > 0 and getattr(callback, "__name__", None) in _COUNTING:
+            acting.others = strands.safely(_counted, strands, callback, origin[1]) or NOBODY
         try:
             run(*args)
         finally:
@@ -107,13 +114,24 @@ def _stepping(strands: Strands, task: Any, origin: Origin) -> Fiber:
     """Return the fiber of a task about to take a step, after logging its birth or who woke it."""
     fiber = strands.fiber_of(task)
     if fiber is None:
-        ready_ns, waker, span, in_task = origin
+        ready_ns, waker, span, in_task, _ = origin
         name = strands.safely(_name, task) or "coroutine"
         fiber = strands.spawn("coroutine", name, Fiber(max(waker, 0), span, in_task), ready_ns)
         setattr(task, FIBER, fiber)
     else:
         strands.woken(fiber, origin[0], origin[1])
     return fiber
+
+
+def _counted(strands: Strands, callback: Any, strand: int) -> list[int]:
+    """Return the strands that such a callback has counted so far, this one among them."""
+    kept = vars(getattr(callback, "__self__", None) or callback)
+    recording, others = kept.get(_OTHERS, (None, []))
+    if recording is not strands:
+        others = []
+        kept[_OTHERS] = (strands, others)
+    others.append(strand)
+    return others  # type: ignore[no-any-return]
 
 
 def _name(task: Any) -> str:
@@ -126,7 +144,7 @@ def _name(task: Any) -> str:
 
 def _acting_for(carrier: Carrier, origin: Origin) -> Fiber:
     """Return the cause of what a plain callback does; for I/O and the clock, ready since before it was called."""
-    ready_ns, waker, span, task = origin
+    ready_ns, waker, span, task, _ = origin
     if not ready_ns:
         return Fiber(waker, span, task, carrier.selected_ns)
     return Fiber(waker, span, task, ready_ns if waker < 0 else 0)
@@ -147,7 +165,7 @@ def _io(strands: Strands, callback: Any) -> Origin:
     """Return the origin of what a descriptor's readiness calls: at the other end of a child's pipe is the child."""
     pipe = getattr(getattr(callback, "__self__", None), "_protocol", None)
     child = strands.fiber_of(getattr(getattr(pipe, "proc", None), "_proc", None))
-    return _BY_IO if child is None else (0, child.strand, child.span, child.task)
+    return _BY_IO if child is None else (0, child.strand, child.span, child.task, NOBODY)
 
 
 def _process_events(strands: Strands, original: _Call) -> _Call:

@@ -82,7 +82,9 @@ def test_a_process_is_a_child_from_its_start_to_its_end(tmp_path, method):
     assert child["strand"] in joined(tables)
     if method != "forkserver":  # that one reaps its children itself
         mine = tables["segments"].query("strand == @child.strand")
-        inside = tables["segments"][tables["segments"]["strand"].isin(tables["strands"].query("pid != @child.pid")["strand"])]
+        inside = tables["segments"][
+            tables["segments"]["strand"].isin(tables["strands"].query("pid != @child.pid")["strand"])
+        ]
         assert mine["cpu_ns"].sum() + inside["cpu_ns"].sum() > 0.14e9
     assert_tiled(tables)
 
@@ -237,7 +239,11 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_child_started_by_hand_is_charged_with_its_cpu(tmp_path, way):
     code = "SPIN = 'import time\\nwhile time.process_time() < 0.25: pass'\n"
-    code = "SPIN = 'exec(chr(10).join([chr(105)+chr(109)+chr(112)+chr(111)+chr(114)+chr(116)+chr(32)+chr(116)]))'\n" if False else code
+    code = (
+        "SPIN = 'exec(chr(10).join([chr(105)+chr(109)+chr(112)+chr(111)+chr(114)+chr(116)+chr(32)+chr(116)]))'\n"
+        if False
+        else code
+    )
     if way in ("system", "popen"):
         code = "SPIN = 'import time; [None for _ in iter(time.process_time().__le__, 2)] if 0 else [sum(range(999)) for _ in range(20000)]'\n"
     tables = tables_of(tmp_path, code + textwrap.dedent(WAYS[way]))

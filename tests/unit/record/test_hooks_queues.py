@@ -97,7 +97,9 @@ def test_each_waiter_joins_whoever_released_it_and_not_the_last_who_released_any
 
     tables = recorded(program)
     names = tables["strands"].set_index("strand")["name"]
-    pairs = {(names[edge.src], names[edge.dst]) for edge in tables["edges"].query("kind == 'join'").itertuples()}
+    pairs = {
+        (names[edge.src], names[edge.dst]) for edge in tables["edges"].query("kind == 'join'").itertuples()
+    }
     assert {(f"producer{k}", f"consumer{k}") for k in range(3)} <= pairs
     assert not {pair for pair in pairs if pair[0][:-1] == "producer"} - {
         *((f"producer{k}", f"consumer{k}") for k in range(3)),
@@ -168,7 +170,11 @@ def test_a_sleep_is_a_sleep_and_still_looks_like_the_builtin(recorded):
         with orchprof.task("t"):
             Naps().nap(NAP_S)
         assert pickle.loads(pickle.dumps(time.sleep)) is time.sleep
-        assert (time.sleep.__name__, time.sleep.__module__, repr(time.sleep)) == ("sleep", "time", repr(builtin))
+        assert (time.sleep.__name__, time.sleep.__module__, repr(time.sleep)) == (
+            "sleep",
+            "time",
+            repr(builtin),
+        )
         with pytest.raises(ValueError, match="non-negative"):
             time.sleep(-1)
         with pytest.raises(TypeError):

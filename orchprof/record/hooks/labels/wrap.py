@@ -75,7 +75,7 @@ def _safe(make: Make, where: str, patches: Patches) -> Make:
             span = make(*args, **kwargs)
             if not known and _tells_apart(span) and STATE.recorder is not None:
                 known = True
-                STATE.recorder.log.note(("label", where))
+                STATE.recorder.log.note(("named", where))
             return _unless_open(span)
         except Exception as error:  # noqa: BLE001 - an unknown version's arguments may be anything
             if not failed:

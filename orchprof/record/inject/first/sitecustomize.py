@@ -4,6 +4,7 @@ The interpreter may be of any version and have nothing installed, so this is pla
 of orchprof is loaded from where this file lies: no folder of ours is left on the program's `sys.path`.
 """
 
+import importlib
 import os
 import sys
 
@@ -18,9 +19,7 @@ try:
     elif sys.version_info < (3, 11) or sys.implementation.name != "cpython":
         sys.path.insert(0, os.path.dirname(_here))  # noqa: PTH120
         try:
-            import _orchprof_marker  # type: ignore[import-not-found]
-
-            _orchprof_marker.leave(_logs, "python_too_old", sys.version.split()[0])
+            importlib.import_module("_orchprof_marker").leave(_logs, "python_too_old", sys.version.split()[0])
         finally:
             del sys.path[0]
     else:
@@ -45,4 +44,4 @@ except Exception:  # noqa: BLE001  a program must not notice that it could not b
 # The one that this stands in front of, of a distribution or a virtual environment. If it is missing or fails, the
 # interpreter says and does what it would have done without us.
 sys.modules.pop("sitecustomize", None)
-import sitecustomize  # type: ignore[import-not-found]  # noqa: E402, F401
+importlib.import_module("sitecustomize")

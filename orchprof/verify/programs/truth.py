@@ -1,0 +1,292 @@
+"""An agent in several shapes that writes down what everything in it took, by clocks of its own.
+
+truth.py OUT WAIT_PORT MODEL_PORT: OUT becomes JSON {"did": [[shape, who, what, seconds], ...], "cpu_s": CPU of all}.
+"""
+
+import asyncio
+import gc
+import json
+import multiprocessing
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+openai = httpx = None
+if __name__ == "__main__":  # a worker needs neither
+    if find_spec("openai"):
+        import openai
+    else:
+        import httpx
+
+DID: list[tuple[str, str, str, float]] = []
+AT = {"wait": 0, "model": 0, "shape": ""}
+CHILD = """
+import sys, time
+began = time.process_time()
+while time.process_time() - began < float(sys.argv[1]): pass
+sys.stdout.write(str(began))
+"""
+
+
+def did(who: str, what: str, seconds: float) -> None:
+    """Write down that `who` did `what` for so long."""
+    DID.append((AT["shape"], who, what, seconds))
+
+
+def spin(seconds: float) -> float:
+    """Use the CPU for some seconds of this thread's time, and return how many it were."""
+    began = time.thread_time()
+    x = 1
+    while time.thread_time() - began < seconds:
+        for _ in range(2000):
+            x = x * 1_103_515_245 + 12_345 & 0x7FFF_FFFF
+    return time.thread_time() - began
+
+
+def children_cpu() -> float:
+    """Return what the children that have ended used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_delay() -> float:
+    """Return for how long this thread was ready without a core."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
+def clocked_wait(who: str, what: str, began: float) -> None:
+    """Write down a wait that ends now."""
+    did(who, what, time.monotonic() - began)
+
+
+# Tools. They are named on the command line of whoever records this.
+
+
+def compute(seconds: float) -> None:
+    """Compute."""
+    did("compute", "cpu", spin(seconds))
+
+
+def doze(seconds: float) -> None:
+    """Sleep."""
+    began = time.monotonic()
+    time.sleep(seconds)
+    clocked_wait("doze", "sleep", began)
+
+
+def fetch(seconds: float) -> None:
+    """Wait for a server, by a plain socket."""
+    with socket.create_connection(("127.0.0.1", AT["wait"])) as connection:
+        connection.sendall(b"%f\n" % seconds)
+        began = time.monotonic()
+        connection.recv(100)
+        clocked_wait("fetch", "net", began)
+
+
+def locked(lock: threading.Lock) -> None:
+    """Wait for a lock that another thread holds."""
+    began = time.monotonic()
+    with lock:
+        clocked_wait("locked", "lock", began)
+
+
+def collect(rounds: int) -> None:
+    """Make garbage in cycles, and have it collected."""
+    spent = [0.0, 0.0]
+
+    def on_collection(phase: str, _info: dict[str, int]) -> None:
+        spent[0] += (1 if phase == "stop" else -1) * time.thread_time()
+
+    gc.callbacks.append(on_collection)
+    kept = [[i] for i in range(100_000)]
+    for _ in range(rounds):
+        for _ in range(1000):
+            cycle: list[object] = []
+            cycle.append(cycle)
+        gc.collect()
+    gc.callbacks.remove(on_collection)
+    del kept
+    did("collect", "gc", spent[0])
+
+
+def contend(barrier: threading.Barrier, seconds: float) -> None:
+    """Compute beside others that do so; what is neither CPU nor run delay is waiting for the interpreter."""
+    barrier.wait()
+    wall, cpu, delay = time.monotonic(), time.thread_time(), run_delay()
+    spin(seconds)
+    used, ready = time.thread_time() - cpu, run_delay() - delay
+    waited = time.monotonic() - wall - used - ready
+    did("contend", "cpu", used)
+    did("contend", "gil", waited)
+
+
+async def nap(seconds: float) -> None:
+    """Sleep on the loop."""
+    began = time.monotonic()
+    await asyncio.sleep(seconds)
+    clocked_wait("nap", "sleep", began)
+
+
+async def call(seconds: float) -> None:
+    """Wait for a server on the loop."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", AT["wait"])
+    writer.write(b"%f\n" % seconds)
+    began = time.monotonic()
+    await reader.readline()
+    clocked_wait("call", "net", began)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def block(seconds: float) -> None:
+    """Hold the loop."""
+    did("block", "cpu", spin(seconds))
+
+
+def child(seconds: float) -> None:
+    """Have a Python child compute."""
+    before = children_cpu()
+    done = subprocess.run([sys.executable, "-c", CHILD, str(seconds)], capture_output=True, check=True)
+    did("child", "cpu", children_cpu() - before - float(done.stdout))
+
+
+def opaque(seconds: float) -> None:
+    """Have a child compute that nobody can look into."""
+    before = children_cpu()
+    subprocess.run([sys.executable, "-I", "-S", "-c", CHILD, str(seconds)], capture_output=True, check=True)
+    did("opaque", "child", children_cpu() - before)
+
+
+def script(seconds: float) -> None:
+    """Have a shell's child sleep."""
+    subprocess.run(["sh", "-c", f"sleep {seconds}; true"], check=True)
+    did("script", "sleep", seconds)
+
+
+def job(seconds: float) -> float:
+    """Compute in a worker process."""
+    return spin(seconds)
+
+
+def ask(*times: float) -> None:
+    """Ask the model, and read its answer as it comes."""
+    url, tokens = f"http://127.0.0.1:{AT['model']}/v1", 21
+    messages = [{"role": "user", "content": json.dumps(times)}]
+    began = time.monotonic()
+    if openai is None:
+        body = {"model": "stub", "messages": messages, "max_tokens": tokens, "stream": True}
+        with httpx.stream("POST", f"{url}/chat/completions", json=body) as response:
+            lines = [line[6:] for line in response.iter_lines() if line.startswith("data: {")]
+        chunks = [json.loads(line) for line in lines]
+    else:
+        stream = openai.chat.completions.create(
+            model="stub", messages=messages, max_tokens=tokens, stream=True
+        )
+        chunks = [chunk.model_dump() for chunk in stream]
+        clocked_wait("model", "all", began)
+    for phase in ("queue", "prefill", "decode"):
+        did("model", phase, chunks[-1]["orchprof"][f"{phase}_s"])
+
+
+# The agent. Each call of it is a task.
+
+
+def agent(shape: str) -> None:
+    """Do everything that there is in one shape."""
+    AT["shape"] = shape
+    began = time.monotonic()
+    SHAPES[shape]()
+    clocked_wait("agent", "latency", began)
+
+
+def sync() -> None:
+    """One thing after the other."""
+    did("agent", "cpu", spin(0.15))
+    compute(0.15)
+    doze(0.15)
+    fetch(0.15)
+    collect(8)
+
+
+def model() -> None:
+    """One answer of a model, read as it is written."""
+    ask(0.05, 0.1, 0.01)
+
+
+def threads() -> None:
+    """Waits side by side, then computing side by side."""
+    lock = threading.Lock()
+    with ThreadPoolExecutor(3) as pool:
+        lock.acquire()
+        waits = [pool.submit(locked, lock), pool.submit(doze, 0.2), pool.submit(fetch, 0.25)]
+        began = time.monotonic()
+        time.sleep(0.15)
+        clocked_wait("agent", "sleep", began)
+        lock.release()
+        for wait in waits:
+            wait.result()
+        barrier = threading.Barrier(2)
+        for spinning in [pool.submit(contend, barrier, 0.15) for _ in range(2)]:
+            spinning.result()
+
+
+def loop() -> None:
+    """Everything on one loop."""
+    asyncio.run(_loop(time.thread_time()))
+
+
+async def _loop(began: float) -> None:
+    spin(0.1)
+    did("agent", "cpu", time.thread_time() - began)
+    await asyncio.gather(nap(0.1), nap(0.2), call(0.3))
+    # The one that is ready waits for the loop until the other lets go of it.
+    began = time.monotonic()
+    ready = asyncio.ensure_future(_ready(began))
+    await block(0.15)
+    await ready
+
+
+async def _ready(since: float) -> None:
+    clocked_wait("block", "loop_lag", since)
+    await asyncio.sleep(0)
+
+
+def processes() -> None:
+    """Children, grandchildren and workers."""
+    child(0.25)
+    opaque(0.2)
+    context = multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(1) as pool, ProcessPoolExecutor(1, mp_context=context) as workers:
+        beside = pool.submit(script, 0.3)
+        for used in workers.map(job, [0.1, 0.1]):
+            did("job", "cpu", used)
+        beside.result()
+
+
+SHAPES = {"sync": sync, "model": model, "threads": threads, "loop": loop, "processes": processes}
+
+
+def main(out: str, wait_port: str, model_port: str) -> None:
+    """Run every shape, then write down the truth."""
+    AT["wait"], AT["model"] = int(wait_port), int(model_port)
+    if openai is not None:
+        openai.base_url, openai.api_key = f"http://127.0.0.1:{model_port}/v1/", "none"
+        ask(0.0, 0.0, 0.0)  # what a client imports and builds for its first call is none of the agent's
+        DID.clear()
+    gc.freeze()
+    for shape in SHAPES:
+        agent(shape)
+    cpu_s = time.process_time() + children_cpu()
+    Path(out).write_text(
+        json.dumps({"did": DID, "cpu_s": cpu_s, "asked_by": "openai" if openai else "httpx"})
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
