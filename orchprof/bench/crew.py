@@ -22,7 +22,7 @@ from orchprof.errors import MissingExtraError, OrchprofError, RunError, UsageErr
 _LEAVE_S: Final = 5.0
 _POLL_S: Final = 0.25
 # The workers start their clocks together, this long after they are told to.
-_LEAD_NS: Final = 100_000_000
+_LEAD_NS: Final = 20_000_000
 _TAIL_LINES: Final = 3
 
 

@@ -34,7 +34,7 @@ class Own:
     SCRIPT: str = "orchprof.models.script:echo"
     ENV: dict[str, str] = field(default_factory=dict)
     LABELLED: None = None  # what it marks as a tool is seen when it runs
-    __name__: str = __name__
+    MODULE: str = __name__  # whose `open` the worker calls
 
     @property
     def SETTINGS(self) -> dict[str, tuple[Any, str]]:  # noqa: N802  a workload's module calls it so

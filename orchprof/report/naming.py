@@ -16,7 +16,7 @@ def labels(reports: Sequence[Record]) -> list[str]:
     That is its load, its model, or at last a number.
     """
     names = [name(report) for report in reports]
-    for tells in (load_tag, _model_tag):
+    for tells in (load_tag, _kind_tag, _model_tag):
         names = _told_apart(names, [tells(report) for report in reports])
     total, seen = Counter(names), Counter[str]()
     unique = []
@@ -47,11 +47,13 @@ def load_tag(report: Record) -> str:
     return "trace" if load["rate_per_s"] is None else f"r{load['rate_per_s']:g}"
 
 
+def _kind_tag(report: Record) -> str:
+    """Return what keeps the model's time: `paced`, `llama`, `http`."""
+    return str(report["run"]["model"]["spec"] or "").partition(":")[0]
+
+
 def _model_tag(report: Record) -> str:
-    """Return what is asked, as short as it can be: `llama`, `zero`, `llama-3.1-8b@h100-sxm`."""
-    spec = report["run"]["model"]["spec"] or ""
-    kind, _, rest = spec.partition(":")
-    return str(rest if kind == "paced" else kind if kind == "llama" else spec)
+    return str(report["run"]["model"]["spec"] or "").removeprefix("paced:")
 
 
 def name(report: Record) -> str:

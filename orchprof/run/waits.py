@@ -33,7 +33,7 @@ def told_apart(
         looks: what was seen of threads.
         holders: what its carriers ran.
     """
-    if not looks.watched:
+    if not looks.watched or turns.empty:
         return turns
     tid = np.asarray(turns["carrier"].map(threads).fillna(0), dtype=np.int64)
     seen = looks.threads.within(tid, turns["start_ns"], turns["end_ns"])
@@ -98,7 +98,7 @@ def _foreign(turns: pd.DataFrame, known: Floats, gil_ns: Ints) -> Ints:
         gil_ns: (n,) how long each waited.
     """
     others = known.copy()
-    others[np.arange(len(turns)), turns["role"].map(ROLES.index).to_numpy()] = 0
+    others[np.arange(len(turns)), turns["role"].map(ROLES.index).to_numpy(np.int64)] = 0
     return np.asarray(np.rint(others * gil_ns[:, None]), dtype=np.int64)
 
 

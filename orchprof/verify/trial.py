@@ -22,7 +22,7 @@ from orchprof.run import machine, store
 from orchprof.verify.labels import LABELS, SHAPES, TOOLS, Label
 from orchprof.watch.launcher import launch
 
-_PROGRAMS: Final = Path(__file__).parent / "programs"
+PROGRAMS: Final = Path(__file__).parent / "programs"
 # What a shell says of a program that Ctrl-C ended, and what subprocess says.
 _STOPPED: Final = (130, -2)
 NS_PER_S: Final = 1e9
@@ -47,7 +47,7 @@ class Trial:
 @contextmanager
 def server() -> Iterator[Ports]:
     """Yield the ports of what the program waits for; it runs outside of what is recorded."""
-    command = [sys.executable, str(_PROGRAMS / "server.py")]
+    command = [sys.executable, str(PROGRAMS / "server.py")]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -89,7 +89,7 @@ def trial(folder: Path, ports: Ports, *, recorded_first: bool) -> Trial:
 
 
 def _command(truth: Path, ports: Ports) -> list[str]:
-    return [sys.executable, str(_PROGRAMS / "truth.py"), str(truth), *map(str, ports)]
+    return [sys.executable, str(PROGRAMS / "truth.py"), str(truth), *map(str, ports)]
 
 
 def _bare(folder: Path, ports: Ports) -> dict[str, Any]:
@@ -99,21 +99,22 @@ def _bare(folder: Path, ports: Ports) -> dict[str, Any]:
 
 def _recorded(folder: Path, ports: Ports) -> dict[str, Any]:
     truth, run = folder / "truth.json", folder / "run"
-    logs = store.create(run, _meta())
+    logs = store.create(run, meta("truth:agent"))
     ended = launch(_command(truth, ports), logs, [f"truth:{tool}" for tool in TOOLS], "truth:agent")
     told = _told(truth, ended.code)
     store.update(run, exit_code=ended.code, findings=ended.findings)
     return told
 
 
-def _meta() -> dict[str, Any]:
+def meta(task_from: str) -> dict[str, Any]:
+    """Return the run.json that a run of ours begins with."""
     return {
         "order": time.time_ns(),
         "workload": "verify",
         "variant": None,
         "params": {"cores_per_worker": 1},
         "seed": None,
-        "task_from": "truth:agent",
+        "task_from": task_from,
         "model": None,
         "machine": machine.fingerprint(),
         "labelled": None,
@@ -131,7 +132,7 @@ def _told(truth: Path, code: int) -> dict[str, Any]:
 
 
 def truths(did: list[tuple[str, str, str, float]]) -> dict[Label, float]:
-    """Return how long each label took by the program's own account, in seconds; one that it does not tell is left out."""
+    """Return how long each label took by the program's own account, in seconds; what it does not tell is left out."""
     total: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     for shape, who, what, seconds in did:
         total[shape, who, what] += seconds

@@ -13,6 +13,13 @@ from orchprof.cli import main
 RAG = json.loads((Path(__file__).parents[1] / "golden" / "report" / "rag.json").read_text())
 
 
+LOAD = {
+    "kind": "open", "mode": "async", "concurrency": None, "rate_per_s": 9.0, "arrivals": "constant",
+    "duration_s": None, "achieved_per_s": 9.0, "throughput_per_s": 3.0, "send_lag_s": None, "degraded": False,
+    "saturated": False,
+}  # fmt: skip
+
+
 @dataclass
 class Said:
     code: int
@@ -41,6 +48,7 @@ class FakeBench:
         default_factory=dict
     )  # workload -> what running it raises, a function of its directory
     refuses: dict = field(default_factory=dict)  # workload -> what checking it raises
+    saturated: set = field(default_factory=set)  # names of runs
     ok: int = 9
 
     def check(self, plan):
@@ -61,7 +69,9 @@ class FakeBench:
         record = copy.deepcopy(RAG)
         record["run"]["id"] = run.name
         record["run"]["workload"] = run.name
-        record["tasks"] |= {"ok": self.ok}
+        record["tasks"] |= {"ok": self.ok, "failed": 10 - self.ok}
+        if run.name in self.saturated:
+            record["load"] = LOAD | {"saturated": True}
         if per_task:
             record["per_task"] = []
         return record

@@ -7,6 +7,7 @@ import pytest
 
 from orchprof import report
 from orchprof.bench import driver
+from orchprof.bench.schedule import Load
 from orchprof.cli import progress
 from orchprof.errors import MissingExtraError, ModelError, UsageError
 from orchprof.models.spec import DEFAULT_SPEC
@@ -57,8 +58,11 @@ def test_without_a_name_all_run_below_the_runs(run, bench, tmp_path):
     said = run("bench")
     folder = re.search(r"Saved (.*)", said.out)[1]
     assert re.fullmatch(r"orchprof-runs/\d{8}T\d{6}Z-bench(-\d+)?", folder)
-    assert [plan.workload for plan in bench.plans] == ["rag", "swe"]
-    assert (tmp_path / folder / "bench.json").is_file()
+    assert [(plan.workload, plan.model, plan.quick) for plan in bench.plans] == [
+        ("rag", DEFAULT_SPEC, True), ("swe", DEFAULT_SPEC, True), ("rag", "llama:default", True),
+    ]  # fmt: skip
+    index = json.loads((tmp_path / folder / "bench.json").read_text())
+    assert index["runs"] == ["rag", "swe", "rag-llama"]
 
 
 def test_benches_of_one_second_do_not_meet(run, bench, tmp_path):
@@ -84,7 +88,7 @@ def test_an_out_that_cannot_be_made_is_refused(run, bench, tmp_path):
 
 
 def test_json_is_all_there_is_on_stdout(run, bench):
-    said = run("bench", "--format", "json")
+    said = run("bench", "--format", "json", "--tasks", "5")
     record = json.loads(said.out)
     report.validate(record)
     assert [each["run"]["id"] for each in record["reports"]] == ["rag", "swe"]
@@ -106,8 +110,8 @@ def test_a_workload_that_is_not_installed_leaves_the_others_alone(run, bench):
     bench.refuses["swe"] = MissingExtraError("swe needs more")
     said = run("bench")
     assert said.code == 0
-    assert "error: swe needs more\n" in said.err
-    assert [plan.workload for plan in bench.plans] == ["rag"]
+    assert said.err.count("error: swe needs more\n") == 1
+    assert {plan.workload for plan in bench.plans} == {"rag"}
 
 
 def test_one_bad_plan_stops_all_before_the_first_runs(run, bench):
@@ -158,6 +162,89 @@ def test_interrupted_before_anything_was_measured(run, bench):
     assert [line.split()[0] for line in said.out.splitlines() if line.startswith(("rag", "swe"))] == [
         "rag/haystack"
     ]
+
+
+def test_a_name_or_an_option_runs_what_was_asked_for(run, bench):
+    run("bench", "--tasks", "4")
+    assert [(plan.workload, plan.quick, plan.tasks) for plan in bench.plans] == [
+        ("rag", False, 4),
+        ("swe", False, 4),
+    ]
+
+
+def test_options_of_load_reach_the_plan(run, bench):
+    options = "--rate 5/s --arrivals gamma --burstiness 3 --duration 60 --ramp 10 --mode threads"
+    assert run("bench", "rag", *options.split()).code == 0
+    (plan,) = bench.plans
+    assert plan.load == Load(5.0, "gamma", burstiness=3.0, duration_s=60.0, ramp_s=10.0)
+    assert (plan.mode, plan.tasks) == ("threads", None)
+
+
+def test_a_trace_is_a_file_behind_the_arrivals(run, bench):
+    run("bench", "rag", "--arrivals", "trace:times.csv")
+    assert bench.plans[0].load == Load(None, "trace", trace="times.csv")
+    assert bench.plans[0].mode == "auto"
+
+
+@pytest.mark.parametrize(
+    ("options", "runs", "levels"),
+    [
+        ("--concurrency 1,2,2,4", ["rag-c1", "rag-c2", "rag-c4"], [(1, None), (2, None), (4, None)]),
+        ("--rate 5,2.5/s", ["rag-r5", "rag-r2.5"], [(1, 5.0), (1, 2.5)]),
+        ("--concurrency 4", ["rag"], [(4, None)]),
+    ],
+)
+def test_a_sweep_is_a_run_per_level(run, bench, tmp_path, options, runs, levels):
+    said = run("bench", "rag", "--out", "here", *options.split())
+    assert said.code == 0
+    assert json.loads((tmp_path / "here/bench.json").read_text())["runs"] == runs
+    assert [(plan.concurrency, plan.load.rate_per_s) for plan in bench.plans] == levels
+
+
+def test_a_level_that_saturates_ends_the_sweep_of_its_workload(run, bench):
+    bench.saturated = {"rag-r10"}
+    run("bench", "rag", "swe", "--rate", "5,10,20")
+    assert [(plan.workload, plan.load.rate_per_s) for plan in bench.plans] == [
+        ("rag", 5.0), ("rag", 10.0), ("swe", 5.0), ("swe", 10.0), ("swe", 20.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--rate 0", "not a rate per second, '0' @ --rate, give a number above 0"),
+        ("--rate 5,,6", "not a rate per second, '' @ --rate"),
+        ("--concurrency 1,x", "not a number it can be, 'x' @ --concurrency"),
+        ("--concurrency 1,2 --rate 1,2 --mode processes", "two sweeps at a time, 1,2 @ --rate"),
+        ("--burstiness 2 --rate 5", "only gamma has one, 2 @ --burstiness, add --arrivals gamma"),
+        ("--duration -1", "not a duration in seconds, '-1' @ --duration"),
+    ],
+)
+def test_a_load_that_cannot_be_is_a_usage_error(run, bench, options, said):
+    refused = run("bench", "rag", *options.split())
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"error: {said}")
+    assert not bench.plans
+
+
+def test_an_agent_of_ones_own_has_a_directory_of_its_name(run, bench):
+    said = run("bench", "my.module:agent")
+    assert [plan.workload for plan in bench.plans] == ["my.module:agent"]
+    assert re.search(r"Saved orchprof-runs/\d{8}T\d{6}Z-my.module.agent\n", said.out)
+
+
+def test_answers_that_nobody_judged_are_no_failure(run, bench, monkeypatch):
+    summary = bench.summary
+    tasks = {"ok": 0, "failed": 0}
+
+    def unjudged(path, **options):
+        record = summary(path, **options)
+        return record | {"tasks": record["tasks"] | tasks}
+
+    monkeypatch.setattr("orchprof.cli.bench.summary", unjudged)
+    assert run("bench", "rag").code == 0
+    tasks["failed"] = 10
+    assert run("bench", "rag").code == 1
 
 
 def test_list_as_json_and_for_a_person(run):

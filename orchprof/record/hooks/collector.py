@@ -14,7 +14,8 @@ def hook(strands: Strands, patches: Patches) -> None:
         carrier = strands.here.carrier
         if carrier is None:
             return
-        now = carrier.clock.wall_ns()
+        # Of its CPU clock: a collection that loses its core is no longer for it.
+        now = carrier.clock.cpu_ns()
         if phase == "start":
             carrier.gc_since = now
         elif carrier.gc_since:

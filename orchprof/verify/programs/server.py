@@ -12,6 +12,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 
+class Quiet:
+    """A server whose clients may leave as they like."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Waits(Quiet, ThreadingTCPServer):
+    """Waits for several clients at a time."""
+
+
+class Models(Quiet, ThreadingHTTPServer):
+    """Answers several requests at a time."""
+
+
 class Later(StreamRequestHandler):
     """Answers a line that says how many seconds to wait."""
 
@@ -30,7 +47,7 @@ class Model(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802  the name is http.server's
+    def do_POST(self) -> None:
         """Answer one request."""
         received = time.monotonic()
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -69,9 +86,8 @@ class Model(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until the standard input ends."""
-    servers = [ThreadingTCPServer(("127.0.0.1", 0), Later), ThreadingHTTPServer(("127.0.0.1", 0), Model)]
+    servers = [Waits(("127.0.0.1", 0), Later), Models(("127.0.0.1", 0), Model)]
     for server in servers:
-        server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(json.dumps([server.server_address[1] for server in servers]) + "\n")
     sys.stdout.flush()

@@ -5,6 +5,7 @@ truth.py OUT WAIT_PORT MODEL_PORT: OUT becomes JSON {"did": [[shape, who, what, 
 
 import asyncio
 import gc
+import importlib
 import json
 import multiprocessing
 import resource
@@ -16,16 +17,15 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-openai = httpx = None
-if __name__ == "__main__":  # a worker needs neither
-    if find_spec("openai"):
-        import openai
-    else:
-        import httpx
+# Only who asks the model pays for a client.
+CLIENT = (
+    importlib.import_module("openai" if find_spec("openai") else "httpx") if __name__ == "__main__" else None
+)
 
 DID: list[tuple[str, str, str, float]] = []
-AT = {"wait": 0, "model": 0, "shape": ""}
+AT: dict[str, Any] = {"wait": 0, "model": 0, "shape": ""}
 CHILD = """
 import sys, time
 began = time.process_time()
@@ -144,9 +144,11 @@ async def call(seconds: float) -> None:
     await writer.wait_closed()
 
 
-async def block(seconds: float) -> None:
-    """Hold the loop."""
-    did("block", "cpu", spin(seconds))
+async def block(seconds: float) -> float:
+    """Hold the loop, and return its CPU."""
+    used = spin(seconds)
+    did("block", "cpu", used)
+    return used
 
 
 def child(seconds: float) -> None:
@@ -179,13 +181,14 @@ def ask(*times: float) -> None:
     url, tokens = f"http://127.0.0.1:{AT['model']}/v1", 21
     messages = [{"role": "user", "content": json.dumps(times)}]
     began = time.monotonic()
-    if openai is None:
+    client: Any = CLIENT
+    if client.__name__ == "httpx":
         body = {"model": "stub", "messages": messages, "max_tokens": tokens, "stream": True}
-        with httpx.stream("POST", f"{url}/chat/completions", json=body) as response:
+        with client.stream("POST", f"{url}/chat/completions", json=body) as response:
             lines = [line[6:] for line in response.iter_lines() if line.startswith("data: {")]
         chunks = [json.loads(line) for line in lines]
     else:
-        stream = openai.chat.completions.create(
+        stream = client.chat.completions.create(
             model="stub", messages=messages, max_tokens=tokens, stream=True
         )
         chunks = [chunk.model_dump() for chunk in stream]
@@ -238,18 +241,20 @@ def threads() -> None:
 
 def loop() -> None:
     """Everything on one loop."""
-    asyncio.run(_loop(time.thread_time()))
+    began = time.thread_time()
+    blocked = asyncio.run(_loop())
+    did("agent", "cpu", time.thread_time() - began - blocked)
 
 
-async def _loop(began: float) -> None:
+async def _loop() -> float:
     spin(0.1)
-    did("agent", "cpu", time.thread_time() - began)
     await asyncio.gather(nap(0.1), nap(0.2), call(0.3))
     # The one that is ready waits for the loop until the other lets go of it.
     began = time.monotonic()
     ready = asyncio.ensure_future(_ready(began))
-    await block(0.15)
+    blocked = await block(0.15)
     await ready
+    return blocked
 
 
 async def _ready(since: float) -> None:
@@ -275,17 +280,16 @@ SHAPES = {"sync": sync, "model": model, "threads": threads, "loop": loop, "proce
 def main(out: str, wait_port: str, model_port: str) -> None:
     """Run every shape, then write down the truth."""
     AT["wait"], AT["model"] = int(wait_port), int(model_port)
-    if openai is not None:
-        openai.base_url, openai.api_key = f"http://127.0.0.1:{model_port}/v1/", "none"
+    client: Any = CLIENT
+    if client.__name__ == "openai":
+        client.base_url, client.api_key = f"http://127.0.0.1:{model_port}/v1/", "none"
         ask(0.0, 0.0, 0.0)  # what a client imports and builds for its first call is none of the agent's
         DID.clear()
     gc.freeze()
     for shape in SHAPES:
         agent(shape)
     cpu_s = time.process_time() + children_cpu()
-    Path(out).write_text(
-        json.dumps({"did": DID, "cpu_s": cpu_s, "asked_by": "openai" if openai else "httpx"})
-    )
+    Path(out).write_text(json.dumps({"did": DID, "cpu_s": cpu_s, "asked_by": client.__name__}))
 
 
 if __name__ == "__main__":

@@ -135,3 +135,9 @@ def test_what_else_a_coroutine_waited_for_is_joined_where_its_wait_ends(tmp_path
     log = loop_with_a_blocking_tool(tmp_path).born(3, 5, "coroutine", 2).end(3, 8).join(2, 60, 3)
     tables, *_ = sealed(tmp_path, log)
     assert (2, 3, 10) in joins(tables)
+
+
+def test_a_log_that_ended_before_anything_ran_is_no_obstacle(tmp_path):
+    log = HandLog(tmp_path).note("carrier", 9, 7).born(1, 0).cut(0, 0, 1)
+    tables, *_ = sealed(tmp_path, log, HandWatch(tmp_path).looked("net", 0, 60))
+    assert tables["segments"].empty

@@ -1,0 +1,78 @@
+"""Changes: what replay says that a change would do, beside really making it."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from orchprof.errors import OrchprofError
+from orchprof.ledger.graph import build
+from orchprof.ledger.replay import Scale, replay
+from orchprof.run import store
+from orchprof.verify.trial import NS_PER_S, PROGRAMS, meta
+from orchprof.watch.launcher import launch
+
+Knobs = tuple[float, float, float, float]  # factors of model, io, cpu, crunch
+BASE: Final[Knobs] = (1, 1, 1, 1)
+# What to tell replay, and what to tell the program.
+CHANGES: Final[Mapping[str, tuple[Scale, Knobs]]] = {
+    "model 2x faster": ({"model": 0.5}, (0.5, 1, 1, 1)),
+    "model 4x faster": ({"model": 0.25}, (0.25, 1, 1, 1)),
+    "tool I/O 2x faster": ({"io": 0.5}, (1, 0.5, 1, 1)),
+    "tool I/O 3x slower": ({"io": 3}, (1, 3, 1, 1)),
+    "orchestration CPU 2x faster": ({("framework", "cpu"): 0.5}, (1, 1, 0.5, 1)),
+    "thread tool 2x slower": ({"crunch": 2}, (1, 1, 1, 2)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change: its predicted and its real latency, in seconds."""
+
+    name: str
+    base_s: float
+    predicted_s: float
+    real_s: float
+
+    @property
+    def error(self) -> float:
+        """By how much the prediction misses, relative to what is real."""
+        return self.predicted_s / self.real_s - 1
+
+
+def changes(folder: Path, model_port: int, rounds: int) -> list[Change]:
+    """Return every change, predicted from recorded base runs and really made: medians of interleaved rounds.
+
+    Raises:
+        OrchprofError: a base run recorded no task.
+    """
+    predicted: dict[str, list[float]] = {name: [] for name in CHANGES}
+    real: dict[str, list[float]] = {name: [] for name in ("base", *CHANGES)}
+    for number in range(rounds):
+        for name, seconds in _predicted(folder / f"base-{number}", model_port).items():
+            predicted[name].append(seconds)
+        real["base"].append(_really(model_port, BASE))
+        for name, (_, knobs) in CHANGES.items():
+            real[name].append(_really(model_port, knobs))
+    base = median(real["base"])
+    return [Change(name, base, median(predicted[name]), median(real[name])) for name in CHANGES]
+
+
+def _command(port: int, knobs: Knobs) -> list[str]:
+    return [sys.executable, str(PROGRAMS / "knobs.py"), str(port), *map(str, knobs)]
+
+
+def _really(port: int, knobs: Knobs) -> float:
+    return float(subprocess.run(_command(port, knobs), capture_output=True, check=True).stdout)
+
+
+def _predicted(run: Path, port: int) -> dict[str, float]:
+    logs = store.create(run, meta("knobs:agent"))
+    launch(_command(port, BASE), logs, ["knobs:io", "knobs:crunch"], "knobs:agent")
+    graphs = build(store.open_run(run).tables)
+    if not graphs:
+        raise OrchprofError(f"no task was recorded, 0 of 1 @ {run}, report this fault")
+    return {name: replay(graphs[0], scale) / NS_PER_S for name, (scale, _) in CHANGES.items()}

@@ -1,0 +1,106 @@
+"""The comparison, by hand: truth beside ledgers that are right, a tenth off, or unbalanced."""
+
+import dataclasses
+
+import pytest
+
+from orchprof.report import render, validate
+from orchprof.verify.compare import compare, relative_error
+from orchprof.verify.labels import LABELS
+from orchprof.verify.trial import Trial, truths
+
+QUIET = {"load_average": [0.1, 0.1, 0.1], "cores": 2.0, "cpu_model": "a processor", "architecture": "x"}
+
+
+def trial(scale=1.0, **changed):
+    truth = dict.fromkeys(LABELS, 0.1)
+    found = dict.fromkeys(LABELS, 0.1 * scale)
+    return dataclasses.replace(Trial(truth, found, 0.0, 0.0, 1.1, 1.0, 0.2, "openai"), **changed)
+
+
+def failed(record):
+    return [(row["shape"], row["who"], row["what"]) for row in record["labels"] if not row["ok"]]
+
+
+def test_a_ledger_that_is_right_passes():
+    record = compare([trial()] * 3, QUIET)
+    assert (record["passed"], record["runs"], failed(record)) == (True, 3, [])
+    assert record["overhead"]["cpu_share"] == pytest.approx(0.1)
+    validate(record)
+
+
+@pytest.mark.parametrize("scale", [0.89, 1.11])
+def test_a_ledger_that_is_a_tenth_off_fails_everywhere(scale):
+    record = compare([trial(scale)] * 3, QUIET)
+    assert not record["passed"]
+    assert len(failed(record)) == len(LABELS)
+
+
+def test_only_the_label_that_is_off_fails_and_each_has_its_own_limit():
+    one = trial()
+    found = {label: 0.1 * (1.05 if label.who == "contend" else 1.0) for label in LABELS}
+    record = compare([dataclasses.replace(one, measured_s=found)], QUIET)
+    assert failed(record) == [
+        ("threads", "contend", "cpu")
+    ]  # 5 % is within the limit of its wait for the GIL
+
+
+def test_the_error_is_the_median_of_sizes_so_that_opposite_errors_do_not_cancel():
+    record = compare([trial(0.9), trial(1.1), trial(1.1), trial(0.9)], QUIET)
+    row = record["labels"][0]
+    assert (row["error"], row["bias"], row["ok"]) == (pytest.approx(0.1), pytest.approx(0.0), False)
+    assert abs(row["worst"]) == pytest.approx(0.1)
+    lone = compare([trial(), trial(), trial(1.5)], QUIET)["labels"][0]
+    assert (lone["error"], lone["worst"], lone["ok"]) == (0.0, pytest.approx(0.5), True)
+
+
+@pytest.mark.parametrize("broken", [{"conservation_error_s": 2e-6}, {"unexplained_share": 0.02}])
+def test_what_does_not_balance_or_is_unexplained_fails(broken):
+    record = compare([trial(**broken)], QUIET)
+    assert not record["passed"]
+    assert [check["name"] for check in record["checks"] if not check["ok"]] == list(broken)
+
+
+def test_one_unbalanced_ledger_is_one_too_many_but_unexplained_counts_by_its_median():
+    assert not compare([trial(), trial(), trial(conservation_error_s=2e-6)], QUIET)["passed"]
+    assert compare([trial(), trial(), trial(unexplained_share=0.5)], QUIET)["passed"]
+
+
+def test_what_the_program_does_not_tell_is_not_checked():
+    one = trial()
+    truth = {label: 0.1 for label in LABELS if (label.who, label.what) != ("model", "all")}
+    record = compare([dataclasses.replace(one, truth_s=truth, asked_by="httpx")], QUIET)
+    assert len(record["labels"]) == len(LABELS) - 1
+    assert record["labelled_by"] == "--tool only"
+
+
+def test_without_a_trial_nothing_passed():
+    record = compare([], QUIET, interrupted=True)
+    validate(record)
+    assert not record["passed"]
+    assert "nothing was measured" in render(record, "console")
+
+
+def test_truth_sums_what_was_done_in_one_shape_under_one_name():
+    did = [
+        ("threads", "contend", "gil", 0.1),
+        ("threads", "contend", "gil", 0.2),
+        ("sync", "nobody", "cpu", 9.0),
+    ]
+    assert {(one.shape, one.who, one.what): s for one, s in truths(did).items()} == {
+        ("threads", "contend", "gil"): pytest.approx(0.3)
+    }
+
+
+def test_something_where_nothing_was_is_infinitely_wrong():
+    assert (relative_error(0.0, 0.0), relative_error(0.0, 1e-9)) == (0.0, float("inf"))
+    assert relative_error(0.2, 0.1) == -0.5
+
+
+def test_the_table_says_pass_or_fail_with_the_limit_and_what_the_machine_was():
+    text = render(compare([trial(1.015)], {**QUIET, "load_average": [3.0, 1.0, 1.0]}), "console")
+    lines = {tuple(line.split()[:3]): line for line in text.splitlines() if "%" in line}
+    assert lines["sync", "compute", "cpu"].endswith("2%  pass")
+    assert lines["sync", "doze", "sleep"].endswith("1%  FAIL")
+    assert "others were at work" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80

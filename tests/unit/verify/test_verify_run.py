@@ -1,0 +1,49 @@
+"""One real run of the program through the real capture; machines that test are loaded, so limits are wider."""
+
+import pytest
+
+from orchprof.report import validate
+from orchprof.verify.examine import examine
+from orchprof.verify.labels import CONSERVATION_LIMIT_S, LABELS
+
+LOOSER = 5
+# The program waits this long on purpose; what is shorter than a look or two apart is for a quiet machine.
+ROUGH = {("script", "sleep"), ("child", "cpu"), ("fetch", "net")}
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    told = []
+    keep = tmp_path_factory.mktemp("verify") / "kept"
+    found = examine(1, keep, lambda done, runs: told.append((done, runs)))
+    assert told == [(0, 1)]
+    assert (keep / "run-01" / "run" / "run.json").is_file()
+    return found
+
+
+def test_every_label_is_found_where_the_program_put_it(record):
+    validate(record)
+    assert len(record["labels"]) == len(LABELS)
+    limits = {
+        (row["shape"], row["who"], row["what"], row["measure"]): row["limit"]
+        * LOOSER
+        * (4 if (row["who"], row["what"]) in ROUGH else 1)
+        for row in record["labels"]
+    }
+    errors = {
+        key: row["error"]
+        for key, row in zip(limits, record["labels"], strict=True)
+        if row["error"] > limits[key]
+    }
+    assert errors == {}
+
+
+def test_the_ledger_balances(record):
+    checks = {check["name"]: check for check in record["checks"]}
+    assert checks["conservation_error_s"]["value"] < CONSERVATION_LIMIT_S
+    assert checks["unexplained_share"]["value"] < LOOSER * checks["unexplained_share"]["limit"]
+
+
+def test_recording_costs_something_and_both_ways_were_run(record):
+    assert record["overhead"]["cpu_off_s"] > 1  # the program spins for that long
+    assert record["overhead"]["outside_s"] > 0
