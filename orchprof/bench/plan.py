@@ -129,7 +129,8 @@ def orders(job: Job, endpoint: Endpoint, logs: Path, scratch: Path) -> list[Orde
     processes = plan.concurrency if plan.mode == "processes" else 1
     lanes = plan.concurrency // processes
     common = {
-        "module": getattr(job.workload, "MODULE", None) or job.workload.__name__, "name": plan.workload, "variant": job.variant, "settings": job.settings,
+        "module": getattr(job.workload, "MODULE", None) or job.workload.__name__,
+        "name": plan.workload, "variant": job.variant, "settings": job.settings,
         "seed": plan.seed, "base_url": endpoint.base_url, "model": endpoint.model, "mode": plan.mode,
         "tasks": _ENDLESS if job.tasks is None else job.tasks, "warmup": plan.warmup,
         "task_timeout_s": plan.task_timeout_s, "logs": str(logs), "scratch": str(scratch), "lanes": lanes,

@@ -21,7 +21,7 @@ def hook(strands: Strands, patches: Patches) -> None:
     what = os.environ.get(TASK_FROM, "")
     makers: dict[str, Callable[[str], Span]] = dict.fromkeys(json.loads(os.environ.get(TOOLS, "[]")), tool)
     if what == "program":
-        _program(patches)
+        _program(strands, patches)
     elif what == "http":
         served.hook(strands, patches)
     elif ":" in what:
@@ -40,9 +40,10 @@ def _task(name: str) -> Task:
     return Task(name, None, None, warmup=False)
 
 
-def _program(patches: Patches) -> None:
+def _program(strands: Strands, patches: Patches) -> None:
     """Make all of this program one task; the processes that it starts are parts of it."""
     os.environ[TASK_FROM] = ""
     task: Any = _task(os.path.basename(sys.argv[0]) or "program")  # noqa: PTH119
     task.__enter__()
+    strands.log.flush()  # however soon it is killed, it has begun
     patches.also(lambda: task.__exit__(None, None, None))

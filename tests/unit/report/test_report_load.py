@@ -60,7 +60,9 @@ def test_a_sweep_ends_in_a_table_of_its_levels():
     text = report.render(bench(*levels), "console")
     table = text[text.index("Throughput and latency") :].splitlines()[3:]
     assert [line.split()[:4] for line in table] == [
-        ["rag/haystack", "c1", "5.08", "0.50"], ["rag/haystack", "c2", "5.08", "1"], ["rag/haystack", "c4", "5.08", "2"],
+        ["rag/haystack", "c1", "5.08", "0.50"],
+        ["rag/haystack", "c2", "5.08", "1"],
+        ["rag/haystack", "c4", "5.08", "2"],
     ]  # fmt: skip
     assert all(len(line) <= 80 for line in table)
 
