@@ -20,7 +20,8 @@ def load(tables: Tables, meta: Mapping[str, Any]) -> Record | None:
 
     Warm-up, the ramp included, is left out. `rate_per_s` is what was asked, `scheduled_per_s` what the drawn
     schedule holds, `achieved_per_s` what was sent, each first to last; `throughput_per_s` is tasks that ended and
-    were not wrong, by the time from the first's start to the last's end, so it holds the running-out at the end.
+    were not wrong, by the time from the first's start to the last's end (and a gap of the schedule, whose n tasks fill
+    n gaps), so it holds the running-out at the end.
     Rates of fewer than two tasks are None. `send_lag_s` is start less due; p99 needs 100 tasks. `degraded`: the
     sender fell behind, see `behind`.
     """
@@ -31,6 +32,7 @@ def load(tables: Tables, meta: Mapping[str, Any]) -> Record | None:
     due, start = ints(sent["due_ns"]), ints(sent["start_ns"])
     is_open = "arrivals" in params
     lag = (start - due) / NS_PER_S if is_open else np.empty(0)
+    scheduled_per_s = _rate(due) if is_open else None
     return {
         "kind": "open" if is_open else "closed",
         "mode": params["mode"],
@@ -39,9 +41,9 @@ def load(tables: Tables, meta: Mapping[str, Any]) -> Record | None:
         "arrivals": params.get("arrivals"),
         "duration_s": params.get("duration_s"),
         "ramp_s": params.get("ramp_s"),
-        "scheduled_per_s": _rate(due) if is_open else None,
+        "scheduled_per_s": scheduled_per_s,
         "achieved_per_s": _rate(start),
-        "throughput_per_s": _throughput(sent),
+        "throughput_per_s": _throughput(sent, scheduled_per_s),
         "send_lag_s": _lag(lag) if len(lag) else None,
         "degraded": behind(tables, meta) is not None,
         "saturated": "saturated" in {_code(finding) for finding in meta.get("findings") or []},
@@ -96,13 +98,15 @@ def _rate(at_ns: Ints) -> float | None:
     return (len(at_ns) - 1) * NS_PER_S / span if span else None
 
 
-def _throughput(sent: Any) -> float | None:
+def _throughput(sent: Any, scheduled_per_s: float | None) -> float | None:
     ended = sent[sent["end_ns"].notna()]
     if not len(ended):
         return None
     wrong = (~flags(ended["ok"]) & ended["ok"].notna().to_numpy()) | flags(ended["timed_out"])
-    span = int(ints(ended["end_ns"]).max() - ints(sent["start_ns"]).min())
-    return float((~wrong).sum()) * NS_PER_S / span if span else None
+    span_s = (int(ints(ended["end_ns"]).max()) - int(ints(sent["start_ns"]).min())) / NS_PER_S
+    # n tasks of a schedule fill n gaps, the last of which nothing ends.
+    span_s += 1 / scheduled_per_s if scheduled_per_s else 0.0
+    return float((~wrong).sum()) / span_s if span_s else None
 
 
 def _lag(lag: Floats) -> Record:

@@ -54,6 +54,8 @@ def start(
     STATE.patches.replace(os, "_exit", _after_stopping)
     for hook in hooks:
         hook(recorder.strands, STATE.patches)
+    # What it took until here is nobody's but recording's own.
+    recorder.log.note(("began", recorder.strands.carrier().cut()))
     STATE.again = functools.partial(start, directory, hooks=hooks, cut_ns=recorder.cut_ns)
     _follow_forks()
     atexit.register(stop)

@@ -4,9 +4,8 @@ Without a recorder running each of them costs one attribute read and records not
 """
 
 import functools
-import inspect
 from collections.abc import Callable, Coroutine
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
 from orchprof.record.log import PLAIN, json_text, pack
@@ -73,6 +72,8 @@ class Span:
         A plain function that returns a coroutine, as client libraries make them, is under its span again while that
         is awaited. A generator's span lasts for its call only: what it does later is its consumer's.
         """
+        import inspect  # a program that decorates nothing is spared it
+
         fresh = self._fresh
         if inspect.iscoroutinefunction(function):
 
@@ -88,7 +89,7 @@ class Span:
             span = fresh()
             with span:
                 result = function(*args, **kwargs)
-                if not inspect.iscoroutine(result) or not span.suspend():
+                if not isinstance(result, CoroutineType) or not span.suspend():
                     return result
             return span._awaited(result)
 

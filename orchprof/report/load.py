@@ -8,6 +8,7 @@ from orchprof.report import naming, text
 
 Record = dict[str, Any]
 
+_AS_ASKED: Final = 0.02
 _SWEEP: Final = (
     ("", "sent", "ended", "latency", "", "response", "CPU side", "core-s"),
     ("", "per s", "per s", "p50", "p95", "p95", "of latency", "per task"),
@@ -37,7 +38,12 @@ def lines(reports: Sequence[Record]) -> list[str]:
 
 def _came_of_it(report: Record) -> str:
     load, response = report["load"], report.get("response_s") or {}
-    said = f"{text.number(load['achieved_per_s'])}/s sent, {text.number(load['throughput_per_s'])}/s ended"
+    drawn, rate = load.get("scheduled_per_s"), load["rate_per_s"]
+    # Few random arrivals are seldom as many as asked; what was sent is held against what was drawn.
+    of = f" of {text.number(drawn)} drawn" if drawn and rate and abs(drawn / rate - 1) > _AS_ASKED else ""
+    said = (
+        f"{text.number(load['achieved_per_s'])}/s sent{of}, {text.number(load['throughput_per_s'])}/s ended"
+    )
     said += f"; sent {_late(load)}" if load["send_lag_s"] else ""
     if response.get("p50") is not None:
         said += f"; due to end {units.show_seconds(response['p50'])} median"

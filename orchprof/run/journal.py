@@ -45,6 +45,11 @@ class Journal:
         return int(self.notes["cost"][0][1]["cut_ns"]) if self.notes["cost"] else 0
 
     @property
+    def began_ns(self) -> int:
+        """When its recording had been set up; 0 when that is not known."""
+        return int(self.notes["began"][0][1]) if self.notes["began"] else 0
+
+    @property
     def known(self) -> bool:
         """Whether this version can read it."""
         return self.meta is not None and self.meta["version"] == VERSION
@@ -56,6 +61,14 @@ class Journal:
     def told(self, kind: str) -> dict[int, Any]:
         """Return what the notes of a kind say, by the id that each is about; the last word counts."""
         return {number: detail for _, number, detail in self.notes[kind]}
+
+
+def main_strand(journal: Journal) -> int | None:
+    """Return the strand of a process's main thread; None when its log ended before that began."""
+    if journal.notes["main"]:
+        return int(journal.notes["main"][0][1])
+    threads = journal.rows[(journal.rows["kind"] == rec.SPAWN) & (journal.rows["state"] == 0)]
+    return None if threads.empty else int(threads["strand"].iloc[0])
 
 
 def read_journal(path: Path, offset: int) -> Journal:

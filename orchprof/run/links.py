@@ -6,8 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from orchprof.record import strands as rec
-from orchprof.run.journal import Journal
+from orchprof.run.journal import Journal, main_strand
 from orchprof.run.processes import Process
 
 Links = dict[int, list[int]]
@@ -33,14 +32,6 @@ def links(journals: Sequence[Journal], strands: pd.DataFrame, seen: Sequence[Pro
             if sender is not None and sender.offset + number in start:
                 found.setdefault(sender.offset + number, []).append(strand)
     return {stand: sorted(done, key=lambda strand: start[strand]) for stand, done in found.items()}
-
-
-def main_strand(journal: Journal) -> int | None:
-    """Return the strand of a process's main thread; None when its log ended before that began."""
-    if journal.notes["main"]:
-        return int(journal.notes["main"][0][1])
-    threads = journal.rows[(journal.rows["kind"] == rec.SPAWN) & (journal.rows["state"] == 0)]
-    return None if threads.empty else int(threads["strand"].iloc[0])
 
 
 def _stand_in(

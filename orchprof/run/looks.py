@@ -30,11 +30,22 @@ class Looks:
 
     runs: pd.DataFrame
     threads: Timeline
+    points: "Points"
 
     @property
     def watched(self) -> bool:
         """Whether anybody looked at all."""
         return bool(len(self.runs))
+
+    def of_threads(self, tid: Ints, start_ns: Ints, end_ns: Ints) -> Ints:
+        """Return for how long each thread was in each state within each window (n, states), as far as was seen.
+
+        Looks inside a window divide it. What they say of its neighbours is asked only where there are none inside.
+        """
+        counted = self.points.within(tid, start_ns, end_ns)
+        total = counted.sum(axis=1, keepdims=True)
+        inside = counted * (end_ns - start_ns)[:, None] // np.maximum(total, 1)
+        return np.where(total > 0, inside, self.threads.within(tid, start_ns, end_ns))
 
     def of_processes(self, pids: Iterable[int], window_ns: tuple[int, int]) -> Ints:
         """Return how long some processes together were in each state within a window (states,), in ns.
@@ -60,16 +71,50 @@ class Looks:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The single looks by state, as sorted keys of thread and instant."""
+
+    tids: Ints
+    zero: int
+    stride: int
+    keys: tuple[Ints, ...]
+
+    @classmethod
+    def of(cls, runs: pd.DataFrame) -> "Points":
+        """Return the looks of some runs, which are spread evenly over each."""
+        n = runs["looks"].to_numpy()
+        tids, rank = np.unique(runs["tid"], return_inverse=True)
+        first, last = (np.repeat(runs[name].to_numpy(), n) for name in ("start_ns", "last_ns"))
+        nth = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+        at = first + (last - first) * nth // np.maximum(np.repeat(n, n) - 1, 1)
+        zero = int(at.min()) if len(at) else 0
+        stride = int((at - zero).max(initial=0)) + 2
+        keys, state = np.repeat(rank, n) * stride + at - zero, np.repeat(runs["state"].to_numpy(), n)
+        return cls(tids, zero, stride, tuple(np.sort(keys[state == each]) for each in range(_STATES)))
+
+    def within(self, tid: Ints, start: Ints, end: Ints) -> Ints:
+        """Return how often each thread was seen in each state within each window (n, states)."""
+        found = np.zeros((len(tid), _STATES), np.int64)
+        if not len(self.tids):
+            return found
+        rank = np.minimum(np.searchsorted(self.tids, tid), len(self.tids) - 1)
+        low, high = (rank * self.stride + np.clip(at - self.zero, 0, self.stride - 1) for at in (start, end))
+        for state, keys in enumerate(self.keys):
+            found[:, state] = np.searchsorted(keys, high) - np.searchsorted(keys, low)
+        found[self.tids[rank] != tid] = 0
+        return found
+
+
 def read_looks(journals: Iterable[Journal]) -> Looks:
     """Return the looks of those who looked at others."""
     rows = pd.concat(
         [pd.DataFrame(columns=["kind"]), *(journal.of(rec.LOOKED) for journal in journals if not journal.pid)]
     )
     if rows.empty:
-        columns = ("pid", "tid", "state", "start_ns", "end_ns", "holder")
-        return Looks(
-            pd.DataFrame({name: np.zeros(0, np.int64) for name in columns}), _timeline([], [], [], [])
-        )
+        columns = ("pid", "tid", "state", "start_ns", "last_ns", "end_ns", "looks", "holder")
+        nothing = pd.DataFrame({name: np.zeros(0, np.int64) for name in columns})
+        return Looks(nothing, _timeline([], [], [], []), Points.of(nothing))
     rows = rows.astype("int64").sort_values(["carrier", "wall_ns"], kind="stable")
     following = rows.groupby("carrier")["wall_ns"].shift(-1)
     silent = following.isna() | (following - rows["cpu_ns"] > _SILENCE_NS)
@@ -80,11 +125,14 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
             "tid": rows["carrier"],
             "state": rows["state"].clip(upper=OTHER),
             "start_ns": rows["wall_ns"],
+            "last_ns": rows["cpu_ns"],
             "end_ns": end.astype("int64"),
+            "looks": rows["delay_ns"].clip(lower=1),
             "holder": rows["arg"],
         }
     )
-    return Looks(runs, _timeline(runs["tid"], runs["start_ns"], runs["end_ns"], runs["state"]))
+    threads = _timeline(runs["tid"], runs["start_ns"], runs["end_ns"], runs["state"])
+    return Looks(runs, threads, Points.of(runs))
 
 
 def _timeline(tid: Any, start: Any, end: Any, state: Any) -> Timeline:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
-from orchprof.run.journal import Journal
-from orchprof.run.links import Links, main_strand
+from orchprof.run.journal import Journal, main_strand
+from orchprof.run.links import Links
 from orchprof.run.looks import OTHER, RUNNING, Looks, subtree
 from orchprof.run.processes import Process, by_parent, delay_below_ns
 from orchprof.run.timeline import Ints

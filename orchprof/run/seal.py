@@ -10,8 +10,8 @@ import pandas as pd
 
 from orchprof.record import strands as rec
 from orchprof.record.log import VERSION
-from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, read_journal
-from orchprof.run.links import Links, has_recorded_ancestor, joined_up, links, main_strand
+from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, main_strand, read_journal
+from orchprof.run.links import Links, has_recorded_ancestor, joined_up, links
 from orchprof.run.looks import Looks, read_looks
 from orchprof.run.outside import outside
 from orchprof.run.processes import Process

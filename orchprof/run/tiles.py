@@ -7,7 +7,7 @@ import pandas as pd
 
 from orchprof.record import strands as rec
 from orchprof.run.held import Holders, held_loops
-from orchprof.run.journal import CLOCKED, Journal
+from orchprof.run.journal import CLOCKED, Journal, main_strand
 from orchprof.run.looks import Looks
 from orchprof.run.waits import told_apart
 
@@ -82,6 +82,8 @@ def _turns(journal: Journal) -> pd.DataFrame:
             "lag_ns": 0,
         }
     )
+    own = turns["strand"].eq(main_strand(journal) or 0) & (turns["end_ns"] <= journal.began_ns)
+    turns["profiler_ns"] = turns["profiler_ns"].where(~own, turns["cpu_ns"])
     return turns.join(_wakes(journal))
 
 

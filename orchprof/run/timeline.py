@@ -36,7 +36,7 @@ class Timeline:
         if len(starts):
             following = np.where(rank[1:] == rank[:-1], starts[1:], ends[:-1])
             ends[:-1] = np.minimum(ends[:-1], following)
-        zero = int(starts.min(initial=0)) if len(starts) else 0
+        zero = int(starts.min()) if len(starts) else 0
         stride = int((ends - zero).max(initial=0)) + 2
         lasted = np.zeros((len(starts) + 1, kinds), np.int64)
         lasted[np.arange(1, len(starts) + 1), what] = ends - starts

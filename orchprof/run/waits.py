@@ -36,7 +36,8 @@ def told_apart(
     if not looks.watched or turns.empty:
         return turns
     tid = np.asarray(turns["carrier"].map(threads).fillna(0), dtype=np.int64)
-    seen = looks.threads.within(tid, turns["start_ns"], turns["end_ns"])
+    start, end = (np.asarray(turns[name], dtype=np.int64) for name in ("start_ns", "end_ns"))
+    seen = looks.of_threads(tid, start, end)
     wall = turns["end_ns"] - turns["start_ns"]
     rest = np.maximum(np.asarray(wall - turns["cpu_ns"] - turns["runq_ns"], dtype=np.int64), 0)
     bare = ((turns["state"] == 0) & turns["wait_state"].isna()).to_numpy()
@@ -44,7 +45,8 @@ def told_apart(
     # A declared wait is what it is, but for the time in which its thread was seen back and wanting the interpreter.
     parts[~bare, GIL] = np.minimum(seen[~bare, GIL], rest[~bare])
     keepers = _keepers(looks, holders)
-    known = keepers.shares(tid, turns["start_ns"], turns["end_ns"]) / np.maximum(seen[:, [GIL]], 1)
+    wanting = looks.threads.within(tid, start, end)[:, [GIL]]
+    known = np.minimum(keepers.shares(tid, start, end) / np.maximum(wanting, 1), 1.0)
     foreign = _foreign(turns, known, np.where(bare, parts[:, GIL], 0))
     spans = [keepers.spans(tid, role, turns["end_ns"]) for role in range(_WIDTH)]
     return _carved(turns, parts, foreign, spans)

@@ -84,11 +84,16 @@ def _result(strands: Strands, original: _Call) -> _Call:
     def result(future: Any, timeout: float | None = None) -> Any:
         fiber = strands.fiber_of(future)
         # A future of no pool's is told by whoever completes it, as any condition is.
-        if fiber is None or future.done():
+        if fiber is None or (future.done() and not _belongs(strands, fiber, future)):
             return original(future, timeout)
         return wait_for(strands, [fiber.strand], lambda: original(future, timeout), future.done)
 
     return result
+
+
+def _belongs(strands: Strands, fiber: Fiber, future: Any) -> bool:
+    """Return whether a job that is done is joined all the same: a longer one would have been waited for here."""
+    return not future.cancelled() and 0 < fiber.task == strands.carrier().fiber.task
 
 
 def _cancel(strands: Strands, original: _Call) -> _Call:

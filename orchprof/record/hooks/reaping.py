@@ -98,7 +98,8 @@ def _account(strands: Strands, fiber: Fiber, used: Any, delay_ns: int) -> None:
 
 
 def _cpu_ns(used: Any) -> int:
-    return round((used.ru_utime + used.ru_stime) * 1e9)
+    seconds: float = used.ru_utime + used.ru_stime
+    return round(seconds * 1e9)
 
 
 def _waitpid(strands: Strands, original: _Call) -> _Call:

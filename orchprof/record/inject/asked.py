@@ -4,13 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.inject import served
-from orchprof.record.inject.defined import Place, when_defined
 from orchprof.record.spans import Span, Task, tool
 from orchprof.record.strands import Strands
+
+if TYPE_CHECKING:
+    from orchprof.record.inject.defined import Place
 
 TASK_FROM: Final = "ORCHPROF_TASK_FROM"
 TOOLS: Final = "ORCHPROF_TOOLS"
@@ -23,14 +24,20 @@ def hook(strands: Strands, patches: Patches) -> None:
     if what == "program":
         _program(strands, patches)
     elif what == "http":
+        from orchprof.record.inject import served
+
         served.hook(strands, patches)
     elif ":" in what:
         makers[what] = _task
     if makers:
+        from orchprof.record.inject.defined import when_defined
+
         when_defined(strands, patches, [_wanted(place, make) for place, make in makers.items()])
 
 
-def _wanted(place: str, make: Callable[[str], Span]) -> Place:
+def _wanted(place: str, make: Callable[[str], Span]) -> "Place":
+    from orchprof.record.inject.defined import Place
+
     module, _, path = place.partition(":")
     name = path.rpartition(".")[2]
     return Place(module, path, lambda *_args, **_kwargs: make(name))

@@ -12,7 +12,7 @@ from orchprof.report import naming
 RAG = json.loads((Path(__file__).parents[2] / "golden" / "report" / "rag.json").read_text())
 LOAD = {
     "kind": "open", "mode": "async", "concurrency": None, "rate_per_s": 5.0, "arrivals": "poisson",
-    "duration_s": None, "ramp_s": None, "scheduled_per_s": 5.1, "achieved_per_s": 5.08, "throughput_per_s": 4.7,
+    "duration_s": None, "ramp_s": None, "scheduled_per_s": 5.0, "achieved_per_s": 5.08, "throughput_per_s": 4.7,
     "send_lag_s": {"p50": 0.0004, "p99": 0.0021, "max": 0.009}, "degraded": False, "saturated": False,
 }  # fmt: skip
 
@@ -42,6 +42,10 @@ def test_an_open_loop_has_a_line_of_what_came_of_it():
         "due to end 2.0 s median, 9.0 s p95 Load"
     ) in said
     assert "9.0 s p95; SATURATED, DEGRADED" in said
+
+
+def test_arrivals_that_were_not_drawn_as_many_as_asked_say_so():
+    assert "5.08/s sent of 5.20 drawn, 4.70/s ended" in flat(report.render(of(scheduled_per_s=5.2), "console"))
 
 
 def test_a_trace_has_no_rate_of_its_own():

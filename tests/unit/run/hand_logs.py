@@ -58,8 +58,9 @@ class HandWatch(HandLog):
         super().__init__(directory, pid=0)
 
     def looked(self, state, first, last, tid=7, pid=1, holder=0):
-        what = rec.LOOKED | rec.LOOKS.index(state) << rec.STATE_SHIFT
-        return self.row(what, first, last, 0, tid, pid, 0, holder)
+        """See a thread in a state at `first`, at `last`, and about every 10 ms in between."""
+        what, looks = rec.LOOKED | rec.LOOKS.index(state) << rec.STATE_SHIFT, (last - first) // 10 + 1
+        return self.row(what, first, last, looks / MS, tid, pid, 0, holder)
 
     def seen(self, pid, parent, first, last, delay=0):
         return self.note("seen", [pid, parent, first * MS, last * MS, delay * MS])

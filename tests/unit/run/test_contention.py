@@ -59,18 +59,18 @@ def thread_with(directory, cpu=20, runq=0, wait=""):
 
 
 def test_an_untold_rest_divides_as_it_was_seen(tmp_path):
-    watch = HandWatch(tmp_path).looked("running", 0, 10).looked("file", 20, 60).looked("net", 80, 90)
+    watch = HandWatch(tmp_path).looked("running", 0, 10).looked("file", 20, 70).looked("net", 80, 90)
     watch.looked("running", 95, 200)
-    # Seen waiting: file 20-80, net 80-95; so the exact 80 ms are file x 64, net x 16.
+    # Seen waiting: six times file, twice net; so the exact 80 ms are file x 60, net x 20.
     tables, *_ = sealed(tmp_path, thread_with(tmp_path), watch)
-    assert rows(tables, 1) == [("framework", "file", 0, 84, 20), ("framework", "net", 84, 100, 0)]
+    assert rows(tables, 1) == [("framework", "file", 0, 80, 20), ("framework", "net", 80, 100, 0)]
 
 
 def test_the_run_queue_is_no_wait_to_divide(tmp_path):
-    watch = HandWatch(tmp_path).looked("net", 0, 50).looked("lock", 51, 100)
+    watch = HandWatch(tmp_path).looked("net", 0, 45).looked("lock", 55, 75)
     tables, *_ = sealed(tmp_path, thread_with(tmp_path, cpu=20, runq=30), watch)
     divided = {state: end - start - cpu for _, state, start, end, cpu in rows(tables, 1)}
-    assert divided == {"net": pytest.approx(30 + 50 * 51 / 100), "lock": pytest.approx(50 * 49 / 100)}
+    assert divided == {"net": pytest.approx(30 + 50 * 5 / 8), "lock": pytest.approx(50 * 3 / 8)}
 
 
 def test_a_wait_for_the_interpreter_takes_the_role_of_whoever_was_seen_running(tmp_path):
