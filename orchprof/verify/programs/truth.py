@@ -153,9 +153,10 @@ async def block(seconds: float) -> float:
 
 def child(seconds: float) -> None:
     """Have a Python child compute."""
-    before = children_cpu()
+    before, started = children_cpu(), time.thread_time()
     done = subprocess.run([sys.executable, "-c", CHILD, str(seconds)], capture_output=True, check=True)
-    did("child", "cpu", children_cpu() - before - float(done.stdout))
+    own = time.thread_time() - started  # starting and reading it is work too
+    did("child", "cpu", own + children_cpu() - before - float(done.stdout))
 
 
 def opaque(seconds: float) -> None:

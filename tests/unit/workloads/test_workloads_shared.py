@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from orchprof_workloads import cache, chat, chem, fanout, math, rag, swe, toolserver, web
+from orchprof_workloads import cache, chat, chem, fanout, math, overhead, rag, swe, toolserver, web
 
-WORKLOADS = [chem, fanout, math, rag, swe, toolserver, web]
+WORKLOADS = [chem, fanout, math, overhead, rag, swe, toolserver, web]
 
 
 def test_a_folder_is_built_once(cache):
@@ -111,7 +111,9 @@ def test_what_a_workload_declares_fits_together(workload):
 
 
 @pytest.mark.parametrize("name", ["orchprof_workloads", "workloads"])
-@pytest.mark.parametrize("workload", ["chem", "fanout", "math", "rag", "swe", "toolserver", "web"])
+@pytest.mark.parametrize(
+    "workload", ["chem", "fanout", "math", "overhead", "rag", "swe", "toolserver", "web"]
+)
 def test_a_workload_imports_cheaply_and_finds_its_script_under_both_names(name, workload):
     code = (
         f"import sys, {name}.{workload} as workload\n"
@@ -139,6 +141,8 @@ def test_a_workload_imports_cheaply_and_finds_its_script_under_both_names(name, 
         (fanout, "langgraph", "langchain_openai"),
         (fanout, "bare", "httpx"),
         (toolserver, "stdio", "mcp"),
+        (overhead, "httpx", "httpx"),
+        (overhead, "haystack", "haystack"),
     ],
 )
 def test_a_missing_package_is_an_import_error_of_open(workload, variant, package, defaults):

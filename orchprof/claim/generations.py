@@ -1,0 +1,88 @@
+"""Generations: the same recorded tasks, replayed with the model's time on other accelerators."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from orchprof.claim.scaled import Scalable, outcome
+from orchprof.errors import OrchprofError
+from orchprof.models.explain import explain, resolve
+from orchprof.models.spec import PacedSpec, parse
+
+
+@cache
+def launches() -> tuple[dict[str, str], ...]:
+    """Return the accelerators compared, oldest first: accelerator, announced, source."""
+    path = resources.files("orchprof.claim") / "data" / "generations.csv"
+    with path.open(encoding="utf-8") as file:
+        return tuple(csv.DictReader(file))
+
+
+def generations(
+    tasks: Sequence[Scalable], report: Mapping[str, Any], readings: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return a row per accelerator: the ratio of a mean call's time to that on the run's own, and the shares.
+
+    Count and precision stay the run's. Where there is no ratio, it is None and `reason` says why; `basis` says
+    whether the other accelerator's time lies between published rows, beyond them, or on other setups'.
+
+    Args:
+        tasks: of one run.
+        report: its orchprof.report/1.
+        readings: those that are known in this run.
+    """
+    return [_row(launch, tasks, report, readings) for launch in launches()]
+
+
+def _row(
+    launch: Mapping[str, str], tasks: Sequence[Scalable], report: Mapping[str, Any], readings: Sequence[str]
+) -> dict[str, Any]:
+    row = {
+        "accelerator": launch["accelerator"],
+        "year": int(launch["announced"][:4]),
+        "year_source": launch["source"],
+    }
+    try:
+        ratio, there = _ratio(report, launch["accelerator"])
+    except OrchprofError as error:
+        return row | {
+            "spec": None, "basis": None, "ratio": None, "band": None, "shares": None, "reason": str(error)
+        }  # fmt: skip
+    low, high = there["band"]
+    at = [outcome(tasks, ratio * factor) for factor in (1.0, low, high)]
+    shares = {name: dict(zip(("share", "at_low", "at_high"), (o.share(name) for o in at), strict=True))
+              for name in readings}  # fmt: skip
+    return row | {
+        "spec": there["spec"], "basis": there["regime"], "ratio": ratio, "band": there["band"], "shares": shares,
+        "reason": None,
+    }  # fmt: skip
+
+
+def _ratio(report: Mapping[str, Any], accelerator: str) -> tuple[float, dict[str, Any]]:
+    """Return how much longer a mean call takes there than where the run had it, and what explains its time."""
+    spec = parse(str(report["run"]["model"]["spec"]))
+    if not isinstance(spec, PacedSpec):
+        raise OrchprofError("model time was not paced, so it is no accelerator's to compare")
+    calls = report["model_calls"]
+    if calls["input_tokens"] is None or calls["output_tokens"] is None:
+        raise OrchprofError("tokens per call are not known")
+    setup = resolve(spec).setup
+    other = f"paced:{spec.model}@{accelerator}x{setup.count}:{setup.precision}"
+    own = spec.text
+    if accelerator == setup.accelerator.name:
+        other = own
+    load = (
+        max(1, round(calls["input_tokens"])),
+        max(1, round(calls["output_tokens"])),
+        int((report.get("load") or {}).get("concurrency") or report["run"]["params"].get("concurrency") or 1),
+    )
+    there = explain(other, *load)
+    return service_s(there, load[1]) / service_s(explain(own, *load), load[1]), there
+
+
+def service_s(explained: Mapping[str, Any], output_tokens: int) -> float:
+    """Return how long a request of so many tokens takes by an explain record."""
+    after = (explained["tpot_ms"] or 0.0) * (output_tokens - 1)
+    return float(explained["ttft_ms"] + after) / 1e3

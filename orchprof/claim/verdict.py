@@ -1,0 +1,43 @@
+"""The verdict: where an interval of a share lies beside the claim's 50-90 %."""
+
+from collections.abc import Sequence
+from typing import Final
+
+LOW: Final = 0.5
+HIGH: Final = 0.9
+BELOW, WITHIN, ABOVE, UNDECIDED = "below", "within", "above", "undecided"
+TOO_FEW: Final = "too few tasks for an interval"
+UNLABELLED: Final = "nothing told tools from the framework in this run"
+
+
+def verdict(interval: Sequence[float] | None) -> str:
+    """Return below, within or above when the whole interval is, else undecided; both bounds are within."""
+    if interval is None:
+        return UNDECIDED
+    low, high = interval
+    if high < LOW:
+        return BELOW
+    if low > HIGH:
+        return ABOVE
+    return WITHIN if low >= LOW and high <= HIGH else UNDECIDED
+
+
+def decide(
+    interval: Sequence[float] | None, in_band: Sequence[Sequence[float] | None] = ()
+) -> tuple[str, str | None]:
+    """Return the verdict and, if it is undecided, why.
+
+    Args:
+        interval: of the share as recorded; None when the tasks were too few.
+        in_band: of the share at the ends of the model time's band, where that time is modelled.
+    """
+    if interval is None:
+        return UNDECIDED, TOO_FEW
+    here = verdict(interval)
+    if here == UNDECIDED:
+        bound = " and ".join(f"{each:.0%}" for each in (LOW, HIGH) if interval[0] < each < interval[1])
+        return UNDECIDED, f"the interval straddles {bound}"
+    there = list(dict.fromkeys(each for each in map(verdict, in_band) if each != here))
+    if there:
+        return UNDECIDED, f"{here} as recorded, {' or '.join(there)} at an end of the model time's band"
+    return here, None
