@@ -12,7 +12,7 @@ from orchprof.errors import OrchprofError
 from orchprof.ledger.graph import build
 from orchprof.ledger.replay import Scale, replay
 from orchprof.run import store
-from orchprof.verify.trial import NS_PER_S, PROGRAMS, meta
+from orchprof.verify.trial import PROGRAMS, meta
 from orchprof.watch.launcher import launch
 
 Knobs = tuple[float, float, float, float]  # factors of model, io, cpu, crunch
@@ -30,35 +30,35 @@ CHANGES: Final[Mapping[str, tuple[Scale, Knobs]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change: its predicted and its real latency, in seconds."""
+    """A change: what it makes of the latency, as a multiple of that of the base, predicted and really."""
 
     name: str
-    base_s: float
-    predicted_s: float
-    real_s: float
+    predicted: float
+    real: float
 
     @property
     def error(self) -> float:
         """By how much the prediction misses, relative to what is real."""
-        return self.predicted_s / self.real_s - 1
+        return self.predicted / self.real - 1
 
 
 def changes(folder: Path, model_port: int, rounds: int) -> list[Change]:
-    """Return every change, predicted from recorded base runs and really made: medians of interleaved rounds.
+    """Return every change, predicted from a recorded base and really made: medians over interleaved rounds.
+
+    Each is compared with the base of its own round, so that a machine that is slower for a while says nothing.
 
     Raises:
         OrchprofError: a base run recorded no task.
     """
     predicted: dict[str, list[float]] = {name: [] for name in CHANGES}
-    real: dict[str, list[float]] = {name: [] for name in ("base", *CHANGES)}
+    real: dict[str, list[float]] = {name: [] for name in CHANGES}
     for number in range(rounds):
-        for name, seconds in _predicted(folder / f"base-{number}", model_port).items():
-            predicted[name].append(seconds)
-        real["base"].append(_really(model_port, BASE))
+        for name, ratio in _predicted(folder / f"base-{number}", model_port).items():
+            predicted[name].append(ratio)
+        base_s = _really(model_port, BASE)
         for name, (_, knobs) in CHANGES.items():
-            real[name].append(_really(model_port, knobs))
-    base = median(real["base"])
-    return [Change(name, base, median(predicted[name]), median(real[name])) for name in CHANGES]
+            real[name].append(_really(model_port, knobs) / base_s)
+    return [Change(name, median(predicted[name]), median(real[name])) for name in CHANGES]
 
 
 def _command(port: int, knobs: Knobs) -> list[str]:
@@ -75,4 +75,5 @@ def _predicted(run: Path, port: int) -> dict[str, float]:
     graphs = build(store.open_run(run).tables)
     if not graphs:
         raise OrchprofError(f"no task was recorded, 0 of 1 @ {run}, report this fault")
-    return {name: replay(graphs[0], scale) / NS_PER_S for name, (scale, _) in CHANGES.items()}
+    graph = graphs[0]
+    return {name: replay(graph, scale) / graph.length_ns for name, (scale, _) in CHANGES.items()}

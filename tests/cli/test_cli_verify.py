@@ -39,7 +39,7 @@ def test_a_failure_is_1_and_a_plain_verdict(run, examiner):
     assert said.code == 1
     assert (
         f"FAILED, {len(LABELS) - 1} beyond their limits" in said.out
-    )  # waiting for the interpreter may be a tenth off
+    )  # all but the GIL
     assert "error:" not in said.out + said.err
 
 
