@@ -7,7 +7,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # One environment per file of pins: some frameworks cannot be installed beside others.
 FRAMEWORKS := $(patsubst tests/frameworks/%.txt,%,$(wildcard tests/frameworks/*.txt))
 
-.PHONY: help setup check lint types test cover frameworks bench
+.PHONY: help setup check lint types test cover frameworks bench overhead
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,3 +46,6 @@ frameworks: $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## unmodified agents of ev
 
 bench: setup ## what orchprof itself costs, peers beside it
 	python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
+
+overhead: setup $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## what every framework costs per step: README's table
+	python -m orchprof_workloads.overhead $(VENV)/bin/python $(FRAMEWORKS:%=.venv-frameworks-%/bin/python)

@@ -14,7 +14,9 @@ _HALVINGS: Final = 30
 Curve = Callable[[float], float | None]
 
 
-def crossings(tasks: Sequence[Scalable], calls: Mapping[str, Any], readings: Sequence[str]) -> list[dict[str, Any]]:
+def crossings(
+    tasks: Sequence[Scalable], calls: Mapping[str, Any], readings: Sequence[str]
+) -> list[dict[str, Any]]:
     """Return where each reading passes 50 % and 90 %, nearest to the recorded speed; None where it never does.
 
     `output_tokens` is per call, by the recorded time per token, None where prompts alone would take longer;

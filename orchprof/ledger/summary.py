@@ -8,7 +8,7 @@ import numpy as np
 
 from orchprof.ledger.account import Account, account, conservation_error_s, share_of_latency
 from orchprof.ledger.checks import Evidence, findings, is_labelled
-from orchprof.ledger.columns import Floats, flags, ints
+from orchprof.ledger.columns import NONE, Floats, flags, indices, ints
 from orchprof.ledger.graph import build
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.load import load, response_ns
@@ -162,12 +162,18 @@ def _ledger(books: Account, measured: Floats) -> list[Record]:
 
 
 def _by_name(tables: Tables, books: Account) -> list[Record]:
-    """Return a row per role and name of the tasks' spans: how often it was entered, and the time it owns."""
+    """Return a row per role and name of the tasks' spans: how often it was entered, and the time it owns.
+
+    A span directly inside one of the same role and name is that same call, named by the program and its framework.
+    """
     n = len(books.task)
     if not n:
         return []
     names, own, _ = span_names(tables)
-    counted = np.isin(ints(tables["spans"]["task"]), books.task)
+    spans = tables["spans"]
+    parent = indices(ints(spans["span"]), ints(spans["parent"]))
+    again = (parent != NONE) & (own == own[parent])
+    counted = np.isin(ints(spans["task"]), books.task) & ~again
     calls = np.bincount(own[counted], minlength=len(names))
     times = books.by_name / (n * NS_PER_S)
     rows = [

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.report import console, json_, listings, verify
+from orchprof.report import claim, console, json_, listings, verify
 from orchprof.report.contract import validate
 
 __all__ = ["render", "validate"]
@@ -11,6 +11,7 @@ __all__ = ["render", "validate"]
 CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "orchprof.bench/1": console.render,
     "orchprof.report/1": console.render,
+    "orchprof.claim/1": claim.render,
     "orchprof.env/1": listings.env,
     "orchprof.explain/1": listings.explain,
     "orchprof.verify/1": verify.render,

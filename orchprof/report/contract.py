@@ -9,7 +9,7 @@ from orchprof.errors import OrchprofError, unknown
 
 SCHEMAS: Final = {
     f"orchprof.{name}/1": f"{name}.json"
-    for name in ("bench", "env", "explain", "report", "verify", "workloads")
+    for name in ("bench", "claim", "env", "explain", "report", "verify", "workloads")
 }
 
 

@@ -74,11 +74,23 @@ def _measured(homes: dict[str, str], rounds: int, tasks: int) -> dict[str, Row]:
             for variant, python in homes.items():
                 sys.stderr.write(f"\r\033[Kround {number + 1} of {rounds}: {variant} ")
                 sys.stderr.flush()
-                said = _said(python, "-m", _MEASURE, variant, url, model, str(_STEPS), str(tasks))
-                found[variant].append(json.loads(said.splitlines()[-1]))
+                row = _row(python, variant, url, model, tasks)
+                if row:
+                    found[variant].append(row)
     sys.stderr.write("\n")
     medians = {variant: _median(rows) for variant, rows in found.items()}
     return dict(sorted(medians.items(), key=lambda item: float(item[1]["cpu_ms"])))
+
+
+def _row(python: str, variant: str, url: str, model: str, tasks: int) -> Row | None:
+    """Return what one fresh process measured; None when it failed, which says why on stderr."""
+    try:
+        said = _said(python, "-m", _MEASURE, variant, url, model, str(_STEPS), str(tasks))
+    except subprocess.SubprocessError as error:
+        sys.stderr.write(f"\n{variant} is left out of this round: {error}\n")
+        return None
+    row: Row = json.loads(said.splitlines()[-1])
+    return row
 
 
 def _median(rows: list[Row]) -> Row:

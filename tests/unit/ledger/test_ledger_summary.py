@@ -327,3 +327,15 @@ def test_findings_from_the_tables_and_run_json():
         assert finding["remedy"] == (
             FINDINGS[finding["code"]].remedy if finding["code"] in FINDINGS else None
         )
+
+
+def test_a_call_named_twice_is_one_call():
+    run = Run()
+    run.task(1, 0, 10)
+    run.strand(1, 0, 10, kind="task")
+    run.span(5, "tool", "search", strand=1)
+    run.span(6, "tool", "search", strand=1, parent=5)
+    run.span(7, "tool", "other", strand=1, parent=5)
+    run.segment(1, 0, 10, "tool", cpu=10, span=6)
+    calls = {row["name"]: row["calls_per_task"] for row in report(run)["by_name"]}
+    assert calls == {"search": 1.0, "other": 1.0}

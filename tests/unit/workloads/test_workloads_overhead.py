@@ -145,6 +145,11 @@ def test_a_variant_is_measured_in_a_process_of_its_own(capfd):
     assert costs == sorted(costs)
 
 
+def test_a_variant_that_fails_is_left_out_and_said_to_be(capfd):
+    assert command._measured({"raw": "/bin/false"}, 2, 1) == {}
+    assert capfd.readouterr().err.count("raw is left out of this round: ") == 2
+
+
 def test_the_table_has_a_row_for_each():
     figures = dict.fromkeys((key for key, _ in command._COLUMNS.values()), 1.234)
     table = command._table({"raw": {"version": "3.11", **figures}}).splitlines()

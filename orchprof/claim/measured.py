@@ -1,0 +1,134 @@
+"""Measured: one run as the claim sees it: its shares under each reading, their verdicts, and what they are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from orchprof.claim.published import published
+from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome, scalable
+from orchprof.claim.verdict import UNDECIDED, UNLABELLED, decide
+from orchprof.errors import RunError
+from orchprof.ledger.graph import build
+from orchprof.ledger.strands import Tables
+from orchprof.stats.intervals import Interval, ratio_intervals
+
+Record = dict[str, Any]
+NOT_OURS: Final = ("model", "user", "profiler")
+# What time outside the model was, by state; what is in none of them is `other`.
+PARTS: Final = {
+    "waits": ("net", "sleep"),
+    "timeout": ("timeout",),
+    "startup": ("startup",),
+    "cpu": ("cpu", "gc", "serialise"),
+    "children": ("child",),
+    "contention": ("runq", "gil", "loop_lag", "pool_wait", "wakeup"),
+    "other": ("file", "lock", "queue", "prefill", "decode", "frontend", "off", "self"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run that says something about the claim."""
+
+    report: Record
+    tasks: tuple[Scalable, ...]
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """The readings that are known: without labels nobody can tell the framework from tools."""
+        return tuple(name for name in READINGS if self.report["shares"][name] is not None)
+
+    @property
+    def identity(self) -> Record:
+        """What tells its rows from others'."""
+        run = self.report["run"]
+        return {"run": run["id"], "workload": run["workload"], "setting": setting(self.report)}
+
+
+def measured(report: Record, tables: Tables) -> Measured:
+    """Return a run for the claim.
+
+    Raises:
+        RunError: no task finished, none asked a model, or the model takes no time by design.
+    """
+    where = report["run"]["id"]
+    if not report["latency_s"]["n"]:
+        raise RunError(f"no task finished, {where} @ claim, run it again with more time")
+    if not report["model_calls"]["n_per_task"]:
+        raise RunError(f"no task asked a model, {where} @ claim, a share of latency outside it says nothing")
+    if report["run"]["model"]["spec"] == "zero":
+        raise RunError(f"its model takes no time by design, {where} @ claim, run it on another --model")
+    graphs = build(tables, failed=False) or build(tables)
+    return Measured(report, tuple(map(scalable, graphs)))
+
+
+def setting(report: Mapping[str, Any]) -> str:
+    """Return variant, model and load in words."""
+    run, load = report["run"], report.get("load") or {}
+    concurrency = load.get("concurrency") or run["params"].get("concurrency")
+    rate = load.get("rate_per_s")
+    pace = f"{rate:g}/s" if rate else concurrency and f"c{concurrency}"
+    return " ".join(str(part) for part in (run["variant"], run["model"]["spec"], pace) if part)
+
+
+def rows(run: Measured) -> list[Record]:
+    """Return a row per reading: share, interval, verdict and why it is undecided, published figures."""
+    model = run.report["run"]["model"]
+    band = model.get("band") if model["provenance"] == "modelled" else None
+    ends = [outcome(run.tasks, factor) for factor in band or ()]
+    return [
+        run.identity
+        | {"model": model["spec"], "provenance": model["provenance"], "band": band, "reading": reading}
+        | _judged(run.report["shares"][reading], reading, ends)
+        | {"published": published(str(run.report["run"]["workload"])), "notes": _notes(run.report)}
+        for reading in READINGS
+    ]
+
+
+def _judged(share: Record | None, reading: str, ends: list[Outcome]) -> Record:
+    if share is None:
+        return {
+            "share": None, "ci95": None, "share_in_band": None, "verdict": UNDECIDED, "reason": UNLABELLED
+        }  # fmt: skip
+    found, reason = decide(share["ci95"], [_interval(end, reading) for end in ends])
+    return {
+        "share": share["cp"],
+        "ci95": share["ci95"],
+        "share_in_band": [end.share(reading) for end in ends] or None,
+        "verdict": found,
+        "reason": reason,
+    }
+
+
+def _interval(end: Outcome, reading: str) -> Interval | None:
+    found = ratio_intervals(end.readings, end.latency)
+    return found[READINGS.index(reading)] if found else None
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    notes = {
+        "modelled": "model time is modelled",
+        "client_only": "the server says nothing of itself: model time is the client's view, its queue and network included",
+    }
+    provenance = report["run"]["model"]["provenance"]
+    return [notes[provenance]] if provenance in notes else []
+
+
+def made_of(run: Measured) -> Record:
+    """Return what the time outside the model is made of, as shares of latency that sum to `not_model`."""
+    ledger = [row for row in run.report["ledger"] if row["state"] != "unexplained"]
+    total = run.report["latency_s"]["mean"]
+    parts = {
+        name: sum(row["cp_s"] for row in ledger if row["role"] not in NOT_OURS and row["state"] in states)
+        for name, states in PARTS.items()
+    }
+    return run.identity | {"parts": {name: s / total for name, s in parts.items()}}
+
+
+def point(run: Measured) -> Record:
+    """Return where the run lies on the map: mean seconds per task outside the model and in it."""
+    shares, mean_s = run.report["shares"], run.report["latency_s"]["mean"]
+    return run.identity | {
+        "outside_s": shares["not_model"]["cp"] * mean_s,
+        "model_s": shares["model"]["cp"] * mean_s,
+    }

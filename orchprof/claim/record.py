@@ -1,0 +1,77 @@
+"""The claim's record, `orchprof.claim/1`, from the reports and tables of some runs."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from orchprof.claim.crossing import REACH, crossings
+from orchprof.claim.generations import generations
+from orchprof.claim.measured import Measured, made_of, measured, point, rows
+from orchprof.claim.paragraph import paragraph
+from orchprof.claim.verdict import HIGH, LOW
+from orchprof.errors import RunError, UsageError
+from orchprof.ledger.strands import Tables
+
+SCHEMA: Final = "orchprof.claim/1"
+_MACHINE: Final = ("cpu_model", "architecture", "cores")
+METHOD: Final = (
+    "shares are of the critical path; under another model speed all time of role model is multiplied, each "
+    "recorded task replayed, and the shares taken on the critical path that follows"
+)
+Record = dict[str, Any]
+
+
+def claim(runs: Sequence[tuple[Record, Tables]]) -> Record:
+    """Return the record of some runs; those that say nothing about the claim are in `left_out` with the reason.
+
+    Args:
+        runs: orchprof.report/1 and the tables of each, which stay as they are.
+
+    Raises:
+        UsageError: they were made on different machines.
+        RunError: none of them says anything about the claim.
+    """
+    _refuse_mixed([report for report, _ in runs])
+    kept: list[Measured] = []
+    left_out: list[Record] = []
+    for report, tables in runs:
+        try:
+            kept.append(measured(report, tables))
+        except RunError as error:
+            left_out.append({"run": report["run"]["id"], "reason": str(error)})
+    if not kept:
+        raise RunError(
+            left_out[0]["reason"] if left_out else "no runs @ claim, make some with `orchprof bench`"
+        )
+    return _record(kept, left_out)
+
+
+def _record(kept: Sequence[Measured], left_out: list[Record]) -> Record:
+    found = {
+        "rows": [row for run in kept for row in rows(run)],
+        "made_of": [made_of(run) for run in kept],
+        "crossings": [
+            run.identity | crossing
+            for run in kept
+            for crossing in crossings(run.tasks, run.report["model_calls"], run.readings)
+        ],
+        "generations": [
+            run.identity | row for run in kept for row in generations(run.tasks, run.report, run.readings)
+        ],
+        "map": {"points": [point(run) for run in kept]},
+    }
+    return {
+        "schema": SCHEMA,
+        "claim": {"low": LOW, "high": HIGH},
+        "method": METHOD,
+        "reach": [1 / REACH, REACH],
+        **found,
+        "left_out": left_out,
+        "paragraph": paragraph(found),
+    }
+
+
+def _refuse_mixed(reports: Sequence[Record]) -> None:
+    machines = {tuple(report["run"]["machine"].get(key) for key in _MACHINE) for report in reports}
+    if len(machines) > 1:
+        said = " and ".join(sorted(" ".join(map(str, machine)) for machine in machines))
+        raise UsageError(f"runs of different machines, {said} @ claim, ask for those of one machine")
