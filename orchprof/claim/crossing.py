@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome
@@ -34,10 +35,13 @@ def crossings(
             seen[multiplier] = outcome(tasks, multiplier)
         return seen[multiplier]
 
+    def share(reading: str, multiplier: float) -> float | None:
+        return at(multiplier).share(reading)
+
     rows = []
     for reading in (each for each in READINGS if each in readings):
         for level in (LOW, HIGH):
-            found = nearest(lambda k, name=reading: at(k).share(name), level)
+            found = nearest(partial(share, reading), level)
             rows.append({"reading": reading, "level": level, **_described(found, calls, at)})
     return rows
 

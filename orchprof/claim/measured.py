@@ -108,7 +108,7 @@ def _interval(end: Outcome, reading: str) -> Interval | None:
 def _notes(report: Mapping[str, Any]) -> list[str]:
     notes = {
         "modelled": "model time is modelled",
-        "client_only": "the server says nothing of itself: model time is the client's view, its queue and network included",
+        "client_only": "the server says nothing of itself: model time is the client's view, queue and network included",
     }
     provenance = report["run"]["model"]["provenance"]
     return [notes[provenance]] if provenance in notes else []

@@ -28,15 +28,23 @@ Record = dict[str, Any]
 def paragraph(found: Mapping[str, Any]) -> str:
     """Return one paragraph: verdicts by reading, what the time is made of, what would move it, what is modelled."""
     rows = found["rows"]
-    n = len({row["run"] for row in rows})
-    return " ".join([
-        f"The claim is that CPU-side orchestration takes {LOW:.0%} to {HIGH:.0%} of latency; "
-        f"{_count(n, 'run')} of {_count(len({row['workload'] for row in rows}), 'workload')} were measured.",
+    parts = [
+        _measured(rows),
         *(_reading(name, [row for row in rows if row["reading"] == name]) for name in SAID),
         *_made_of(found["made_of"]),
         *_moves(found["crossings"]),
         _provenance(rows),
-    ])  # fmt: skip
+    ]
+    return " ".join(parts)
+
+
+def _measured(rows: Sequence[Record]) -> str:
+    runs = _count(len({row["run"] for row in rows}), "run")
+    workloads = _count(len({row["workload"] for row in rows}), "workload")
+    return (
+        f"The claim is that CPU-side orchestration takes {LOW:.0%} to {HIGH:.0%} of latency; "
+        f"measured: {runs} of {workloads}."
+    )
 
 
 def _reading(name: str, rows: Sequence[Record]) -> str:
@@ -62,7 +70,10 @@ def _moves(crossings: Sequence[Record]) -> list[str]:
     for row in published:
         same = [each for each in published if each["level"] == row["level"]]
         said.append(f"{_name(row, same)} passes {row['level']:.0%} with {_times(row['multiplier'])}")
-    return [f"By replaying the recorded tasks, the share as published moves with the model's time: {'; '.join(said)}."] if said else []  # fmt: skip
+    if not said:
+        return []
+    moved = "; ".join(said)
+    return [f"By replaying the recorded tasks, the share as published moves with the model's time: {moved}."]
 
 
 def _times(multiplier: float) -> str:
@@ -87,7 +98,10 @@ def _provenance(rows: Sequence[Record]) -> str:
     bands = [row["band"] for row in runs.values() if row["band"]]
     if bands:
         low, high = min(band[0] for band in bands), max(band[1] for band in bands)
-        text += f"; where it is modelled it may be {low:.2g} to {high:.2g} times what is said, and a verdict that this changes counts as undecided"
+        text += (
+            f"; where it is modelled it may be {low:.2g} to {high:.2g} times what is said, "
+            "and a verdict that this changes counts as undecided"
+        )
     return text + "."
 
 

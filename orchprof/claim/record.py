@@ -1,5 +1,6 @@
 """The claim's record, `orchprof.claim/1`, from the reports and tables of some runs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ def claim(runs: Sequence[tuple[Record, Tables]]) -> Record:
         RunError: none of them says anything about the claim.
     """
     _refuse_mixed([report for report, _ in runs])
+    runs = _told_apart(runs)
     kept: list[Measured] = []
     left_out: list[Record] = []
     for report, tables in runs:
@@ -43,6 +45,18 @@ def claim(runs: Sequence[tuple[Record, Tables]]) -> Record:
             left_out[0]["reason"] if left_out else "no runs @ claim, make some with `orchprof bench`"
         )
     return _record(kept, left_out)
+
+
+def _told_apart(runs: Sequence[tuple[Record, Tables]]) -> list[tuple[Record, Tables]]:
+    """Return the runs with a number after an id that came before: benches may call theirs alike."""
+    seen: Counter[str] = Counter()
+    named = []
+    for report, tables in runs:
+        name = str(report["run"]["id"])
+        seen[name] += 1
+        unique = f"{name} #{seen[name]}" if seen[name] > 1 else name
+        named.append((report | {"run": report["run"] | {"id": unique}}, tables))
+    return named
 
 
 def _record(kept: Sequence[Measured], left_out: list[Record]) -> Record:

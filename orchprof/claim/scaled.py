@@ -55,11 +55,11 @@ def scalable(graph: TaskGraph) -> Scalable:
     """Return what of a task is needed to replay it under any speed of the model."""
     events, pieces = network(graph), graph.pieces
     weight = _membership()[pieces.label]  # (P, SLOTS, 5)
-    work = (pieces.ns[:, :, None] * weight).sum(axis=1)
+    work: Floats = (pieces.ns[:, :, None] * weight).sum(axis=1)
     # An event inside a piece has the work of its last `into` ns still before it.
     rate = np.vstack([work / np.maximum(pieces.end - pieces.start, 1)[:, None], np.zeros(work.shape[1])])
     done = np.vstack([np.cumsum(work, axis=0), np.zeros(work.shape[1])])
-    at = done[events.piece] - rate[events.piece] * events.into[:, None]
+    at: Floats = done[events.piece] - rate[events.piece] * events.into[:, None]
     return Scalable(events.before, events.waits, at, events.end)
 
 

@@ -105,7 +105,7 @@ def _crossings(record: Record) -> list[str]:
 
 def _generations(record: Record) -> list[str]:
     keys = _keys(record)
-    rows = [("accelerator", "year", "", "model time", *READINGS.values(), "basis")]
+    rows = [("accelerator", "year", "", "model", "published", "host", "agent", "basis")]
     rows += [
         (
             each["accelerator"],

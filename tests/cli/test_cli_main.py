@@ -38,7 +38,6 @@ def test_version(run):
         ("bench --tasks 0", "not a number it can be, '0' @ --tasks, give a whole number, 1 or more"),
         ("bench --tasks 2.5", "not a number it can be, '2.5' @ --tasks, give a whole number, 1 or more"),
         ("bench --warmup=-1", "not a number it can be, '-1' @ --warmup, give a whole number, 0 or more"),
-        ("bench --concurrency 1,2", "not a number it can be, '1,2' @ --concurrency, give a whole number, 1 or more"),
         ("bench --seed=-1", "not a number it can be, '-1' @ --seed, give a whole number, 0 or more"),
         ("bench --task-timeout nan", "not a duration in seconds, 'nan' @ --task-timeout, give a number above 0"),
         ("bench --task-timeout inf", "not a duration in seconds, 'inf' @ --task-timeout, give a number above 0"),

@@ -89,8 +89,13 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
     outer, cause = carrier.fiber, carrier.cause
     task = getattr(callback, "__self__", None)
     if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
-        fiber = _stepping(strands, task, origin)
-        carrier.mount(fiber)
+        fiber = getattr(task, FIBER, None)
+        if fiber is not None and fiber.of is strands:
+            strands.woken(fiber, origin[0], origin[1])
+        else:
+            fiber = _newborn(strands, task, origin)
+        carrier.fiber = carrier.cause = fiber
+        carrier.cut()
         if origin[4]:
             strands.joined_too(carrier, origin[4])
         try:
@@ -110,16 +115,12 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
             carrier.cause = cause
 
 
-def _stepping(strands: Strands, task: Any, origin: Origin) -> Fiber:
-    """Return the fiber of a task about to take a step, after logging its birth or who woke it."""
-    fiber = strands.fiber_of(task)
-    if fiber is None:
-        ready_ns, waker, span, in_task, _ = origin
-        name = strands.safely(_name, task) or "coroutine"
-        fiber = strands.spawn("coroutine", name, Fiber(max(waker, 0), span, in_task), ready_ns)
-        setattr(task, FIBER, fiber)
-    else:
-        strands.woken(fiber, origin[0], origin[1])
+def _newborn(strands: Strands, task: Any, origin: Origin) -> Fiber:
+    """Return the fiber of a task about to take its first step."""
+    ready_ns, waker, span, in_task, _ = origin
+    name = strands.safely(_name, task) or "coroutine"
+    fiber = strands.spawn("coroutine", name, Fiber(max(waker, 0), span, in_task), ready_ns)
+    setattr(task, FIBER, fiber)
     return fiber
 
 

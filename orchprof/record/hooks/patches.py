@@ -1,13 +1,13 @@
 """What a hook changed in other modules, so that it can be put back in reverse order."""
 
 import contextlib
-import importlib.abc
-import importlib.machinery
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 _MISSING = object()
 
@@ -25,7 +25,8 @@ class Patches:
         """Set `owner.name` to `make(what it was)`; a static or class method stays one."""
         original = getattr(owner, name)
         own = vars(owner).get(name, _MISSING)
-        raw = inspect.getattr_static(owner, name, None)
+        bases = getattr(owner, "__mro__", (owner,))
+        raw: Any = next((vars(base)[name] for base in bases if name in vars(base)), None)
         bound = isinstance(raw, staticmethod | classmethod)
         setattr(owner, name, type(raw)(make(raw.__func__)) if bound else make(original))
         self.also(lambda: delattr(owner, name) if own is _MISSING else setattr(owner, name, own))
@@ -68,7 +69,7 @@ class Patches:
             self._undo.pop()()
 
 
-class _AfterImport(importlib.abc.MetaPathFinder):
+class _AfterImport:
     """Finds modules the way everybody else would, and patches each after it has run.
 
     One finder for all: every import of the program asks it, most of them in vain.
@@ -91,7 +92,7 @@ class _AfterImport(importlib.abc.MetaPathFinder):
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> "ModuleSpec | None":
         if fullname not in self._patches:
             return None
         # A program may only ask whether the module is there: its patches stay until it runs.

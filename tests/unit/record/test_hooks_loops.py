@@ -466,7 +466,7 @@ def test_lag_is_the_time_in_which_others_held_the_loop_and_nothing_else(recorded
     strands = tables["strands"].set_index("strand")
     for k in range(3):
         (strand,) = strands.index[strands["name"] == f"turn{k}"]
-        rows = tables["segments"].query("strand == @strand")
+        rows = tables["segments"][tables["segments"]["strand"] == strand]
         assert rows["cpu_ns"].sum() == 10_000_000
         assert rows["lag_ns"].sum() == k * 10_000_000
 

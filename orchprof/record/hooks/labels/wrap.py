@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import inspect
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
 from typing import Any, Final, Self
@@ -144,9 +143,23 @@ class Opened:
             self._rests = False
 
 
+# The interpreter's own flags of code: `inspect`, which knows their names, costs as much to import as all of this.
+_GENERATOR: Final = 0x20
+_COROUTINE: Final = 0x80
+_ASYNC_GENERATOR: Final = 0x200
+
+
+def _kind_of(function: Any) -> int:
+    """Return the flags of the code that a function, a method or a partial call of one runs; 0 where there is none."""
+    while isinstance(function, functools.partial | types.MethodType):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
+
+
 def _under(make: Make, original: Any) -> Any:
     """Return a function of the same kind as the original: frameworks look at what they are given."""
-    if inspect.isasyncgenfunction(original):
+    kind = _kind_of(original)
+    if kind & _ASYNC_GENERATOR:
 
         async def agenerated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
             flow = _aflow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs))
@@ -155,7 +168,7 @@ def _under(make: Make, original: Any) -> Any:
                     yield item
 
         return functools.wraps(original)(agenerated)
-    if inspect.iscoroutinefunction(original):
+    if kind & _COROUTINE:
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             opened = Opened(make(*args, **kwargs))
@@ -164,7 +177,7 @@ def _under(make: Make, original: Any) -> Any:
                 return _or_later(stack, opened, await original(*args, **kwargs))
 
         return functools.wraps(original)(awaited)
-    if inspect.isgeneratorfunction(original):
+    if kind & _GENERATOR:
 
         def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             return (yield from _flow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs)))

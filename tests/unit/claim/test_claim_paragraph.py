@@ -1,0 +1,70 @@
+"""The paragraph says what the rows say, and nothing else."""
+
+from orchprof.claim.paragraph import paragraph
+from orchprof.claim.record import claim
+from orchprof.ledger.summary import summarise
+
+
+def row(reading, share, verdict, workload="rag", provenance="measured", band=None):
+    return {
+        "run": workload, "workload": workload, "setting": "s", "reading": reading, "share": share,
+        "verdict": verdict, "provenance": provenance, "band": band,
+    }  # fmt: skip
+
+
+def words(rows, made=(), crossings=()):
+    return paragraph({"rows": rows, "made_of": made, "crossings": crossings})
+
+
+def test_verdicts_are_counted_by_reading():
+    rows = [
+        row("not_model", 0.8, "within"), row("not_model", 0.95, "above", "web"), row("host", 0.3, "below"),
+        row("host", 0.6, "within", "web"), row("orchestration", 0.01, "below"),
+        row("orchestration", None, "undecided", "web"),
+    ]  # fmt: skip
+    said = words(rows)
+    assert "2 runs of 2 workloads" in said
+    assert "as published, 1 within, 1 above of 2: rag 80%, web 95%." in said
+    assert "1 within, 1 below of 2: rag 30%, web 60%." in said
+    assert "1 below, 1 undecided of 2: rag 1%, web not known." in said
+    assert "Model time is measured in 2 of 2." in said
+
+
+def test_modelled_time_is_called_so_with_its_band():
+    said = words([row("not_model", 0.8, "within", provenance="modelled", band=[0.7, 1.4])])
+    assert "modelled from published measurements, not measured in 1 of 1" in said
+    assert "0.7 to 1.4 times" in said
+
+
+def test_what_moves_it():
+    name = {"run": "rag", "workload": "rag", "setting": "s"}
+    made = [name | {"parts": {"waits": 0.4, "cpu": 0.2}}]
+    crossings = [
+        name | {"reading": "not_model", "level": 0.5, "multiplier": 4.0},
+        name | {"reading": "not_model", "level": 0.9, "multiplier": 0.5},
+        name | {"reading": "host", "level": 0.9, "multiplier": None},
+    ]
+    said = words([row("not_model", 0.6, "within")], made, crossings)
+    assert "rag waits on networks and timers (40% of latency)" in said
+    assert "rag passes 50% with 4 times the model time; rag passes 90% with a model 2 times as fast" in said
+
+
+def test_a_run_that_nobody_labelled_decides_two_readings(one_strand):
+    tables = one_strand([30, 31, 32, 33, 34, 35], 10)
+    tables["segments"]["role"] = tables["segments"]["role"].replace("tool", "framework")
+    meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
+    report = summarise(tables, meta | {"labelled": False})
+    rows = {each["reading"]: each for each in claim([(report, tables)])["rows"]}
+    assert rows["orchestration"]["share"] is None
+    assert rows["orchestration"]["verdict"] == "undecided"
+    assert rows["orchestration"]["reason"]
+    assert rows["host"]["verdict"] == "within"
+    assert rows["host"]["published"] == []
+
+
+def test_runs_of_one_name_stay_apart(one_strand):
+    tables = one_strand([30, 31, 32, 33, 34, 35], 10)
+    meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
+    report = summarise(tables, meta)
+    record = claim([(report, tables), (report, tables)])
+    assert {row["run"] for row in record["rows"]} == {"x", "x #2"}
