@@ -16,7 +16,10 @@ def claim(
     form: FormatOption = "console",
     details: DetailsOption = False,
 ) -> None:
-    """Say whether CPU-side orchestration takes 50-90 % of latency, under each reading of these words."""
+    """Ask whether the CPU side takes 50-90 % of latency.
+
+    Under each reading of these words, beside what was published; and what moves it.
+    """
     from orchprof.claim.record import claim as judge
     from orchprof.ledger.summary import summarise
     from orchprof.run import store

@@ -14,7 +14,7 @@ import pandas as pd
 from orchprof.record import strands as rec
 from orchprof.run.journal import Journal, main_strand
 from orchprof.run.links import Links
-from orchprof.run.looks import OTHER, RUNNING, Looks, subtree
+from orchprof.run.looks import CHILD, OTHER, RUNNING, Looks, subtree
 from orchprof.run.processes import Process, by_parent, delay_below_ns
 from orchprof.run.timeline import Ints
 
@@ -173,10 +173,15 @@ def _alone(child: Child, delay_ns: int, looks: Looks, seen: Sequence[Process]) -
 
 
 def _seen_waits(child: Child, rest: int, looks: Looks, seen: Sequence[Process]) -> Ints:
-    """Return how a child's rest divides over states, in proportion to what its processes were seen to wait for."""
+    """Return how a child's rest divides over states, in proportion to what its processes were seen to wait for.
+
+    Waiting for a child of its own is whatever that one waits for, also while nobody had seen it yet.
+    """
     window = (child.start_ns, child.end_ns)
     found = np.zeros(len(rec.LOOKS))
     if child.pid is not None and looks.watched:
         found = looks.of_processes(subtree(child.pid, window, seen), window).astype(np.float64)
     found[RUNNING] = 0
+    if np.delete(found, CHILD).any():
+        found[CHILD] = 0
     return np.asarray(np.floor(found / max(found.sum(), 1) * rest), dtype=np.int64)

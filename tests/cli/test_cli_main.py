@@ -13,12 +13,12 @@ ORCHPROF = (sys.executable, "-m", "orchprof")
 def test_help_lists_the_commands(run, arguments):
     said = run(*arguments)
     assert (said.code, said.err) == (0, "")
-    for command in ("bench", "report", "serve-model", "env"):
+    for command in ("bench", "claim", "env", "record", "report", "serve-model", "verify"):
         assert f"  {command} " in said.out
     assert "..." not in said.out.split("Commands:")[1], "a summary is too long for its line"
 
 
-@pytest.mark.parametrize("command", ["bench", "report", "serve-model", "env"])
+@pytest.mark.parametrize("command", ["bench", "claim", "env", "report", "serve-model", "verify"])
 def test_every_command_has_help(run, command):
     said = run(command, "--help")
     assert (said.code, said.err) == (0, "")

@@ -179,16 +179,16 @@ def test_a_fault_is_noted_once_and_the_thread_recorded_no_further(tmp_path):
 
 
 def test_an_exception_of_the_programs_own_that_strikes_in_our_midst_reaches_the_program(tmp_path):
-    class Alarm(Exception):
+    class AlarmError(Exception):
         pass
 
     def handler(_row):
-        raise Alarm  # as a signal handler would, from the program's own frame
+        raise AlarmError  # as a signal handler would, from the program's own frame
 
     with recording(tmp_path):
         carrier = STATE.recorder.strands.carrier()
         kept, carrier.emit = carrier.emit, handler
-        with pytest.raises(Alarm):
+        with pytest.raises(AlarmError):
             time.sleep(0.001)
         carrier.emit = kept
         assert carrier.fiber.wait == 0

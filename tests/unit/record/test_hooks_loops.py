@@ -328,7 +328,7 @@ def test_a_factory_of_lazy_tasks_and_one_that_fails_change_nothing(recorded):
         loop.set_task_factory(lambda *_args, **_kwargs: 1 / 0)
         coroutine = nap()
         with pytest.raises(ZeroDivisionError):
-            loop.create_task(coroutine)
+            await loop.create_task(coroutine)
         coroutine.close()
         loop.set_task_factory(None)
 

@@ -155,7 +155,7 @@ def test_what_a_child_waited_for_is_told_by_looks(tmp_path, state, label):
     watch = HandWatch(tmp_path).looked("child", 15, 95, tid=77, pid=77).looked(state, 20, 90, tid=78, pid=78)
     watch.seen(78, 77, 20, 95).seen(77, 1, 11, 99)
     tables, *_ = sealed(tmp_path, parent(tmp_path, cpu=10), watch)
-    # 90 ms less 10 of CPU and 5 of run delay; the shell's own waiting counts only while nobody below it is seen.
+    # 90 ms less 10 of CPU and 5 of run delay; what the shell waits for is what its child waits for.
     kinds = {state: end - start - cpu for _, state, start, end, cpu in rows(tables, 3)}
-    assert kinds[label] > kinds["child"] > 0
-    assert kinds[label] + kinds["child"] == pytest.approx(75)
+    assert kinds[label] == pytest.approx(75)
+    assert "child" not in kinds

@@ -7,8 +7,8 @@ from orchprof.verify.examine import examine
 from orchprof.verify.labels import CONSERVATION_LIMIT_S, LABELS
 
 LOOSER = 5
-# The program waits this long on purpose; what is shorter than a look or two apart is for a quiet machine.
-ROUGH = {("script", "sleep"), ("child", "cpu"), ("fetch", "net")}
+# A shell's own child is found some looks after it began, later on a loaded machine; until then the shell waits for it.
+FOUND_LATE = {("script", "sleep"): 0.35}
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +24,12 @@ def record(tmp_path_factory):
 def test_every_label_is_found_where_the_program_put_it(record):
     validate(record)
     assert len(record["labels"]) == len(LABELS)
-    limits = {
-        (row["shape"], row["who"], row["what"], row["measure"]): row["limit"]
-        * LOOSER
-        * (4 if (row["who"], row["what"]) in ROUGH else 1)
+    wrong = {
+        (row["shape"], row["who"], row["what"], row["measure"]): row["error"]
         for row in record["labels"]
+        if row["error"] > FOUND_LATE.get((row["who"], row["what"]), LOOSER * row["limit"])
     }
-    errors = {
-        key: row["error"]
-        for key, row in zip(limits, record["labels"], strict=True)
-        if row["error"] > limits[key]
-    }
-    assert errors == {}
+    assert wrong == {}
 
 
 def test_the_ledger_balances(record):
