@@ -38,7 +38,9 @@ def help_of(command):
     return done.stdout
 
 
-SHOWN = sorted(set(re.findall(r"`orchprof (bench|claim|env|record|report|serve-model|verify)\b([^`]*)`", README)))
+SHOWN = sorted(
+    set(re.findall(r"`orchprof (bench|claim|env|record|report|serve-model|verify)\b([^`]*)`", README))
+)
 
 
 @pytest.mark.parametrize(("command", "rest"), SHOWN, ids=lambda part: part.strip() or "-")

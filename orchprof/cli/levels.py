@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from orchprof.bench.schedule import Load
 
 
-def load_of(arrivals: str, burstiness: float | None, duration_s: float | None, ramp_s: float | None) -> "Load":
+def load_of(
+    arrivals: str, burstiness: float | None, duration_s: float | None, ramp_s: float | None
+) -> "Load":
     """Return the load that these options ask for, the rate left open.
 
     Raises:

@@ -37,9 +37,7 @@ def test_a_failure_is_1_and_a_plain_verdict(run, examiner):
     examiner[1]["scale"] = 1.09
     said = run("verify", "--runs", 2)
     assert said.code == 1
-    assert (
-        f"FAILED, {len(LABELS) - 1} beyond their limits" in said.out
-    )  # all but the GIL
+    assert f"FAILED, {len(LABELS) - 1} beyond their limits" in said.out  # all but the GIL
     assert "error:" not in said.out + said.err
 
 

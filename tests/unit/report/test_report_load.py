@@ -45,7 +45,9 @@ def test_an_open_loop_has_a_line_of_what_came_of_it():
 
 
 def test_arrivals_that_were_not_drawn_as_many_as_asked_say_so():
-    assert "5.08/s sent of 5.20 drawn, 4.70/s ended" in flat(report.render(of(scheduled_per_s=5.2), "console"))
+    assert "5.08/s sent of 5.20 drawn, 4.70/s ended" in flat(
+        report.render(of(scheduled_per_s=5.2), "console")
+    )
 
 
 def test_a_trace_has_no_rate_of_its_own():
