@@ -99,7 +99,7 @@ class Bench:
 def endpoint(settings):
     """Yield a model that takes no time and says what scripted_models has it say."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", str(EXAMPLES), prepend=os.pathsep)
         with process.start("zero", "scripted_models:make", settings) as model:
             yield model
 

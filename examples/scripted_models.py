@@ -18,13 +18,14 @@ ADD = {"name": "add", "arguments": {"a": 2102650, "b": 3685265}}
 
 
 def make(settings, seed):
-    """Return the script of the style that the settings name; it appends a line per request to their tally."""
+    """Return the script of the style that the settings name; it appends a line per request to their tally, if any."""
     del seed
-    say, tally = STYLES[settings["style"]], Path(settings["tally"])
+    say, tally = STYLES[settings.get("style") or next(iter(STYLES))], settings.get("tally")
 
     def script(messages, tools):
-        with tally.open("a") as file:
-            file.write("request\n")
+        if tally:
+            with Path(tally).open("a") as file:
+                file.write("request\n")
         return say(messages, tools)
 
     return script
