@@ -119,8 +119,8 @@ def test_a_terminal_stays_one(folder):
 
 WAITING = """
     import os, sys, time
-    print(os.getpid(), flush=True)
     try:
+        print(os.getpid(), flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("put away", flush=True)
