@@ -26,6 +26,11 @@ _LEAD_NS: Final = 20_000_000
 _TAIL_LINES: Final = 3
 
 
+def _own(env: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a worker, which records itself, also where its driver is being recorded."""
+    return {name: value for name, value in os.environ.items() if name != "ORCHPROF_LOGS"} | env
+
+
 class Crew:
     """One process per `Orders`. They are out of the terminal's process group: Ctrl-C is the driver's to handle."""
 
@@ -126,7 +131,7 @@ class Crew:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=os.environ | env,
+                env=_own(env),
                 text=True,
                 start_new_session=True,
             )
