@@ -30,7 +30,7 @@ class Holders:
             turns: what each carrier ran, with the `role` of each turn.
             threads: carrier to the system's number of its thread.
         """
-        role = turns["role"].map({name: number for number, name in enumerate(ROLES)}).to_numpy(dtype="int64")
+        role = turns["role"].map(ROLES.index).to_numpy(dtype="int64")
         start, end = turns["start_ns"], turns["end_ns"]
         carrier = turns["carrier"].to_numpy(dtype="int64")
         by_role = Timeline.of(carrier * _WIDTH + role, start, end, np.zeros(len(role)), 1)
@@ -55,23 +55,21 @@ class Holders:
 def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the gaps without the lag that another role caused, and that lag as rows of that role.
 
-    A gap that ends earlier than its cut still says when that was, as `at_ns`.
-
     A strand that is ready waits for its loop at the end of its gap, and the loop's thread says exactly what it ran
-    meanwhile.
+    meanwhile. A gap that ends earlier than its cut still says when that was, as `at_ns`.
     """
     gaps = gaps.assign(within_join=False, at_ns=gaps["end_ns"])
     held = gaps.loc[gaps["lag_ns"] > 0]
     if held.empty:
         return gaps, gaps.iloc[:0]
-    own = held["role"].map({name: number for number, name in enumerate(ROLES)}).to_numpy(dtype="int64")
+    own = held["role"].map(ROLES.index).to_numpy(dtype="int64")
     ready = held["end_ns"] - held["lag_ns"]
     foreign = holders.shares(held["carrier"], ready, held["end_ns"])
     foreign[np.arange(len(held)), own] = 0
     mixed = np.flatnonzero(foreign.any(axis=1))
     held, foreign = held.iloc[mixed], foreign[mixed]
     end = held["end_ns"].to_numpy().copy()
-    # The whole lag goes where the loop was held: a waiting part, then what others held, then what is its own.
+    # Laid from the cut backwards: first the lag that is its own, before it what each other role held.
     rest = held["lag_ns"].to_numpy() - foreign.sum(axis=1)
     joins = held["by_waker"].to_numpy() | (held["state"] != 0).to_numpy()
     rows = [_lag(held, end - rest, end, None, held["span"].to_numpy(), joins)]

@@ -16,9 +16,9 @@ from orchprof.run.journal import Journal, main_strand
 from orchprof.run.links import Links
 from orchprof.run.looks import CHILD, OTHER, RUNNING, Looks, subtree
 from orchprof.run.processes import Process, by_parent, delay_below_ns
+from orchprof.run.schema import COUNTERS
 from orchprof.run.timeline import Ints
 
-_COUNTERS: Final = ("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns")
 _STATE: Final = (*rec.LOOKS[:OTHER], "off")
 
 
@@ -92,7 +92,7 @@ def _row(strand: int, start_ns: int, end_ns: int, **told: Any) -> Row:
         "start_ns": start_ns,
         "end_ns": end_ns,
         **blank,
-        **dict.fromkeys(_COUNTERS, 0),
+        **dict.fromkeys(COUNTERS, 0),
         **told,
     }
 

@@ -18,6 +18,8 @@ STATES: Final = (
     "sleep", "timeout", "startup", "queue", "prefill", "decode", "frontend", "off", "self", "unexplained",
 )  # fmt: skip
 STRAND_KINDS: Final = ("thread", "task", "job", "coroutine", "child", "remote")
+# What is counted of a segment, in ns.
+COUNTERS: Final = ("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns")
 EDGE_KINDS: Final = ("spawn", "wake", "join")
 
 TABLES: Final[dict[str, dict[str, str]]] = {

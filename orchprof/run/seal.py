@@ -15,7 +15,7 @@ from orchprof.run.links import Links, has_recorded_ancestor, joined_up, links
 from orchprof.run.looks import Looks, read_looks
 from orchprof.run.outside import outside
 from orchprof.run.processes import Process
-from orchprof.run.schema import TABLES
+from orchprof.run.schema import COUNTERS, TABLES
 from orchprof.run.tiles import tile
 
 Tables = dict[str, pd.DataFrame]
@@ -113,7 +113,7 @@ def _filled(segments: pd.DataFrame, strands: pd.DataFrame) -> pd.DataFrame:
     last = segments.sort_values("end_ns", kind="stable").drop_duplicates("strand", keep="last")
     end = last["strand"].map(strands.set_index("strand")["end_ns"])
     cut = last[(end > last["end_ns"]).fillna(value=False).astype(bool)]
-    nothing = dict.fromkeys(("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns"), 0)
+    nothing = dict.fromkeys(COUNTERS, 0)
     rest = cut.assign(
         start_ns=cut["end_ns"],
         end_ns=end[cut.index].astype("int64"),

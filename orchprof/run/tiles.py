@@ -9,6 +9,7 @@ from orchprof.record import strands as rec
 from orchprof.run.held import Holders, held_loops
 from orchprof.run.journal import CLOCKED, Journal, main_strand
 from orchprof.run.looks import Looks
+from orchprof.run.schema import COUNTERS
 from orchprof.run.waits import told_apart
 
 JOIN: Final = rec.WAITS.index("join")
@@ -21,7 +22,6 @@ _BY: Final = {
     rec.BY_TIMER: rec.WAITS.index("sleep"),
     rec.BY_TIMEOUT: _TIMEOUT,
 }
-COUNTERS: Final = ("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns")
 
 
 def tile(

@@ -13,7 +13,7 @@ import pandas as pd
 from orchprof.record import strands as rec
 from orchprof.run.held import Holders
 from orchprof.run.looks import GIL, OTHER, RUNNING, Looks
-from orchprof.run.schema import ROLES
+from orchprof.run.schema import COUNTERS, ROLES
 from orchprof.run.timeline import Floats, Ints
 
 # Less than this of a turn is not worth a segment of its own.
@@ -130,7 +130,7 @@ def _cut(rows: list[pd.DataFrame], turns: pd.DataFrame, lasted: Ints, end: Ints,
     lasted = np.where(lasted >= _LEAST_NS, lasted, 0)
     some = lasted > 0
     if some.any():
-        counted = dict.fromkeys(("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns"), 0)
+        counted = dict.fromkeys(COUNTERS, 0)
         given = counted | {"start_ns": end - lasted, "end_ns": end, **told}
         chosen = {
             name: value[some] if isinstance(value, np.ndarray) else value for name, value in given.items()

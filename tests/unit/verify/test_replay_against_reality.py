@@ -16,8 +16,7 @@ def measured(folder, rounds):
 def test_replay_says_what_really_happens(tmp_path):
     found = measured(tmp_path, rounds=3)
     assert len(found) >= 5
-    # A neighbour's burst spoils one change, seldom most of them.
-    assert sum(abs(one.error) <= 0.25 for one in found) > len(found) / 2
+    assert {one.name: one.error for one in found if abs(one.error) > 0.25} == {}
     # Each of them makes a difference, in the direction that was predicted.
     assert all((one.predicted > 1) == ("slower" in one.name) for one in found)
 

@@ -1,4 +1,4 @@
-"""One real run of the program through the real capture; machines that test are loaded, so limits are wider."""
+"""Real runs of the program through the real capture; machines that test are loaded, so limits are wider."""
 
 import pytest
 
@@ -6,16 +6,17 @@ from orchprof.report import validate
 from orchprof.verify.examine import examine
 from orchprof.verify.labels import CONSERVATION_LIMIT_S, LABELS
 
-# One run among strangers' load: what is booked elsewhere than it belongs is off by all of it, noise by a part.
-LOOSER, WIDEST = 5, 0.35
+LOOSER = 5
+# A shell's own child is found some looks after it began, later on a loaded machine; until then the shell waits for it.
+FOUND_LATE = {("script", "sleep"): 0.35}
 
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
     told = []
     keep = tmp_path_factory.mktemp("verify") / "kept"
-    found = examine(1, keep, lambda done, runs: told.append((done, runs)))
-    assert told == [(0, 1)]
+    found = examine(3, keep, lambda done, runs: told.append((done, runs)))
+    assert told == [(0, 3), (1, 3), (2, 3)]
     assert (keep / "run-01" / "run" / "run.json").is_file()
     return found
 
@@ -26,7 +27,7 @@ def test_every_label_is_found_where_the_program_put_it(record):
     wrong = {
         (row["shape"], row["who"], row["what"], row["measure"]): row["error"]
         for row in record["labels"]
-        if row["error"] > max(WIDEST, LOOSER * row["limit"])
+        if row["error"] > FOUND_LATE.get((row["who"], row["what"]), LOOSER * row["limit"])
     }
     assert wrong == {}
 
