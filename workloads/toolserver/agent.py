@@ -95,8 +95,10 @@ class McpAgent:
 
     async def aclose(self) -> None:
         """Close the running event loop's session and client; to be awaited before the loop ends."""
-        await self.sessions.aclose()
-        await self.clients.aclose()
+        try:
+            await self.sessions.aclose()
+        finally:  # a session that ends badly must not keep the client open
+            await self.clients.aclose()
 
     def close(self) -> None:
         """Close every loop's session and client, and end the server."""
