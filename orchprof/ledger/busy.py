@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from orchprof.ledger.columns import Floats, Ints, ints
+from orchprof.ledger.columns import NEVER, Floats, Ints, ints
 
 
 def busy_ns(samples: pd.DataFrame, pid: int, tasks: Ints) -> float:
@@ -29,38 +29,49 @@ def busy_ns(samples: pd.DataFrame, pid: int, tasks: Ints) -> float:
 
 def _total(samples: pd.DataFrame, pid: int, at: Ints) -> Floats:
     """Return the CPU of a process and all below it until each instant."""
-    tree = {one: samples[samples["pid"] == one].sort_values("at_ns") for one in _tree(samples, pid)}
-    total = np.zeros(len(at))
-    for one, its in tree.items():
-        total += _held(its, "cpu_ns", at) + _unseen(its, at, _children(tree, one))
-    return total
+    return _Tree(samples).total(pid, at)
 
 
-def _tree(samples: pd.DataFrame, pid: int) -> list[int]:
-    parents = samples[["pid", "parent"]].dropna().drop_duplicates()
-    below = parents.groupby("parent")["pid"].apply(list).to_dict()
-    found = [pid]
-    for one in found:  # grows while it is read
-        found += [child for child in below.get(one, ()) if child not in found]
-    return found
+class _Tree:
+    """The samples of every process, and who started whom."""
+
+    def __init__(self, samples: pd.DataFrame) -> None:
+        ordered = samples.sort_values("at_ns", kind="stable")
+        self._samples = dict(iter(ordered.groupby("pid")))
+        pairs = samples[["pid", "parent"]].dropna().drop_duplicates("pid").astype("int64")
+        parents = dict(zip(pairs["pid"].tolist(), pairs["parent"].tolist(), strict=True))
+        self._below: dict[int, list[int]] = {}
+        for pid, parent in parents.items():
+            if pid not in _line(parent, parents):  # numbers of processes come round again
+                self._below.setdefault(parent, []).append(pid)
+
+    def total(self, pid: int, at: Ints) -> Floats:
+        """Return the CPU of a process, of those below it, and of what it reaped unseen, until each instant."""
+        children = self._below.get(pid, [])
+        own = _held(self._samples[pid], "cpu_ns", at) + self._unseen(pid, at, children)
+        return own + sum((self.total(child, at) for child in children), np.zeros(len(at)))
+
+    def _unseen(self, pid: int, at: Ints, children: Iterable[int]) -> Floats:
+        """Return what a process's reaped children used beyond what was sampled of them, and below them, as they lived.
+
+        A child may be reaped some time after its last sample: until then nothing is taken off.
+        """
+        reaped = _held(self._samples[pid], "children_cpu_ns", at)
+        for child in children:
+            last_ns = int(self._samples[child]["at_ns"].iloc[-1])
+            seen = float(self.total(child, np.array([NEVER]))[0])
+            reaped = reaped - np.where(at > last_ns, seen, 0.0)
+        return np.asarray(np.maximum.accumulate(np.maximum(reaped, 0.0)))
 
 
-def _children(tree: dict[int, pd.DataFrame], pid: int) -> list[pd.DataFrame]:
-    return [its for its in tree.values() if (its["parent"] == pid).any()]
+def _line(pid: int, parents: dict[int, int]) -> list[int]:
+    """Return a process and those above it, as far as they are known."""
+    line = [pid]
+    while line[-1] in parents and parents[line[-1]] not in line:
+        line.append(parents[line[-1]])
+    return line
 
 
 def _held(its: pd.DataFrame, column: str, at: Ints) -> Floats:
     """Return a counter at each instant: 0 before its first sample, and its last value after its last."""
     return np.asarray(np.interp(at, ints(its["at_ns"]), ints(its[column], 0), left=0.0))
-
-
-def _unseen(its: pd.DataFrame, at: Ints, children: Iterable[pd.DataFrame]) -> Floats:
-    """Return what a process's reaped children used beyond what was sampled of them while they lived.
-
-    A child may be reaped some time after its last sample: until then nothing is taken off.
-    """
-    reaped = _held(its, "children_cpu_ns", at)
-    for child in children:
-        seen = float(child["cpu_ns"].iloc[-1] + child["children_cpu_ns"].iloc[-1])
-        reaped = reaped - np.where(at > child["at_ns"].iloc[-1], seen, 0.0)
-    return np.asarray(np.maximum.accumulate(np.maximum(reaped, 0.0)))

@@ -65,6 +65,22 @@ def test_grandchildren_count_too(run):
     assert busy(run) == pytest.approx(20 + 5, abs=2)
 
 
+def test_what_a_shell_started_counts_once_though_the_shell_never_said_so(run):
+    bear(run, 0, 45)  # reaped: the shell, 1, with the 40 of what it ran, and 4 that nobody saw
+    run.sample(2, 110, 0, parent=1)
+    run.sample(2, 190, 1, parent=1)
+    run.sample(3, 120, 2, parent=2)
+    run.sample(3, 185, 40, parent=2)
+    assert busy(run) == 20 + 45
+
+
+def test_processes_that_seem_to_have_started_each_other_end_no_program(run):
+    bear(run)
+    run.sample(2, 110, 0, parent=3)
+    run.sample(3, 120, 5, parent=2)
+    assert busy(run) == 20
+
+
 def test_a_strangers_child_is_not_counted(run):
     bear(run)
     for at, cpu in ((90, 1), (210, 99)):
