@@ -44,25 +44,24 @@ def async_client(base_url: str) -> Any:
 
 
 class AsyncClients:
-    """The asynchronous client of the running event loop: pooled connections do not outlive their loop."""
+    """The asynchronous client of each event loop: pooled connections do not outlive their loop."""
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: Any = None
+        self._held: dict[asyncio.AbstractEventLoop, Any] = {}
 
     def current(self) -> Any:
         """Return the running loop's client; a loop's first call makes it, which costs an SSL context."""
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._client = loop, async_client(self._base_url)
-        return self._client
+        if loop not in self._held:
+            self._held[loop] = async_client(self._base_url)
+        return self._held[loop]
 
     async def aclose(self) -> None:
         """Close the running loop's client, if it has one."""
-        if asyncio.get_running_loop() is self._loop:
-            self._loop = None
-            await self._client.close()
+        client = self._held.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.close()
 
 
 def pad(text: str, tokens: int, source: str) -> str:

@@ -154,3 +154,21 @@ def test_a_missing_package_is_an_import_error_of_open(workload, variant, package
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == package
     assert package in workload.REQUIRES[variant]
+
+
+def test_event_loops_that_take_turns_keep_their_own_client_and_each_is_closed():
+    from orchprof_workloads.chat import AsyncClients
+
+    clients = AsyncClients("http://127.0.0.1:1/v1")
+
+    async def current():
+        return clients.current()
+
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        turns = [runner.run(current()) for runner in (one, other, one, other)]
+        assert turns[0] is turns[2] is not turns[1]
+        assert turns[1] is turns[3]
+        for runner in (one, other):
+            runner.run(clients.aclose())
+        assert turns[0].is_closed()
+        assert turns[1].is_closed()
