@@ -1,0 +1,1 @@
+"""Capacity: what tasks ask of a system, what happens under load, and which machines hold it."""

@@ -1,0 +1,1 @@
+"""Economics: from the ledger to money: cost per task, margin, break-even, sensitivity, energy."""

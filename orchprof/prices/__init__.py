@@ -1,0 +1,1 @@
+"""Prices: what machines, accelerators, power, tools and tokens cost, each with its date and source."""
