@@ -13,10 +13,11 @@ class Price:
     Attributes:
         name: such as `electricity` or `owner/h100-sxm/hyperscaler`.
         value: in `unit`.
-        unit: such as `usd_per_hour`, `usd_per_kwh`, `usd_per_gib_hour`, `usd_per_core_hour`, `usd_per_call`.
+        unit: such as `usd_per_hour`, `usd_per_kwh`, `usd_per_gib_hour`, `usd_per_core_hour`, `usd_per_call`;
+            facts that turn power into money have `watts` or `ratio`.
         basis: `cash` (what is really paid), `list` (what the seller asks) or `credit` (what a credit is worth).
         source: who says so.
-        as_of: the day it was true; None: not said.
+        as_of: the day it was true, the first day where only a month is said; None: not said.
     """
 
     name: str
@@ -54,7 +55,14 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """Every price that is known: what ships, then the project's file, then the command line, the later ones first."""
+    """Every price that is known: what ships, then the project's file, then the command line, the later ones first.
+
+    Attributes:
+        prices: by name; `core` and `memory` are always there.
+        machines: by name.
+        given: the names of prices and machines (as `machine/NAME`) that the user stated; the others ship.
+    """
 
     prices: Mapping[str, Price]
     machines: Mapping[str, Machine]
+    given: frozenset[str] = frozenset()

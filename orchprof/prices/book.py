@@ -1,0 +1,93 @@
+"""The book of prices: what ships, under the project's `orchprof.toml`, `--machines FILE` and `--price NAME=VALUE`.
+
+The form of `orchprof.toml` is in project.py, that of a machine table in tables.py, the names in names.py.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from orchprof.errors import UsageError
+from orchprof.prices import project as project_file
+from orchprof.prices import tables, values
+from orchprof.prices.names import canonical, unit_of
+from orchprof.prices.price import Book, Machine, Price
+from orchprof.prices.rates import core_price, memory_price
+
+STALE_AFTER: Final = timedelta(days=180)
+
+
+def book(machines: Path | None = None, overrides: Sequence[str] = (), project: Path | None = None) -> Book:
+    """Return every price there is; what is stated later replaces what was there.
+
+    Args:
+        machines: a CSV table of machines.
+        overrides: `NAME=VALUE` each, as of today.
+        project: the project's file; `./orchprof.toml` when None, if it exists.
+
+    Raises:
+        UsageError: a file or an option holds what cannot be; the message says where.
+    """
+    found = Book(
+        {price.name: price for price in tables.shipped_prices()},
+        {machine.name: machine for machine in tables.shipped_machines()},
+    )
+    found = _with_project(found, project)
+    found = _with_machines(found, tables.read_machines(machines) if machines else ())
+    found = _with_prices(found, (_override(text, found) for text in overrides))
+    derived = {"core": core_price(found), "memory": memory_price(found)}
+    return replace(found, prices={**found.prices, **derived})
+
+
+def is_stale(price: Price, today: date) -> bool:
+    """Return whether a price is older than 180 days, or of no known day."""
+    return price.as_of is None or today - price.as_of > STALE_AFTER
+
+
+def as_record(price: Price) -> dict[str, Any]:
+    """Return a price as the JSON contracts have it; the value is the nearest float."""
+    return {
+        "name": price.name,
+        "value": float(price.value),
+        "unit": price.unit,
+        "basis": price.basis,
+        "source": price.source,
+        "as_of": price.as_of.isoformat() if price.as_of else None,
+    }
+
+
+def _with_project(found: Book, path: Path | None) -> Book:
+    path = path or Path(project_file.FILE)
+    if path == Path(project_file.FILE) and not path.exists():
+        return found
+    read = project_file.read(path)
+    found = _with_machines(found, project_file.machines(read.get("machines", {}), path))
+    return _with_prices(found, project_file.prices(read.get("prices", {}), found, path))
+
+
+def _with_machines(found: Book, machines: Iterable[Machine]) -> Book:
+    stated = {machine.name: machine for machine in machines}
+    given = found.given | {machine.price.name for machine in stated.values()}
+    return replace(found, machines={**found.machines, **stated}, given=given)
+
+
+def _with_prices(found: Book, prices: Iterable[Price]) -> Book:
+    """Return the book with prices stated; a machine's replaces the hourly price it had."""
+    stated = {price.name: price for price in prices}
+    hourly = {
+        name.removeprefix("machine/"): price for name, price in stated.items() if name.startswith("machine/")
+    }
+    machines = {name: replace(found.machines[name], price=price) for name, price in hourly.items()}
+    others = {name: price for name, price in stated.items() if not name.startswith("machine/")}
+    return Book({**found.prices, **others}, {**found.machines, **machines}, found.given | set(stated))
+
+
+def _override(text: str, found: Book) -> Price:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise UsageError(f"not a price, {text!r} @ --price, write it as NAME=VALUE, such as electricity=0.09")
+    full = canonical(name.strip(), found, "--price")
+    today = datetime.now(UTC).date()
+    return Price(full, values.amount(value, "--price"), unit_of(full, found.prices), "cash", "--price", today)

@@ -1,0 +1,138 @@
+"""What one core, one GiB and one accelerator cost an hour, out of the prices of whole machines.
+
+Machines are sold whole. What a vCPU and a GiB of memory cost is fitted, by least squares of the relative error of
+`vcpus x core + GiB x memory`, to pairs of machines that differ in memory alone: the 2xlarge of each series that
+AWS sells both with 2 GiB a vCPU (c) and with 4 (m). Over all sellers the fit would take cheap sellers for cheap
+memory. One machine's price is then split in the fitted ratio, so that its parts are its price exactly.
+
+A core here is what the system runs a thread on and process clocks count: one vCPU, which on most x86 types is
+half a core of silicon (`Machine.threads_per_core`).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Final
+
+from orchprof.prices import tables
+from orchprof.prices.names import (
+    OWNERS,
+    UNITS,
+    accelerator_name,
+    ambiguous,
+    candidates,
+    machine_names,
+    nothing,
+)
+from orchprof.prices.price import Book, Machine, Price
+
+# The host of an agent that needs no accelerator: x86, general purpose, 4 GiB a vCPU, as agents bind on memory first.
+DEFAULT_MACHINE: Final = "aws/m8i.2xlarge"
+_PAIRED: Final = re.compile(r"aws/[cm]\d\w\.2xlarge")
+
+
+def find_machine(book: Book, name: str, where: str = "--machine") -> Machine:
+    """Return a machine by its full name, or by its type where only one provider has it.
+
+    Raises:
+        UsageError: no machine has this name, or several have.
+    """
+    found = candidates(name.removeprefix("machine/"), book.machines)
+    if len(found) == 1:
+        return book.machines[found[0]]
+    if found:
+        raise ambiguous(name, found, where)
+    raise nothing("machine", name, machine_names(book.machines), where)
+
+
+def default_machine(book: Book) -> Machine:
+    """Return the machine an agent is taken to run on where none is named."""
+    return book.machines[DEFAULT_MACHINE]
+
+
+def core_price(book: Book, machine: Machine | None = None) -> Price:
+    """Return what an hour of one vCPU costs: as the user states `core`, else a machine's share.
+
+    Args:
+        book: the prices.
+        machine: whose core it is; the default machine when None. One with accelerators has the fitted rate,
+            as its price says nothing of its cores.
+    """
+    return _of_machine("core", book, machine)
+
+
+def memory_price(book: Book, machine: Machine | None = None) -> Price:
+    """Return what an hour of one GiB costs: as the user states `memory`, else a machine's share; see `core_price`."""
+    return _of_machine("memory", book, machine)
+
+
+def accelerator_price(book: Book, accelerator: str) -> Price | None:
+    """Return what an hour of one accelerator costs, or None where nobody says; name and source say what it is.
+
+    What the user states comes first, then what ships; of each, the accelerator's own rate, then the owner's
+    (a neocloud's before a hyperscaler's), then the cheapest machine's price over its accelerators.
+    """
+    name = accelerator_name(accelerator)
+    own = [f"accelerator/{name}", *(f"owner/{name}/{owner}" for owner in OWNERS)]
+    stated = [book.prices[each] for each in own if each in book.given]
+    listed = [book.prices[each] for each in own if each in book.prices]
+    with_it = [machine for machine in book.machines.values() if machine.accelerator == name]
+    theirs = [machine for machine in with_it if machine.price.name in book.given]
+    found = [*stated[:1], *_cheapest(theirs), *listed[:1], *_cheapest(with_it)]
+    return found[0] if found else None
+
+
+def per_accelerator(machine: Machine) -> Price:
+    """Return a machine's hourly price over its accelerators, its host included; it must have some."""
+    share = machine.price.value / machine.accelerator_count
+    source = f"{machine.name} over {machine.accelerator_count}, host included: {machine.price.source}"
+    return replace(machine.price, name=f"accelerator/{machine.accelerator}", value=share, source=source)
+
+
+def fit(machines: Iterable[Machine]) -> tuple[Decimal, Decimal]:
+    """Return USD per vCPU hour and per GiB hour that come nearest to the prices of machines.
+
+    Source: ordinary least squares of (core v + memory g) / p to 1; its normal equations by Cramer's rule.
+    """
+    points = [_point(machine) for machine in machines]
+    vv, vg, gg = (sum((a[i] * a[j] for a in points), Decimal(0)) for i, j in ((0, 0), (0, 1), (1, 1)))
+    v, g = (sum((a[i] for a in points), Decimal(0)) for i in (0, 1))
+    determinant = vv * gg - vg * vg
+    return (v * gg - g * vg) / determinant, (g * vv - v * vg) / determinant
+
+
+def _point(machine: Machine) -> tuple[Decimal, Decimal]:
+    price = machine.price.value
+    return machine.vcpus / price, Decimal(str(machine.memory_gib)) / price
+
+
+@cache
+def _fitted() -> tuple[dict[str, Decimal], int, date | None]:
+    hosts = [machine for machine in tables.shipped_machines() if _PAIRED.fullmatch(machine.name)]
+    dates = [machine.price.as_of for machine in hosts if machine.price.as_of]
+    core, memory = fit(hosts)
+    return {"core": core, "memory": memory}, len(hosts), min(dates, default=None)
+
+
+def _of_machine(name: str, book: Book, machine: Machine | None) -> Price:
+    if name in book.given:
+        return book.prices[name]
+    machine = machine or default_machine(book)
+    rates, hosts, as_of = _fitted()
+    basis, source = "list", f"derived: least squares over {hosts} AWS machines, 2xlarge of c and m series"
+    value = rates[name]
+    if not machine.accelerator:
+        whole = machine.vcpus * rates["core"] + Decimal(str(machine.memory_gib)) * rates["memory"]
+        value, basis, as_of = value * machine.price.value / whole, machine.price.basis, machine.price.as_of
+        source = (
+            f"derived: the {name} share of {machine.name} at {machine.price.value} USD per hour, "
+            f"in the ratio fitted to {hosts} AWS machines (2xlarge of c and m series)"
+        )
+    return Price(name, value, UNITS[name], basis, source, as_of)
+
+
+def _cheapest(machines: list[Machine]) -> list[Price]:
+    return [min(map(per_accelerator, machines), key=lambda price: price.value)] if machines else []
