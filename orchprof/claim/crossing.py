@@ -11,7 +11,9 @@ from orchprof.units import NS_PER_S
 
 REACH: Final = 1000.0  # a model this much faster or slower than recorded is as far as we look
 _STEPS: Final = 12  # of the grid on either side of the recorded speed
-_HALVINGS: Final = 30
+_HALVINGS: Final = 20  # of one step: to a millionth
+# Replayed at any speed, so there are no two measured neighbours that it lies between.
+_OVER: Final = {"over": "model", "name": "model_time", "between": None, "clear": None, "measured": None}
 Curve = Callable[[float], float | None]
 
 
@@ -42,7 +44,9 @@ def crossings(
     for reading in (each for each in READINGS if each in readings):
         for level in (LOW, HIGH):
             found = nearest(partial(share, reading), level)
-            rows.append({"reading": reading, "level": level, **_described(found, calls, at)})
+            rows.append(
+                {"reading": reading, "level": level, **_described(found, calls, at), **_OVER, "at": found}
+            )
     return rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchprof.claim.scaled import Scalable, outcome
 from orchprof.errors import OrchprofError
-from orchprof.models.explain import explain, resolve
+from orchprof.models.explain import explain, resolve, service_s
 from orchprof.models.spec import PacedSpec, parse
 
 
@@ -73,16 +73,18 @@ def _ratio(report: Mapping[str, Any], accelerator: str) -> tuple[float, dict[str
     own = spec.text
     if accelerator == setup.accelerator.name:
         other = own
-    load = (
-        max(1, round(calls["input_tokens"])),
-        max(1, round(calls["output_tokens"])),
-        int((report.get("load") or {}).get("concurrency") or report["run"]["params"].get("concurrency") or 1),
-    )
+    load = (max(1, round(calls["input_tokens"])), max(1, round(calls["output_tokens"])), in_flight(report))
     there = explain(other, *load)
     return service_s(there, load[1]) / service_s(explain(own, *load), load[1]), there
 
 
-def service_s(explained: Mapping[str, Any], output_tokens: int) -> float:
-    """Return how long a request of so many tokens takes by an explain record."""
-    after = (explained["tpot_ms"] or 0.0) * (output_tokens - 1)
-    return float(explained["ttft_ms"] + after) / 1e3
+def in_flight(report: Mapping[str, Any]) -> int:
+    """Return how many tasks ran at a time: as many as were let, in an open loop the mean; at least 1.
+
+    Source: Little (1961), A proof for the queuing formula L = lambda W.
+    """
+    load = report.get("load") or {}
+    if load.get("kind") == "open":
+        arrived, took_s = load["throughput_per_s"], report["latency_s"]["mean"]
+        return max(1, round((arrived or 0.0) * (took_s or 0.0)))
+    return int(load.get("concurrency") or report["run"]["params"].get("concurrency") or 1)

@@ -1,6 +1,6 @@
 """Measured: one run as the claim sees it: its shares under each reading, their verdicts, and what they are made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from orchprof.claim.published import published
 from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome, scalable
 from orchprof.claim.verdict import UNDECIDED, UNLABELLED, decide
 from orchprof.errors import RunError
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph import TaskGraph, build
 from orchprof.ledger.strands import Tables
 from orchprof.stats.intervals import Interval, ratio_intervals
 
@@ -28,10 +28,19 @@ PARTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A run that says something about the claim."""
+    """A run that says something about the claim.
+
+    Attributes:
+        report: orchprof.report/1 of it.
+        graphs: its tasks.
+        tasks: the same, ready to be replayed.
+        tells: names of the settings that tell it from other runs of its workload.
+    """
 
     report: Record
+    graphs: tuple[TaskGraph, ...]
     tasks: tuple[Scalable, ...]
+    tells: tuple[str, ...] = ()
 
     @property
     def readings(self) -> tuple[str, ...]:
@@ -42,11 +51,16 @@ class Measured:
     def identity(self) -> Record:
         """What tells its rows from others'."""
         run = self.report["run"]
-        return {"run": run["id"], "workload": run["workload"], "setting": setting(self.report)}
+        return {"run": run["id"], "workload": run["workload"], "setting": setting(self.report, self.tells)}
 
 
-def measured(report: Record, tables: Tables) -> Measured:
+def measured(report: Record, tables: Tables, tells: tuple[str, ...] = ()) -> Measured:
     """Return a run for the claim.
+
+    Args:
+        report: orchprof.report/1 of it.
+        tables: its tables, which stay as they are.
+        tells: names of the settings that tell it from other runs of its workload.
 
     Raises:
         RunError: no task finished, none asked a model, or the model takes no time by design.
@@ -59,38 +73,65 @@ def measured(report: Record, tables: Tables) -> Measured:
     if report["run"]["model"]["spec"] == "zero":
         raise RunError(f"its model takes no time by design, {where} @ claim, run it on another --model")
     graphs = build(tables, failed=False) or build(tables)
-    return Measured(report, tuple(map(scalable, graphs)))
+    return Measured(report, tuple(graphs), tuple(map(scalable, graphs)), tells)
 
 
-def setting(report: Mapping[str, Any]) -> str:
-    """Return variant, model and load in words."""
+def setting(report: Mapping[str, Any], tells: Sequence[str] = (), without: str = "") -> str:
+    """Return variant, model, load and some settings in words.
+
+    Args:
+        report: orchprof.report/1.
+        tells: names of the settings to say.
+        without: one of `variant`, `concurrency` or the settings, left out.
+    """
     run, load = report["run"], report.get("load") or {}
     concurrency = load.get("concurrency") or run["params"].get("concurrency")
     rate = load.get("rate_per_s")
-    pace = f"{rate:g}/s" if rate else concurrency and f"c{concurrency}"
-    return " ".join(str(part) for part in (run["variant"], run["model"]["spec"], pace) if part)
+    pace = f"{rate:g}/s" if rate else concurrency and without != "concurrency" and f"c{concurrency}"
+    variant = run["variant"] if without != "variant" else None
+    own = run["params"].get("settings") or {}
+    said = [f"{name}={own[name]}" for name in tells if name in own and name != without]
+    return " ".join(str(part) for part in (variant, run["model"]["spec"], pace, *said) if part)
 
 
 def rows(run: Measured) -> list[Record]:
     """Return a row per reading: share, interval, verdict and why it is undecided, published figures."""
-    model = run.report["run"]["model"]
-    band = model.get("band") if model["provenance"] == "modelled" else None
+    model, unexplained = run.report["run"]["model"], run.report["shares"]["unexplained"]["cp"]
+    band = band_of(run.report)
     ends = [outcome(run.tasks, factor) for factor in band or ()]
     return [
         run.identity
         | {"model": model["spec"], "provenance": model["provenance"], "band": band, "reading": reading}
-        | _judged(run.report["shares"][reading], reading, ends)
-        | {"published": published(str(run.report["run"]["workload"])), "notes": _notes(run.report)}
+        | judged(run.report["shares"][reading], reading, ends, unexplained)
+        | {
+            "unexplained": unexplained,
+            "published": published(str(run.report["run"]["workload"])),
+            "notes": _notes(run.report),
+        }
         for reading in READINGS
     ]
 
 
-def _judged(share: Record | None, reading: str, ends: list[Outcome]) -> Record:
+def band_of(report: Mapping[str, Any]) -> list[float] | None:
+    """Return between how many times of what it is said to be the model's time lies, where it is modelled."""
+    model = report["run"]["model"]
+    return model.get("band") if model["provenance"] == "modelled" else None
+
+
+def judged(share: Record | None, reading: str, ends: list[Outcome], unexplained: float) -> Record:
+    """Return a share, its interval, its values at the ends of the band, and the verdict with its reason.
+
+    Args:
+        share: `cp` and `ci95`; None where nobody can tell.
+        reading: one of READINGS.
+        ends: the tasks with the model's time at the ends of its band.
+        unexplained: share of latency.
+    """
     if share is None:
         return {
             "share": None, "ci95": None, "share_in_band": None, "verdict": UNDECIDED, "reason": UNLABELLED
         }  # fmt: skip
-    found, reason = decide(share["ci95"], [_interval(end, reading) for end in ends])
+    found, reason = decide(share["ci95"], [interval(end, reading) for end in ends], unexplained)
     return {
         "share": share["cp"],
         "ci95": share["ci95"],
@@ -100,7 +141,8 @@ def _judged(share: Record | None, reading: str, ends: list[Outcome]) -> Record:
     }
 
 
-def _interval(end: Outcome, reading: str) -> Interval | None:
+def interval(end: Outcome, reading: str) -> Interval | None:
+    """Return the 95 % interval of a reading's share over replayed tasks; None when they are too few."""
     found = ratio_intervals(end.readings, end.latency)
     return found[READINGS.index(reading)] if found else None
 

@@ -33,6 +33,8 @@ def paragraph(found: Mapping[str, Any]) -> str:
         *(_reading(name, [row for row in rows if row["reading"] == name]) for name in SAID),
         *_made_of(found["made_of"]),
         *_moves(found["crossings"]),
+        *_passed(found["crossings"]),
+        *_beyond(found.get("extrapolated", [])),
         _provenance(rows),
     ]
     return " ".join(parts)
@@ -56,7 +58,7 @@ def _reading(name: str, rows: Sequence[Record]) -> str:
 
 def _made_of(made: Sequence[Record]) -> list[str]:
     said = []
-    for each in made:
+    for each in _first(made):
         name, share = max(each["parts"].items(), key=lambda part: part[1])
         if share >= _SMALL:
             said.append(f"{_name(each, made)} {_PARTS[name]} ({share:.0%} of latency)")
@@ -67,13 +69,39 @@ def _moves(crossings: Sequence[Record]) -> list[str]:
     """Return at what speed of the model the reading as published leaves or enters the claim's range."""
     said = []
     published = [row for row in crossings if row["reading"] == "not_model" and row["multiplier"] is not None]
-    for row in published:
+    for row in _first(published):
         same = [each for each in published if each["level"] == row["level"]]
         said.append(f"{_name(row, same)} passes {row['level']:.0%} with {_times(row['multiplier'])}")
     if not said:
         return []
     moved = "; ".join(said)
     return [f"By replaying the recorded tasks, the share as published moves with the model's time: {moved}."]
+
+
+def _passed(crossings: Sequence[Record]) -> list[str]:
+    """Return between which measured values the reading as published leaves or enters the claim's range."""
+    said = [
+        f"{row['workload']} passes {row['level']:.0%} between {row['name']} {row['between'][0]} and {row['between'][1]}"
+        for row in crossings
+        if row["reading"] == "not_model" and row.get("between")
+    ]
+    return [f"As measured, {'; '.join(said)}."] if said else []
+
+
+def _beyond(extrapolated: Sequence[Record]) -> list[str]:
+    said = []
+    for row in extrapolated:
+        share = row["shares"].get("not_model")
+        if share:
+            said.append(
+                f"at {row['setting']} {row['at']:.10g}, {row['factor_beyond']:.3g} times the largest measured, "
+                f"the share as published of {row['workload']} would be {_percent(share['share'])} ({share['verdict']})"
+            )
+    if not said:
+        return []
+    return [
+        f"Extrapolated along the straight line of a tool's measured times, not measured: {'; '.join(said)}."
+    ]
 
 
 def _times(multiplier: float) -> str:
@@ -105,10 +133,18 @@ def _provenance(rows: Sequence[Record]) -> str:
     return text + "."
 
 
+def _first(rows: Sequence[Record]) -> list[Record]:
+    """Return the rows of each workload's first run: one of a sweep stands for the others in a sentence."""
+    first: dict[str, Any] = {}
+    return [row for row in rows if first.setdefault(row["workload"], row["run"]) == row["run"]]
+
+
 def _name(row: Record, rows: Sequence[Record]) -> str:
-    """Return the workload of a row, with its setting where other rows have the same one."""
-    alone = sum(each["workload"] == row["workload"] for each in rows) == 1
-    return str(row["workload"]) if alone else f"{row['workload']} ({row['setting']})"
+    """Return the workload of a row, with what of its setting tells it from other rows of the same one."""
+    alike = [set(each["setting"].split()) for each in rows if each["workload"] == row["workload"]]
+    same = set.intersection(*alike)
+    told = " ".join(word for word in row["setting"].split() if word not in same)
+    return f"{row['workload']} ({told})" if told else str(row["workload"])
 
 
 def _percent(share: float | None) -> str:

@@ -1,13 +1,16 @@
 """The claim's record, `orchprof.claim/1`, from the reports and tables of some runs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from orchprof.claim.crossing import REACH, crossings
+from orchprof.claim.extrapolation import extrapolate
 from orchprof.claim.generations import generations
 from orchprof.claim.measured import Measured, made_of, measured, point, rows
 from orchprof.claim.paragraph import paragraph
+from orchprof.claim.passing import passings
+from orchprof.claim.series import varying
 from orchprof.claim.verdict import HIGH, LOW
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.strands import Tables
@@ -21,30 +24,32 @@ METHOD: Final = (
 Record = dict[str, Any]
 
 
-def claim(runs: Sequence[tuple[Record, Tables]]) -> Record:
+def claim(runs: Sequence[tuple[Record, Tables]], beyond: Mapping[str, float] | None = None) -> Record:
     """Return the record of some runs; those that say nothing about the claim are in `left_out` with the reason.
 
     Args:
         runs: orchprof.report/1 and the tables of each, which stay as they are.
+        beyond: a value per setting, to which the time of a tool is extrapolated along the law measured here.
 
     Raises:
-        UsageError: they were made on different machines.
-        RunError: none of them says anything about the claim.
+        UsageError: they were made on different machines, or a setting of `beyond` is none that varies.
+        RunError: none of them says anything about the claim, or no law holds to extrapolate along.
     """
     _refuse_mixed([report for report, _ in runs])
     runs = _told_apart(runs)
+    tells = varying([report for report, _ in runs])
     kept: list[Measured] = []
     left_out: list[Record] = []
     for report, tables in runs:
         try:
-            kept.append(measured(report, tables))
+            kept.append(measured(report, tables, tells[report["run"]["workload"]]))
         except RunError as error:
             left_out.append({"run": report["run"]["id"], "reason": str(error)})
     if not kept:
         raise RunError(
             left_out[0]["reason"] if left_out else "no runs @ claim, make some with `orchprof bench`"
         )
-    return _record(kept, left_out)
+    return _record(kept, left_out, beyond or {})
 
 
 def _told_apart(runs: Sequence[tuple[Record, Tables]]) -> list[tuple[Record, Tables]]:
@@ -59,7 +64,7 @@ def _told_apart(runs: Sequence[tuple[Record, Tables]]) -> list[tuple[Record, Tab
     return named
 
 
-def _record(kept: Sequence[Measured], left_out: list[Record]) -> Record:
+def _record(kept: Sequence[Measured], left_out: list[Record], beyond: Mapping[str, float]) -> Record:
     found = {
         "rows": [row for run in kept for row in rows(run)],
         "made_of": [made_of(run) for run in kept],
@@ -67,11 +72,13 @@ def _record(kept: Sequence[Measured], left_out: list[Record]) -> Record:
             run.identity | crossing
             for run in kept
             for crossing in crossings(run.tasks, run.report["model_calls"], run.readings)
-        ],
+        ]
+        + passings(kept),
         "generations": [
             run.identity | row for run in kept for row in generations(run.tasks, run.report, run.readings)
         ],
         "map": {"points": [point(run) for run in kept]},
+        "extrapolated": [row for name, value in beyond.items() for row in extrapolate(kept, name, value)],
     }
     return {
         "schema": SCHEMA,

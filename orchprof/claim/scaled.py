@@ -4,7 +4,7 @@ All time of role `model` is multiplied, everything else stays; a task then takes
 and its shares are those of the path that decides this: the same critical path, found in the replayed task.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ import numpy as np
 from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import network
+from orchprof.ledger.replay import network, work_before
 from orchprof.ledger.shares import SHARES
 
 READINGS: Final = ("not_model", "host", "orchestration")
@@ -51,15 +51,18 @@ class Outcome:
         return float(self.readings[:, READINGS.index(reading)].sum()) / total if total else None
 
 
-def scalable(graph: TaskGraph) -> Scalable:
-    """Return what of a task is needed to replay it under any speed of the model."""
+def scalable(graph: TaskGraph, times: Mapping[str, float] | None = None) -> Scalable:
+    """Return what of a task is needed to replay it under any speed of the model.
+
+    Args:
+        graph: the task.
+        times: how much longer the spans of some names take than recorded; all else as it was.
+    """
     events, pieces = network(graph), graph.pieces
     weight = _membership()[pieces.label]  # (P, SLOTS, 5)
-    work: Floats = (pieces.ns[:, :, None] * weight).sum(axis=1)
-    # An event inside a piece has the work of its last `into` ns still before it.
-    rate = np.vstack([work / np.maximum(pieces.end - pieces.start, 1)[:, None], np.zeros(work.shape[1])])
-    done = np.vstack([np.cumsum(work, axis=0), np.zeros(work.shape[1])])
-    at: Floats = done[events.piece] - rate[events.piece] * events.into[:, None]
+    longer = np.array([*((times or {}).get(name, 1.0) for _, name in graph.names), 1.0])
+    work: Floats = (pieces.ns[:, :, None] * weight).sum(axis=1) * longer[pieces.owner][:, None]
+    at = work_before(graph, events, work)
     return Scalable(events.before, events.waits, at, events.end)
 
 

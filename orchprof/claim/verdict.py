@@ -23,21 +23,35 @@ def verdict(interval: Sequence[float] | None) -> str:
 
 
 def decide(
-    interval: Sequence[float] | None, in_band: Sequence[Sequence[float] | None] = ()
+    interval: Sequence[float] | None,
+    in_band: Sequence[Sequence[float] | None] = (),
+    unexplained: float = 0.0,
 ) -> tuple[str, str | None]:
     """Return the verdict and, if it is undecided, why.
 
     Args:
         interval: of the share as recorded; None when the tasks were too few.
         in_band: of the share at the ends of the model time's band, where that time is modelled.
+        unexplained: the share of latency that nobody can assign; any part of it may belong to this share.
     """
     if interval is None:
         return UNDECIDED, TOO_FEW
-    here = verdict(interval)
-    if here == UNDECIDED:
+    if verdict(interval) == UNDECIDED:
         bound = " and ".join(f"{each:.0%}" for each in (LOW, HIGH) if interval[0] < each < interval[1])
         return UNDECIDED, f"the interval straddles {bound}"
-    there = list(dict.fromkeys(each for each in map(verdict, in_band) if each != here))
+    here = verdict(_widened(interval, unexplained))
+    if here == UNDECIDED:
+        return (
+            UNDECIDED,
+            f"{verdict(interval)} unless the unexplained {unexplained:.1%} of latency belong to it",
+        )
+    ends = [verdict(end and _widened(end, unexplained)) for end in in_band]
+    there = list(dict.fromkeys(each for each in ends if each != here))
     if there:
         return UNDECIDED, f"{here} as recorded, {' or '.join(there)} at an end of the model time's band"
     return here, None
+
+
+def _widened(interval: Sequence[float], unexplained: float) -> tuple[float, float]:
+    low, high = interval
+    return low, min(1.0, high + unexplained)

@@ -171,8 +171,8 @@ def _given(context: typer.Context) -> set[str]:
 
 def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
     """Run every plan, print what was measured and return the exit code."""
-    reports, interrupted = _run_all(plans, folder)
-    show(bench_record(reports), form, details=details)
+    reports, runs, interrupted = _run_all(plans, folder)
+    show(bench_record(reports, runs), form, details=details)
     if reports:
         # Next to the table for a person; a program gets nothing but JSON on stdout.
         (sys.stdout if form == "console" else sys.stderr).write(f"Saved {folder}\n")
@@ -185,8 +185,8 @@ def _succeeded(report: dict[str, Any]) -> bool:
     return bool(tasks["ok"] or tasks["n"] > tasks["failed"] + tasks.get("unfinished", 0))
 
 
-def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[dict[str, Any]], bool]:
-    """Run plans one after the other; return their reports, and whether somebody stopped them.
+def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[dict[str, Any]], list[Path], bool]:
+    """Run plans one after the other; return their reports, their runs, and whether somebody stopped them.
 
     One of several that cannot run says why and leaves the others alone; a workload that cannot run, or was
     saturated, is not run again at a higher level.
@@ -204,7 +204,7 @@ def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[dict[str, Any]], b
                 reports += [summary(run)] if run else []
                 _index(folder, runs)
                 if interrupted:
-                    return reports, True
+                    return reports, runs, True
                 if run is None or (reports[-1].get("load") or {}).get("saturated"):
                     over.add(plan.workload)
     finally:
@@ -212,7 +212,7 @@ def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[dict[str, Any]], b
             with suppress(OSError):  # what is not empty is evidence, and stays
                 folder.rmdir()
                 folder.parent.rmdir()
-    return reports, False
+    return reports, runs, False
 
 
 def _run(plan: "Plan", out: Path, notify: "Notify", *, alone: bool) -> tuple[Path | None, bool]:

@@ -1,13 +1,17 @@
 """`orchprof report`: runs that were made before, read again."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchprof.cli.words import DetailsOption, FormatOption, new_path
-from orchprof.errors import UsageError
+from orchprof.errors import OrchprofError, UsageError
+
+if TYPE_CHECKING:
+    from orchprof.run.store import Run
 
 
 def report(
@@ -48,7 +52,7 @@ def read(paths: list[Path], *, per_task: bool = False) -> dict[str, Any]:
     asked = paths or [store.latest()]
     runs = [run for path in asked for run in store.runs_in(path)]
     reports = [summary(run, per_task=per_task) for run in runs]
-    return reports[0] if runs == asked and len(runs) == 1 else bench_record(reports)
+    return reports[0] if runs == asked and len(runs) == 1 else bench_record(reports, runs)
 
 
 def summary(run: Path, *, per_task: bool = False) -> dict[str, Any]:
@@ -61,9 +65,48 @@ def summary(run: Path, *, per_task: bool = False) -> dict[str, Any]:
     return record
 
 
-def bench_record(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return several reports as one record."""
-    return {"schema": "orchprof.bench/1", "reports": reports, "claim": None, "cost": []}
+def bench_record(reports: list[dict[str, Any]], runs: list[Path]) -> dict[str, Any]:
+    """Return several reports as one record, with what follows from them together.
+
+    Args:
+        reports: orchprof.report/1.
+        runs: the directory of each.
+    """
+    return {"schema": "orchprof.bench/1", "reports": reports, **conclusions(reports, runs)}
+
+
+def conclusions(reports: list[dict[str, Any]], runs: list[Path]) -> dict[str, Any]:
+    """Return `claim`, `cost` and `headline` of a bench, None or empty where the runs do not hold them."""
+    from orchprof.claim.headline import headline
+    from orchprof.run import store
+
+    opened = [store.open_run(run) for run in runs]
+    pairs = [(report, run.tables) for report, run in zip(reports, opened, strict=True)]
+    return {"claim": _claim(pairs), "cost": _costs(reports, opened), "headline": headline(pairs)}
+
+
+def _claim(runs: list[tuple[dict[str, Any], Any]]) -> dict[str, Any] | None:
+    """Return orchprof.claim/1; None of runs that say nothing about it, or of several machines."""
+    from orchprof.claim.record import claim
+
+    try:
+        return claim(runs)
+    except OrchprofError:
+        return None
+
+
+def _costs(reports: list[dict[str, Any]], opened: "list[Run]") -> list[dict[str, Any]]:
+    """Return orchprof.cost/1 of each run that has one; what is missing, `orchprof cost` says."""
+    from orchprof.economics.record import cost_of
+    from orchprof.prices.book import book
+
+    found: list[dict[str, Any]] = []
+    with suppress(OrchprofError):
+        prices = book()
+        for report, run in zip(reports, opened, strict=True):
+            with suppress(OrchprofError):
+                found.append(cost_of(report, run.tables, run.meta, prices))
+    return found
 
 
 def _save(text: str, target: Path) -> None:

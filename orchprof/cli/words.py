@@ -135,8 +135,8 @@ def new_path(path: Path, option: str) -> Path:
     return path
 
 
-def settings_of(pairs: list[str]) -> dict[str, str]:
-    """Return `--set KEY=VALUE` options as a mapping.
+def settings_of(pairs: list[str], option: str = "--set") -> dict[str, str]:
+    """Return KEY=VALUE options as a mapping.
 
     Raises:
         UsageError: one is not written so.
@@ -144,5 +144,5 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
     split = [pair.partition("=") for pair in pairs]
     for pair, (key, equals, _) in zip(pairs, split, strict=True):
         if not (key and equals):
-            raise UsageError(f"not a setting, {pair!r} @ --set, write it as KEY=VALUE")
+            raise UsageError(f"not a setting, {pair!r} @ {option}, write it as KEY=VALUE")
     return {key: value for key, _, value in split}

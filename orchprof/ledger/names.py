@@ -40,6 +40,19 @@ def _owners(spans: pd.DataFrame) -> Ints:
     return np.where(owner == NONE, np.arange(len(ids)), owner)
 
 
+def entered(tables: Tables, tasks: Ints) -> Ints:
+    """Return how often each of `span_names` was entered by the given tasks, (N,).
+
+    A span directly inside one of the same role and name is that same call, named by the program and its framework.
+    """
+    names, own, _ = span_names(tables)
+    spans = tables["spans"]
+    parent = indices(ints(spans["span"]), ints(spans["parent"]))
+    again = (parent != NONE) & (own == own[parent])
+    counted = np.isin(ints(spans["task"]), tasks) & ~again
+    return np.bincount(own[counted], minlength=len(names))
+
+
 def inherited_spans(strands: Columns, segments: Columns, line: Line) -> Ints:
     """Return per strand the span that was open on its spawner when it was spawned, NONE where none was."""
     parent, root = strands["parent"], strands["root"]

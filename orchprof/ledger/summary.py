@@ -8,12 +8,12 @@ import numpy as np
 
 from orchprof.ledger.account import Account, account, conservation_error_s, share_of_latency
 from orchprof.ledger.checks import Evidence, findings, is_labelled
-from orchprof.ledger.columns import NONE, Floats, flags, indices, ints
+from orchprof.ledger.columns import Floats, flags
 from orchprof.ledger.graph import build
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.load import load, response_ns
 from orchprof.ledger.measures import MEASURES
-from orchprof.ledger.names import span_names
+from orchprof.ledger.names import entered
 from orchprof.ledger.resources import model_calls, model_side, resources
 from orchprof.ledger.shares import NEED_LABELS, SHARES
 from orchprof.ledger.strands import Tables
@@ -162,19 +162,11 @@ def _ledger(books: Account, measured: Floats) -> list[Record]:
 
 
 def _by_name(tables: Tables, books: Account) -> list[Record]:
-    """Return a row per role and name of the tasks' spans: how often it was entered, and the time it owns.
-
-    A span directly inside one of the same role and name is that same call, named by the program and its framework.
-    """
+    """Return a row per role and name of the tasks' spans: how often it was entered, and the time it owns."""
     n = len(books.task)
     if not n:
         return []
-    names, own, _ = span_names(tables)
-    spans = tables["spans"]
-    parent = indices(ints(spans["span"]), ints(spans["parent"]))
-    again = (parent != NONE) & (own == own[parent])
-    counted = np.isin(ints(spans["task"]), books.task) & ~again
-    calls = np.bincount(own[counted], minlength=len(names))
+    calls = entered(tables, books.task)
     times = books.by_name / (n * NS_PER_S)
     rows = [
         {
@@ -183,7 +175,7 @@ def _by_name(tables: Tables, books: Account) -> list[Record]:
             "calls_per_task": int(calls[row]) / n,
             **dict(zip(("cp_s", "exposed_s", "core_s"), times[row].tolist(), strict=True)),
         }
-        for row, (role, name) in enumerate(names)
+        for row, (role, name) in enumerate(books.names)
         if calls[row] or times[row].any()
     ]
     return sorted(rows, key=lambda row: (-row["cp_s"], row["role"], row["name"]))

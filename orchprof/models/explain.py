@@ -1,5 +1,6 @@
 """What a model spec means and how long it says a request takes: the `orchprof.explain/1` record."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from orchprof import errors
@@ -29,6 +30,12 @@ def explain(spec: str, input_tokens: int, output_tokens: int, concurrency: int) 
     if isinstance(parsed, PacedSpec):
         return _paced(parsed, load)
     return _EXPLAINED[type(parsed)](spec)
+
+
+def service_s(explained: Mapping[str, Any], output_tokens: int) -> float:
+    """Return how long a request of so many tokens takes by an explain record."""
+    after = (explained["tpot_ms"] or 0.0) * (output_tokens - 1)
+    return float(explained["ttft_ms"] + after) / 1e3
 
 
 def resolve(spec: PacedSpec) -> Paced:

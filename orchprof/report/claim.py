@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 from string import ascii_uppercase
-from typing import Any, Final
+from typing import Any
 
-from orchprof.report import text
+from orchprof.report import claim_measured, text
+from orchprof.report.claim_measured import READINGS, percent, published, span
 
 Record = dict[str, Any]
-READINGS: Final = {"not_model": "as published", "host": "host work", "orchestration": "agent code"}
 _MAP_ROWS, _MAP_COLUMNS = 11, 52
 
 
@@ -17,6 +17,7 @@ def render(record: Record, details: bool = False) -> str:
     bounds = record["claim"]
     lines = [f"Does the CPU side take {bounds['low']:.0%}-{bounds['high']:.0%} of latency?", ""]
     lines += [*_runs(record), "", *_verdicts(record), "", *_made_of(record), "", *_crossings(record)]
+    lines += [*claim_measured.passings(record), *claim_measured.extrapolated(record)]
     lines += ["", *_generations(record), "", *_map(record), ""]
     for left in record["left_out"]:
         lines += text.labelled("Left out", left["reason"])
@@ -49,11 +50,11 @@ def _verdicts(record: Record) -> list[str]:
         (
             _label(row, keys),
             READINGS[row["reading"]],
-            _percent(row["share"]),
-            _range(row["ci95"]),
-            _range(row["share_in_band"] and sorted(row["share_in_band"])),
+            percent(row["share"]),
+            span(row["ci95"]),
+            span(row["share_in_band"] and sorted(row["share_in_band"])),
             row["verdict"],
-            _range(_span(row["published"])) if row["reading"] == "not_model" else "",
+            span(published(row["published"])) if row["reading"] == "not_model" else "",
         )
         for row in record["rows"]
     ]
@@ -66,11 +67,6 @@ def _verdicts(record: Record) -> list[str]:
     return lines
 
 
-def _span(published: Sequence[Record]) -> list[float] | None:
-    values = [each["value"] for each in published]
-    return [min(values), max(values)] if values else None
-
-
 def _made_of(record: Record) -> list[str]:
     keys, made = _keys(record), record["made_of"]
     parts = list(made[0]["parts"])
@@ -81,22 +77,23 @@ def _made_of(record: Record) -> list[str]:
 
 def _crossings(record: Record) -> list[str]:
     keys = _keys(record)
+    replayed = [row for row in record["crossings"] if row.get("over", "model") == "model"]
     rows = [("passes", "counting", "at", "model time", "out tokens", "model per task")]
     rows += [
         (
             _label(each, keys),
             READINGS[each["reading"]],
-            _percent(each["level"]),
+            percent(each["level"]),
             f"x {text.number(each['multiplier'])}",
             "-" if each["output_tokens"] is None else f"{each['output_tokens']:.0f}",
             text.fine_seconds(each["model_s"]),
         )
-        for each in record["crossings"]
+        for each in replayed
         if each["multiplier"] is not None
     ]
-    never = sum(each["multiplier"] is None for each in record["crossings"])
+    never = sum(each["multiplier"] is None for each in replayed)
     low, high = record["reach"]
-    said = f"{never} of {len(record['crossings'])} bounds are never passed, the model x {low:g} to {high:g}"
+    said = f"{never} of {len(replayed)} bounds are never passed, the model x {low:g} to {high:g}"
     return [
         *(text.columns(rows, "<<>>>>") if rows[1:] else []),
         *(text.labelled("Never", said) if never else []),
@@ -112,7 +109,7 @@ def _generations(record: Record) -> list[str]:
             str(each["year"]),
             _label(each, keys),
             f"x {text.number(each['ratio'])}",
-            *(_percent((each["shares"].get(name) or {}).get("share")) for name in READINGS),
+            *(percent((each["shares"].get(name) or {}).get("share")) for name in READINGS),
             each["basis"],
         )
         for each in record["generations"]
@@ -175,11 +172,3 @@ def _published(record: Record) -> list[str]:
             said += f"{each['model']}; grade {each['grade']}, {each['source']} ({each['date']})"
             lines += text.labelled(f"{workload}", said)
     return [*lines, *text.labelled("Method", record["method"]), ""]
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.0f}%"
-
-
-def _range(interval: Sequence[float] | None) -> str:
-    return "-" if not interval else f"{interval[0] * 100:.0f}-{interval[-1] * 100:.0f}%"

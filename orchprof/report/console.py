@@ -5,16 +5,12 @@ from typing import Any, Final
 
 from orchprof import units
 from orchprof.report import details as detailed
+from orchprof.report import headlines, naming, text
 from orchprof.report import load as loaded
-from orchprof.report import naming, text
+from orchprof.report import table as tabled
 
 Record = dict[str, Any]
 
-HEADER: Final = (
-    ("", "median", "agent", "tools", "net", "model", "CPU side", "core-s", "ok"),
-    ("", "latency", "code", "CPU", "waits", "", "of latency", "per task", ""),
-)
-ALIGN: Final = "<>>>>>>>>"
 BALANCED_S: Final = 1e-6
 # Findings that the table's own header and last line state; `--details` lists them with their remedies.
 SAID_ABOVE: Final = ("modelled", "scripted")
@@ -28,8 +24,9 @@ def render(record: Record, details: bool) -> str:
     lines = [
         *_header(reports),
         "",
-        *_table(reports),
+        *tabled.table(record, reports),
         "",
+        *headlines.lines(record),
         *_failures(reports),
         *loaded.lines(reports),
         *_notes(reports),
@@ -63,46 +60,13 @@ def _header(reports: Sequence[Record]) -> list[str]:
     return text.joined(parts)
 
 
-def _table(reports: Sequence[Record]) -> list[str]:
-    names = naming.labels(reports)
-    return text.columns([*HEADER, *map(_row, names, reports)], ALIGN)
-
-
-def _row(label: str, report: Record) -> tuple[str, ...]:
-    tasks, shares = report["tasks"], report["shares"]
-    return (
-        label,
-        units.show_seconds(report["latency_s"]["p50"]),
-        *_shares(shares, naming.mark(report)),
-        _cpu_side(shares) + text.plus_minus(shares["host"]),
-        text.number(report["resources"]["core_s_busy"]),
-        naming.judged(tasks["ok"], tasks["ok"] + tasks["failed"], tasks["n"]),
-    )
-
-
-def _shares(shares: Record, mark: str) -> tuple[str, str, str, str]:
-    """Return the cells agent code, tools CPU, net waits and model of any share table."""
-    unexplained = _cp(shares["unexplained"])
-    model = text.share_or_range(shares["model"], unexplained)
-    return (
-        text.share_or_range(shares["orchestration"], unexplained),
-        text.share_or_range(shares["tool_local"], unexplained),
-        text.share_or_range(_both(shares["orchestration_wait"], shares["tool_wait"]), unexplained),
-        mark + model if shares["model"] else model,
-    )
-
-
-def _cpu_side(shares: Record) -> str:
-    return text.share_or_range(shares["host"], _cp(shares["unexplained"]))
-
-
 def _task_row(task: Record, mark: str) -> tuple[str, ...]:
     shares = task["shares"]
     return (
         str(task["task"] if task.get("index") is None else task["index"]),
         units.show_seconds(task["latency_s"]),
-        *_shares(shares, mark),
-        _cpu_side(shares),
+        *tabled.shares(shares, mark),
+        tabled.cpu_side(shares),
         {True: "ok", False: "FAILED", None: "not judged"}[task["ok"]],
     )
 
@@ -174,14 +138,6 @@ def _load(report: Record) -> str | None:
         return str(mode) if mode else None
     pace = "one at a time" if concurrency == 1 else f"{concurrency} at a time"
     return f"{pace} ({mode})" if mode else pace
-
-
-def _both(a: Record | None, b: Record | None) -> Record | None:
-    return None if a is None or b is None else {"cp": a["cp"] + b["cp"]}
-
-
-def _cp(share: Record | None) -> float | None:
-    return None if share is None else share["cp"]
 
 
 def _worst(values: Iterable[float | None]) -> float | None:

@@ -10,12 +10,21 @@ Record = dict[str, Any]
 MODELLED_MARK: Final = "~"
 
 
-def labels(reports: Sequence[Record]) -> list[str]:
+def labels(reports: Sequence[Record], *, short: bool = False) -> list[str]:
     """Return a short name per report: the workload, its variant, and what tells it from its like, if need be.
 
     That is its load, its model, or at last a number.
+
+    Args:
+        reports: all that are shown together.
+        short: leave the variant out where a workload comes with one only.
     """
-    names = [name(report) for report in reports]
+    variants = {(report["run"]["workload"], report["run"]["variant"]) for report in reports}
+    several = Counter(workload for workload, _ in variants)
+    names = [
+        str(report["run"]["workload"]) if short and several[report["run"]["workload"]] == 1 else name(report)
+        for report in reports
+    ]
     for tells in (load_tag, _kind_tag, _model_tag):
         names = _told_apart(names, [tells(report) for report in reports])
     total, seen = Counter(names), Counter[str]()

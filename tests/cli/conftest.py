@@ -76,6 +76,9 @@ class FakeBench:
             record["per_task"] = []
         return record
 
+    def conclusions(self, _reports, _runs):
+        return {"claim": None, "cost": [], "headline": None}
+
 
 @pytest.fixture
 def bench(monkeypatch):
@@ -85,4 +88,5 @@ def bench(monkeypatch):
     monkeypatch.setattr("orchprof.bench.catalogue.names", lambda: ["rag", "swe"])
     monkeypatch.setattr("orchprof.cli.bench.summary", fake.summary)
     monkeypatch.setattr("orchprof.cli.report.summary", fake.summary)
+    monkeypatch.setattr("orchprof.cli.report.conclusions", fake.conclusions)
     return fake

@@ -17,24 +17,27 @@ MS = 1_000_000
 PACED = {"spec": "paced:llama-3.1-8b@h100-sxm", "provenance": "modelled", "band": [0.9, 1.1]}
 
 
-def keep(path, tasks=6, *, calls=True, model=PACED, provenance="modelled", machine="a"):
+def keep(path, tasks=6, *, calls=True, model=PACED, provenance="modelled", work_ms=30, **meta):
     """Store a run of tasks of 30 ms work, a 20 ms network wait of a tool, and 10 ms of a model."""
     run = Run()
     for task in range(1, tasks + 1):
-        at = [(task * 100 + each) * MS for each in (0, 30, 50, 60)]
+        at = [(task * 1000 + each) * MS for each in (0, work_ms, work_ms + 20, work_ms + 30)]
         run.task(task, at[0], at[3])
         run.strand(task, at[0], at[3], task=task)
-        run.segment(task, at[0], at[1], "tool", cpu=30 * MS)
+        run.span(task, "tool", "search", strand=task, task=task)
+        run.segment(task, at[0], at[1], "tool", cpu=work_ms * MS, span=task)
         run.segment(task, at[1], at[2], "tool", wait_state="net")
         run.strand(100 + task, at[2], at[3], kind="remote", parent=task, task=task)
         run.wait(task, at[2], at[3], [100 + task], "model")
         if calls:
             tokens = {"input_tokens": 100, "output_tokens": 10, "task": task, "provenance": provenance}
             run.call(100 + task, at[2], at[3], first_token=at[2] + MS, **tokens)
-    meta = {
-        "id": path.name, "workload": "rag", "variant": None, "model": model, "params": {"concurrency": 1},
-        "machine": {"cpu_model": machine, "architecture": "x86_64", "cores": 2},
+    machine = {"cpu_model": meta.pop("machine", "a"), "architecture": "x86_64", "cores": 2}
+    facts = {
+        "id": path.name, "workload": "rag", "variant": None, "model": model, "machine": machine, "seed": 0,
+        "params": {"mode": "sequential", "concurrency": 1, "settings": meta.pop("settings", {})},
     }  # fmt: skip
+    meta = facts | meta
     store.create(path, meta)
     for name, table in run.tables().items():
         table.to_parquet(path / f"{name}.parquet")
@@ -118,3 +121,76 @@ def test_no_run_yet(run):
     said = run("claim")
     assert said.code == 1
     assert "orchprof bench" in said.err
+
+
+def sweep(folder):
+    """Three runs whose tool takes 10 ms and 1 ms per row."""
+    return [
+        keep(folder / f"r{rows}", work_ms=rows + 10, settings={"rows": rows, "top": 5})
+        for rows in (10, 20, 40)
+    ]
+
+
+def test_a_setting_that_differs_is_a_crossing_and_a_law(run, tmp_path):
+    said = run("claim", *sweep(tmp_path), "--extrapolate", "rows=1e5", "--format", "json")
+    assert (said.code, said.err) == (0, "")
+    record = json.loads(said.out)
+    report.validate(record)
+    assert {row["setting"].split()[-1] for row in record["rows"]} == {"rows=10", "rows=20", "rows=40"}
+    over = [row for row in record["crossings"] if row["over"] == "setting"]
+    # host is 20/50, 30/60 and 50/80: half is reached at 20
+    assert [row["between"] for row in over if (row["reading"], row["level"]) == ("host", 0.5)] == [[10, 20]]
+    (law,) = record["extrapolated"]
+    assert (law["tool"], law["at"], law["factor_beyond"]) == ("search", 1e5, 2500)
+    assert law["slope"] == pytest.approx(0.001)
+
+
+def test_a_law_for_a_person(run, tmp_path):
+    said = run("claim", *sweep(tmp_path), "--extrapolate", "rows=100000")
+    assert "Over rows: rag paced:llama-3.1-8b@h100-sxm c1" in said.out
+    assert "Extrapolated rag search: a call takes 10.0 ms + 0.001 s x rows" in said.out
+    assert "NOT MEASURED" in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "why"),
+    [
+        ("rows", 2, "not a setting, 'rows' @ --extrapolate, write it as KEY=VALUE"),
+        ("rows=many", 2, "not a number it can be, 'many' @ --extrapolate rows, give one above 0"),
+        ("rows=0", 2, "@ --extrapolate rows, give one above 0"),
+        ("row=5", 2, "did you mean 'rows'?"),
+        ("top=5", 2, "unknown numeric setting that varies, 'top'"),
+    ],
+)
+def test_what_cannot_be_extrapolated_is_named(run, tmp_path, asked, code, why):
+    said = run("claim", *sweep(tmp_path), "--extrapolate", asked)
+    assert (said.code, said.out) == (code, "")
+    assert why in said.err
+
+
+def test_two_values_are_no_law(run, tmp_path):
+    said = run("claim", *sweep(tmp_path)[:2], "--extrapolate", "rows=1e5")
+    assert (said.code, said.out) == (1, "")
+    assert "a law needs 3 measured values, rows 10 and 20 @ --extrapolate" in said.err
+
+
+def test_a_bench_is_reported_with_its_claim_costs_and_headline(run, tmp_path):
+    said = run("report", *sweep(tmp_path), "--format", "json")
+    assert (said.code, said.err) == (0, "")
+    record = json.loads(said.out)
+    report.validate(record)
+    assert record["claim"]["schema"] == "orchprof.claim/1"
+    assert len(record["claim"]["rows"]) == 9
+    # 50 of 80 ms halved
+    assert record["headline"]["win"] | {"run": "r40", "name": "search"} == record["headline"]["win"]
+    assert record["headline"]["win"]["gain_share"] == pytest.approx(25 / 80)
+    assert "Does the CPU side take 50-90 % of latency?" in run("report", *sweep(tmp_path / "again")).out
+
+
+def test_a_bench_that_says_nothing_of_the_claim_has_none(run, tmp_path):
+    zero = {"spec": "zero", "provenance": "modelled"}
+    said = run("report", *(keep(tmp_path / name, model=zero) for name in "ab"), "--format", "json")
+    record = json.loads(said.out)
+    report.validate(record)
+    assert record["claim"] is None

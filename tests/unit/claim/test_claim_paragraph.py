@@ -68,3 +68,44 @@ def test_runs_of_one_name_stay_apart(one_strand):
     report = summarise(tables, meta)
     record = claim([(report, tables), (report, tables)])
     assert {row["run"] for row in record["rows"]} == {"x", "x #2"}
+
+
+def test_a_sweep_is_told_apart_by_what_differs_and_one_run_says_what_moves():
+    rows = [
+        row("not_model", share, "within") | {"run": f"r{n}", "setting": f"bare m c1 rows={n}"}
+        for n, share in ((1, 0.6), (2, 0.7))
+    ]
+    crossings = [
+        {"run": f"r{n}", "workload": "rag", "setting": f"bare m c1 rows={n}", "reading": "not_model", "level": 0.9,
+         "multiplier": 0.5}
+        for n in (1, 2)
+    ]  # fmt: skip
+    said = words(rows, crossings=crossings)
+    assert "2 within of 2: rag (rows=1) 60%, rag (rows=2) 70%." in said
+    assert "time: rag (rows=1) passes 90% with a model 2 times as fast." in said
+
+
+def test_what_was_measured_and_what_was_not():
+    passed = {
+        "run": None, "workload": "rag", "setting": "s", "reading": "not_model", "level": 0.5, "multiplier": None,
+        "name": "concurrency", "between": [2, 8],
+    }  # fmt: skip
+    found = {
+        "rows": [row("not_model", 0.6, "within")],
+        "made_of": [],
+        "crossings": [passed, passed | {"between": None}],
+    }
+    share = {"share": 0.98, "verdict": "above"}
+    law = {
+        "workload": "rag",
+        "setting": "rows",
+        "at": 1e8,
+        "factor_beyond": 187.2,
+        "shares": {"not_model": share},
+    }
+    said = paragraph(found | {"extrapolated": [law]})
+    assert "As measured, rag passes 50% between concurrency 2 and 8." in said
+    assert (
+        "at rows 100000000, 187 times the largest measured, the share as published of rag would be 98% (above)"
+        in said
+    )

@@ -1,0 +1,199 @@
+"""Extrapolation: the shares at a size that this machine cannot hold, along a law that was measured on it.
+
+Runs that differ in one setting alone say how long a tool's call takes by that setting: a straight line. The tasks
+of the run with the largest value are then replayed with that tool's time as the line says, all other as recorded.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+
+from orchprof.claim.law import Law, fit
+from orchprof.claim.measured import Measured, Record, band_of, interval, judged
+from orchprof.claim.published import published
+from orchprof.claim.scaled import READINGS, outcome, scalable
+from orchprof.claim.series import SETTING, Series, series
+from orchprof.errors import RunError, UsageError, unknown
+from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.labels import LABELS
+from orchprof.units import NS_PER_S
+
+LEAST: Final = 3  # through two points there is always a line
+LIMIT: Final = 0.10  # a line that what was measured lies further from is no law
+_WHERE: Final = "--extrapolate"
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A tool whose calls take longer as a setting grows: own seconds per call, one per run of the series."""
+
+    tool: str
+    seconds: tuple[float, ...]
+
+
+def extrapolate(runs: Sequence[Measured], name: str, value: float) -> list[Record]:
+    """Return a row per series over the setting: the law, how far beyond it the value is, and the shares there.
+
+    Args:
+        runs: what was measured.
+        name: of a numeric setting.
+        value: to be extrapolated to.
+
+    Raises:
+        UsageError: no numeric setting of this name varies over these runs.
+        RunError: fewer than LEAST values, no tool that takes longer, or none by a line, residual above LIMIT.
+    """
+    numeric = [each for each in series(runs) if each.over == SETTING and each.is_numeric]
+    found = [each for each in numeric if each.name == name]
+    if not found and numeric:
+        raise unknown("numeric setting that varies", name, sorted({each.name for each in numeric}), _WHERE)
+    if not found:
+        raise UsageError(
+            f"no numeric setting varies over these runs, {name!r} @ {_WHERE}, run the bench with {LEAST} values "
+            "of it and give their runs"
+        )
+    return [_row(each, value) for each in found]
+
+
+def _row(found: Series, value: float) -> Record:
+    _refuse_few(found)
+    growth = _growth(found)
+    law = fit(found.values, growth.seconds)
+    _refuse_poor(found, growth, law, value)
+    base, largest = found.runs[-1], found.values[-1]
+    took_ns = sum(_own_ns(graph, growth.tool) for graph in base.graphs)
+    longer = law.at(value) * NS_PER_S * len(base.graphs) * _calls(base, growth.tool) / took_ns
+    points = zip(found.values, growth.seconds, found.runs, strict=True)
+    return {
+        "workload": base.report["run"]["workload"], "tool": growth.tool, "setting": found.name, "at": value,
+        "basis": "interpolated" if found.values[0] <= value <= largest else "extrapolated",
+        "base": base.identity,
+        "measured": [{"value": x, "s": s, "run": run.report["run"]["id"]} for x, s, run in points],
+        "slope": law.slope_s, "intercept": law.intercept_s, "residual": law.residual, "r2": law.r2,
+        "call_s": law.at(value), "factor_beyond": value / largest,
+        "shares": _shares(base, {growth.tool: longer}),
+        "cores_busy": _cores_busy(base, growth),
+        "published": published(base.report["run"]["workload"]),
+        "published_size": published_size(base.report["run"]["workload"]),
+    }  # fmt: skip
+
+
+def _refuse_few(found: Series) -> None:
+    if len(found.values) < LEAST:
+        said = " and ".join(f"{each:g}" for each in found.values)
+        raise RunError(
+            f"a law needs {LEAST} measured values, {found.name} {said} @ {_WHERE}, run the bench with more of them"
+        )
+
+
+def _refuse_poor(found: Series, growth: Growth, law: Law, value: float) -> None:
+    workload = found.identity["workload"]
+    if law.residual > LIMIT:
+        raise RunError(
+            f"no straight line, {workload} {growth.tool} over {found.name} is up to {law.residual:.0%} off one "
+            f"@ {_WHERE}, measure on a quiet machine, with more tasks and larger values (the limit is {LIMIT:.0%})"
+        )
+    if law.at(value) <= 0:
+        raise RunError(
+            f"no time would be left, {value:g} @ {_WHERE} {found.name}, give a value nearer to the runs'"
+        )
+
+
+def _growth(found: Series) -> Growth:
+    """Return the tool whose time per task grows most from the smallest value to the largest.
+
+    Raises:
+        RunError: none does.
+    """
+    tools = [{row["name"] for row in run.report["by_name"] if _is_called(row)} for run in found.runs]
+    grown = []
+    for name in sorted(set.intersection(*tools)):
+        seconds = tuple(_call_s(run, name) for run in found.runs)
+        grown.append(((seconds[-1] - seconds[0]) * _calls(found.runs[-1], name), Growth(name, seconds)))
+    more, growth = max(grown, key=lambda each: each[0], default=(0.0, Growth("", ())))
+    if more <= 0:
+        raise RunError(
+            f"no tool takes longer as it grows, {found.name} of {found.identity['workload']} @ {_WHERE}, "
+            "choose a setting that a tool's time depends on"
+        )
+    return growth
+
+
+def _is_called(row: Mapping[str, Any]) -> bool:
+    return bool(row["role"] == "tool" and row["calls_per_task"] > 0)
+
+
+def _calls(run: Measured, name: str) -> float:
+    rows = run.report["by_name"]
+    return float(sum(row["calls_per_task"] for row in rows if row["name"] == name and row["role"] == "tool"))
+
+
+def _call_s(run: Measured, name: str) -> float:
+    """Return the seconds that a call of a tool takes itself, on all strands, in the mean.
+
+    Without its waits for a core: they are no law of the tool's, but of what else the machine does.
+    """
+    own = sum(_own_ns(graph, name) - _own_ns(graph, name, "runq") for graph in run.graphs)
+    return own / (len(run.graphs) * _calls(run, name)) / NS_PER_S
+
+
+def _own_ns(graph: TaskGraph, name: str, state: str | None = None) -> int:
+    """Return the time that the spans of a name own in a task, in all states or in one."""
+    pieces = graph.pieces
+    owners = [index for index, (_, each) in enumerate(graph.names) if each == name]
+    mine = np.isin(pieces.owner, owners)
+    if state is None:
+        return int(pieces.ns[mine].sum())
+    inside = np.array([each == state for _, each in LABELS])[pieces.label[mine]]
+    return int(pieces.ns[mine][inside].sum())
+
+
+def _cores_busy(run: Measured, growth: Growth) -> float | None:
+    """Return how many cores a call keeps busy while it lasts; None when it takes no time."""
+    cpu_s = sum(row["core_s"] for row in run.report["by_name"] if row["name"] == growth.tool)
+    took_s = growth.seconds[-1] * _calls(run, growth.tool)
+    return cpu_s / took_s if took_s else None
+
+
+def _shares(base: Measured, times: Mapping[str, float]) -> Record:
+    """Return a verdict per reading that is known, with a tool's time multiplied."""
+    tasks = [scalable(graph, times) for graph in base.graphs]
+    there = outcome(tasks, 1.0)
+    ends = [outcome(tasks, factor) for factor in band_of(base.report) or ()]
+    # What is unexplained is as long as it was, of tasks that now take another time.
+    was, now = base.report["latency_s"]["mean"], float(there.latency.mean()) / NS_PER_S
+    unexplained = base.report["shares"]["unexplained"]["cp"] * was / now
+    found: Record = {}
+    for reading in (each for each in READINGS if each in base.readings):
+        share = {"cp": there.share(reading), "ci95": _listed(interval(there, reading))}
+        found[reading] = judged(share, reading, ends, unexplained)
+    return found
+
+
+def _listed(ends: Sequence[float] | None) -> list[float] | None:
+    return None if ends is None else list(ends)
+
+
+@cache
+def _sizes() -> tuple[dict[str, str], ...]:
+    path = resources.files("orchprof.claim") / "data" / "sizes.csv"
+    with path.open(encoding="utf-8") as file:
+        return tuple(csv.DictReader(file))
+
+
+def published_size(workload: str) -> Record | None:
+    """Return how large the published workload's data were, and on how many threads a query was served."""
+    for row in _sizes():
+        if row["workload"] == workload:
+            return {
+                "bytes": float(row["bytes"]),
+                "what": row["what"],
+                "threads": int(row["threads"]),
+                "source": row["source"],
+            }
+    return None

@@ -1,0 +1,156 @@
+"""Below a bench's table: the claim in four lines, what would help most, what a load of it takes."""
+
+import textwrap
+from collections import Counter
+from typing import Any, Final
+
+from orchprof.report import naming, text
+
+Record = dict[str, Any]
+_COLUMN: Final = 45
+_ORDER: Final = ("within", "above", "undecided", "below")
+
+
+def verdicts(record: Record) -> list[str] | None:
+    """Return each report's verdict on the CPU side, `-` where its run says nothing; None where no run does."""
+    if not record.get("claim"):
+        return None
+    rows = _rows(record, "host")
+    return [rows[name]["verdict"] if name in rows else "-" for name in _ids(record)]
+
+
+def usd_per_thousand(record: Record) -> list[str] | None:
+    """Return each report's dollars per 1,000 successes; `-` where a price is missing; None where none is known."""
+    known = {name: cost["per_success_usd"] for name, cost in _costs(record).items()}
+    if all(value is None for value in known.values()):
+        return None
+    found = [(report, known.get(report["run"]["id"])) for report in record["reports"]]
+    return ["-" if usd is None else naming.mark(report) + text.number(1000 * usd) for report, usd in found]
+
+
+def _costs(record: Record) -> dict[str, Record]:
+    """Return the costs by run, without those that leave the model out: they would look like a cheap task."""
+    return {
+        cost["run"]["id"]: cost
+        for cost in record.get("cost") or []
+        if None not in (cost["per_task"]["accelerator_usd"], cost["per_task"]["token_usd"])
+    }
+
+
+def _ids(record: Record) -> list[str]:
+    """Return the id of each report's run as the claim has it: with a number where it came before."""
+    seen: Counter[str] = Counter()
+    names = []
+    for report in record["reports"]:
+        name = str(report["run"]["id"])
+        seen[name] += 1
+        names.append(f"{name} #{seen[name]}" if seen[name] > 1 else name)
+    return names
+
+
+def _rows(record: Record, reading: str) -> dict[str, Record]:
+    return {row["run"]: row for row in record["claim"]["rows"] if row["reading"] == reading}
+
+
+def lines(record: Record) -> list[str]:
+    """Return the lines of a bench record, those that it has anything for; a report has nothing of this."""
+    if "reports" not in record:
+        return []
+    named = dict(zip(_ids(record), naming.labels(record["reports"], short=True), strict=True))
+    said = _claimed(record, named) if record.get("claim") else []
+    for line in (*_cost(record, named), *_headline(record.get("headline") or {}, named)):
+        said += line
+    return said
+
+
+def _claimed(record: Record, named: dict[str, str]) -> list[str]:
+    low, high = (f"{record['claim']['claim'][end] * 100:.0f}" for end in ("low", "high"))
+    rows = {
+        f"Does the CPU side take {low}-{high} % of latency?": _counted(record, "host"),
+        "  counting network waits, as published:": _counted(record, "not_model"),
+        "  agent and framework code alone:": _highest(record),
+        "  same tasks on a faster chip (replayed):": _faster_chip(record["claim"], named),
+    }
+    return [
+        line
+        for asked, answer in rows.items()
+        if answer
+        for line in textwrap.wrap(f"{asked:<{_COLUMN}}{answer}", text.WIDTH, subsequent_indent=" " * _COLUMN)
+    ]
+
+
+def _counted(record: Record, reading: str) -> str:
+    found = Counter(row["verdict"] for row in _rows(record, reading).values())
+    more = "".join(f", {found[word]} {word}" for word in _ORDER[1:] if found[word])
+    return f"{found[_ORDER[0]]} of {found.total()} {_ORDER[0]}{more}"
+
+
+def _highest(record: Record) -> str:
+    """Return how many are within by the agent's own code; that it takes next to nothing is what there is to say."""
+    rows = _rows(record, "orchestration").values()
+    found = Counter(row["verdict"] for row in rows)
+    shares = [row["share"] for row in rows if row["share"] is not None]
+    highest = f" (highest {max(shares) * 100:.0f} %)" if shares else " (not told apart)"
+    return f"{found['within'] + found['above']} of {len(rows)}{highest}"
+
+
+def _faster_chip(claim: Record, named: dict[str, str]) -> str:
+    """Return the CPU side's share on the run's own chip and on the newest, of the run where that is largest."""
+    own = {row["run"]: row for row in claim["generations"] if row["shares"] and row["ratio"] == 1}
+    there = [row for row in claim["generations"] if row["shares"] and row["run"] in own]
+    if not there:
+        return ""
+    newest = max(row["year"] for row in there)
+    last = max((row for row in there if row["year"] == newest), key=_host)
+    first = own[last["run"]]
+    if first["year"] == newest:
+        return ""
+    return f"{named[last['run']]} {_chip(first)} -> {_chip(last)}"
+
+
+def _host(row: Record) -> float:
+    return float(row["shares"]["host"]["share"])
+
+
+def _chip(row: Record) -> str:
+    return f"{row['accelerator'].partition('-')[0].upper()} {_host(row) * 100:.0f} %"
+
+
+def _cost(record: Record, named: dict[str, str]) -> list[list[str]]:
+    """Return the run whose shares of latency and of cost differ most, in the CPU side."""
+    costs, found = _costs(record), []
+    for report in record["reports"]:
+        name, host = report["run"]["id"], report["shares"]["host"]
+        share = cpu_side_of_cost(costs[name]["per_task"]) if name in costs else None
+        if host is not None and share is not None:
+            cost = f"{naming.mark(report)}{share * 100:.0f} % of cost is CPU side"
+            said = f"{named[name]}: {host['cp'] * 100:.0f} % of latency but {cost}"
+            found.append((abs(host["cp"] - share), said))
+    return [text.labelled("Cost", max(found)[1])] if found else []
+
+
+def cpu_side_of_cost(per_task: Record) -> float | None:
+    """Return what of a task's cost is for cores and memory; None where a part or the total has no price."""
+    parts = [per_task.get(name) for name in ("cpu_reserved_usd", "memory_usd", "total_usd")]
+    if any(part is None for part in parts) or not parts[-1]:
+        return None
+    cpu, memory, total = (float(part) for part in parts if part is not None)
+    return (cpu + memory) / total
+
+
+def _headline(headline: Record, named: dict[str, str]) -> list[list[str]]:
+    win, scale, found = headline.get("win"), headline.get("scale"), []
+    if win:
+        said = (
+            f"{named.get(win['run'], win['workload'])} {win['name']} {1 / win['scale']:g}x faster: latency "
+        )
+        found.append(text.labelled("Biggest win", f"{said}-{win['gain_share'] * 100:.0f} % (replayed)"))
+    if scale:
+        said = f"{scale['rate_per_s']:g} {named.get(scale['run'], scale['workload'])} tasks/s: "
+        said += f"{_cores(scale['cores'])} of this speed at {scale['busy_share'] * 100:.0f} % busy"
+        found.append(text.labelled("Scale", said))
+    return found
+
+
+def _cores(cores: float) -> str:
+    return f"{cores:.0f} cores" if cores >= 10 else f"{cores:.1f} cores"  # noqa: PLR2004
