@@ -6,7 +6,7 @@ import typer
 from typer.main import get_command
 
 from orchprof import __version__
-from orchprof.cli import bench, claim, env, record, report, serve_model, verify
+from orchprof.cli import bench, claim, cost, env, plan, prices, record, report, serve_model, verify, whatif
 
 SUMMARY = "Where an agent task's time went, what it cost, and what it takes to run it at scale."
 
@@ -21,10 +21,14 @@ def build() -> Any:
     app.command("bench")(bench.bench)
     app.command("record", cls=record.AfterDashes)(record.record)
     app.command("report")(report.report)
+    app.command("whatif")(whatif.whatif)
     app.command("claim")(claim.claim)
+    app.command("cost")(cost.cost)
     app.command("serve-model")(serve_model.serve_model)
     app.command("verify")(verify.verify)
+    app.command("plan")(plan.plan)
     app.command("env")(env.env)
+    app.command("prices")(prices.prices)
     return get_command(app)
 
 

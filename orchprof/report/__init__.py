@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.report import claim, console, json_, listings, verify
+from orchprof.report import claim, console, cost, json_, listings, plan, prices, verify, whatif
 from orchprof.report.contract import validate
 
 __all__ = ["render", "validate"]
@@ -12,9 +12,14 @@ CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "orchprof.bench/1": console.render,
     "orchprof.report/1": console.render,
     "orchprof.claim/1": claim.render,
+    "orchprof.cost/1": cost.render,
+    "orchprof.costs/1": cost.several,
     "orchprof.env/1": listings.env,
     "orchprof.explain/1": listings.explain,
+    "orchprof.plan/1": plan.render,
+    "orchprof.prices/1": prices.render,
     "orchprof.verify/1": verify.render,
+    "orchprof.whatif/1": whatif.render,
     "orchprof.workloads/1": listings.workloads,
 }
 FORMATS: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {

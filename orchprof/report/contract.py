@@ -9,8 +9,10 @@ from orchprof.errors import OrchprofError, unknown
 
 SCHEMAS: Final = {
     f"orchprof.{name}/1": f"{name}.json"
-    for name in ("bench", "claim", "env", "explain", "report", "verify", "workloads")
-}
+    for name in (
+        "bench", "claim", "cost", "costs", "env", "explain", "plan", "prices", "report", "verify", "whatif", "workloads"
+    )
+}  # fmt: skip
 
 
 @cache

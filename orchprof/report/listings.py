@@ -19,6 +19,7 @@ def env(record: Record, _details: bool = False) -> str:
         ("Processor", machine["cpu_model"] or machine["architecture"]),
         ("Cores", limits),
         ("Core speed", f"{text.number(record['core_speed'])} million spin steps per CPU second"),
+        *_calibration(record),
         ("Memory", memory),
         (
             "System",
@@ -33,6 +34,18 @@ def env(record: Record, _details: bool = False) -> str:
     return (
         "\n".join([*lines, "", "What can be measured here", *text.columns(measured, "<<<", indent=2)]) + "\n"
     )
+
+
+def _calibration(record: Record) -> list[tuple[str, str]]:
+    found = record.get("calibration")
+    if found is None:
+        return []
+    return [
+        (
+            "All at work",
+            f"{text.number(found['all_core_speed'])} million spin steps per CPU second of each core",
+        )
+    ]
 
 
 def explain(record: Record, _details: bool = False) -> str:

@@ -1,0 +1,95 @@
+"""Assumptions: numbers that no run can measure, each with its reason and source, and how to put in one's own."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from orchprof.errors import UsageError, unknown
+
+GIVEN: Final = "given"
+FILES: Final = ("market.csv", "energy.csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A number and why it stands here.
+
+    Attributes:
+        name: what it is called on the command line.
+        value: in `unit`.
+        unit: such as `share`, `ratio`, `year`, `usd_per_cpu`.
+        least: no smaller value makes sense.
+        most: no larger one.
+        basis: `published`, `derived` from what is, `assumed`, or `given` by the user.
+        why: what it means, or what speaks for it.
+        source: who says so.
+        as_of: the day, the month or the year it was said.
+    """
+
+    name: str
+    value: float
+    unit: str
+    least: float
+    most: float
+    basis: str
+    why: str
+    source: str
+    as_of: str
+
+    def record(self) -> dict[str, Any]:
+        """Return it as a row of a JSON report."""
+        return asdict(self)
+
+
+@cache
+def rows(file: str) -> tuple[dict[str, str], ...]:
+    """Return the rows of a file of `economics/data`, as text."""
+    with (resources.files("orchprof.economics") / "data" / file).open(encoding="utf-8") as opened:
+        return tuple(csv.DictReader(opened))
+
+
+def assumptions(file: str, given: Sequence[str] = (), option: str = "--assume") -> dict[str, Assumption]:
+    """Return the assumptions of a file by name, with those that were given in their places.
+
+    Args:
+        file: one of FILES.
+        given: `NAME=VALUE` each, of any of the files; the others' are left to them.
+        option: where they were given, for the message.
+
+    Raises:
+        UsageError: a name that is none of them, or a value that cannot be.
+    """
+    known = {row["name"]: _read(row) for each in FILES for row in rows(each)}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise unknown("assumption", name, list(known), f"{option} {text}")
+        number = _value(value, known[name], f"{option} {text}")
+        known[name] = replace(known[name], value=number, basis=GIVEN, source=GIVEN)
+    return {row["name"]: known[row["name"]] for row in rows(file)}
+
+
+def _read(row: Mapping[str, str]) -> Assumption:
+    value, least, most = (float(row[name]) for name in ("value", "least", "most"))
+    words = (row[name] for name in ("basis", "why", "source", "as_of"))
+    return Assumption(row["name"], value, row["unit"], least, most, *words)
+
+
+def values(chosen: Mapping[str, Assumption]) -> dict[str, float]:
+    """Return their numbers by name."""
+    return {name: each.value for name, each in chosen.items()}
+
+
+def _value(text: str, known: Assumption, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise UsageError(f"no number, {text!r} @ {where}, write NAME=VALUE") from None
+    if not known.least <= value <= known.most:  # false for NaN too
+        raise UsageError(
+            f"out of range, {text!r} @ {where}, give {known.least:g} to {known.most:g} ({known.unit})"
+        )
+    return value

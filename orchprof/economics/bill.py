@@ -1,0 +1,230 @@
+"""Bill: what the tasks of a run cost, part by part; a part without a price is None and the total says so."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from orchprof.economics.route import ACCELERATOR, TOKEN, Route
+from orchprof.economics.tariff import Tariff
+from orchprof.economics.usage import Calls, Usage
+from orchprof.errors import OrchprofError
+from orchprof.ledger.columns import Bools, Floats
+from orchprof.prices.tokens import price_call
+
+PARTS: Final = ("cpu_reserved", "memory", "accelerator", "token", "tool", "network")
+_HOUR_S: Final = 3600
+PriceCall = Callable[[str, int, int, int | None, datetime | None], Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What all tasks of a run cost in one respect.
+
+    Attributes:
+        usd: of all tasks together, exact; None: not known, and `reason` says why.
+        by_task: (n,) the same per task, as floats.
+        reason: why it is not known.
+    """
+
+    usd: Decimal | None
+    by_task: Floats | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What the n tasks of a run cost.
+
+    Attributes:
+        n: tasks that are paid for, failed ones too.
+        successes: of them.
+        cpu_busy: what the cores cost while they were at work; part of what is reserved, so in no total.
+        parts: by name, PARTS.
+        written: what output tokens cost, of `token`; None without tokens that are paid.
+        notes: what was assumed.
+    """
+
+    n: int
+    successes: int
+    cpu_busy: Part
+    parts: Mapping[str, Part]
+    written: Decimal | None
+    notes: tuple[str, ...]
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """The parts that are in no total because they are not known."""
+        return tuple(name for name, part in self.parts.items() if part.usd is None)
+
+    @property
+    def total(self) -> Decimal:
+        """What all tasks cost together, as far as it is known."""
+        return sum((part.usd for part in self.parts.values() if part.usd is not None), Decimal(0))
+
+    @property
+    def by_task(self) -> Floats:
+        """(n,) what each task cost, as far as it is known."""
+        known = [part.by_task for part in self.parts.values() if part.by_task is not None]
+        return np.asarray(np.sum(known, axis=0)) if known else np.zeros(self.n)
+
+    def per_task(self, name: str) -> Decimal | None:
+        """Return a part's mean per task."""
+        usd = self.parts[name].usd
+        return None if usd is None else usd / self.n
+
+    @property
+    def per_success(self) -> Decimal | None:
+        """What a success costs: all tasks' cost by those that succeeded; None where none did."""
+        return self.total / self.successes if self.successes else None
+
+
+def bill(
+    usage: Usage, tariff: Tariff, route: Route, at: datetime | None = None, price: PriceCall = price_call
+) -> Bill:
+    """Return what the tasks cost.
+
+    Args:
+        usage: what they used.
+        tariff: at these prices.
+        route: how model calls are paid.
+        at: the day for token prices; today when None.
+        price: what one call costs by its tokens.
+
+    Raises:
+        UsageError: a model that was asked for by name has no token price.
+
+    Source: each quantity times its price per hour / 3600, accelerators by their utilisation on top; tokens priced
+    call by call, as length tiers make the price of summed tokens another one.
+    """
+    tokens, written, notes = _tokens(usage, route, at, price)
+    parts = {
+        "cpu_reserved": _hours(usage.cpu_reserved_s, tariff.core.value, ""),
+        "memory": _hours(usage.memory_gib_s, tariff.memory.value, "resident memory was not sampled"),
+        "accelerator": _accelerator(usage, tariff, route),
+        "token": tokens,
+        "tool": _tools(usage, tariff),
+        "network": _network(usage, tariff),
+    }
+    busy = _hours(usage.cpu_busy_s, tariff.core.value, "processor time was not sampled")
+    return Bill(usage.n, usage.successes, busy, parts, written, notes)
+
+
+def nothing(n: int) -> Part:
+    """Return a part of which nothing was used."""
+    return Part(Decimal(0), np.zeros(n))
+
+
+def exact(value: float) -> Decimal:
+    """Return a measured number as the decimal that it prints as."""
+    return Decimal(repr(float(value)))
+
+
+def _hours(seconds: Floats | None, usd_per_hour: Decimal, unknown: str) -> Part:
+    if seconds is None:
+        return Part(None, None, unknown)
+    usd = exact(math.fsum(seconds.tolist())) * usd_per_hour / _HOUR_S
+    return Part(usd, seconds * (float(usd_per_hour) / _HOUR_S))
+
+
+def _accelerator(usage: Usage, tariff: Tariff, route: Route) -> Part:
+    if not len(usage.calls.task) or route.kind == TOKEN:
+        return nothing(usage.n)
+    if route.kind != ACCELERATOR:
+        return Part(None, None, route.reason)
+    if usage.accelerator_s is None:
+        return Part(None, None, "the model's server does not state its accelerators' time")
+    if tariff.accelerator is None:
+        name = route.accelerator
+        return Part(
+            None, None, _unpriced(name) if name else "which accelerator served is not known; --accelerator"
+        )
+    return _hours(usage.accelerator_s, tariff.accelerator.value / tariff.utilisation, "")
+
+
+def _unpriced(accelerator: str) -> str:
+    return f"no price of {accelerator}; state it with --price accelerator/{accelerator}=USD_PER_HOUR"
+
+
+def _tools(usage: Usage, tariff: Tariff) -> Part:
+    called = {name: calls for name, calls in usage.tools.items() if calls.any()}
+    free = sorted(set(called) - set(tariff.tools))
+    if free:
+        return Part(
+            None,
+            None,
+            f"no price per call of {', '.join(free)}; what they use of the machine is in its cores and memory",
+        )
+    usd = sum((tariff.tools[name].value * int(calls.sum()) for name, calls in called.items()), Decimal(0))
+    each = [calls * float(tariff.tools[name].value) for name, calls in called.items()]
+    return Part(usd, np.asarray(np.sum(each, axis=0)) if each else np.zeros(usage.n))
+
+
+def _network(usage: Usage, tariff: Tariff) -> Part:
+    if usage.network_gib is None:
+        return Part(None, None, "bytes on the network are not counted")
+    if tariff.network is None:
+        return Part(None, None, "no price of a GiB; state it with --price network=USD_PER_GIB")
+    usd = exact(math.fsum(usage.network_gib.tolist())) * tariff.network.value
+    return Part(usd, usage.network_gib * float(tariff.network.value))
+
+
+def _tokens(
+    usage: Usage, route: Route, at: datetime | None, price: PriceCall
+) -> tuple[Part, Decimal | None, tuple[str, ...]]:
+    """Return the part, what of it is output, and what was assumed."""
+    if route.kind != TOKEN or not len(usage.calls.task):
+        return nothing(usage.n), None, ()
+    stated = ~np.isnan(usage.calls.input_tokens) & ~np.isnan(usage.calls.output_tokens)
+    if not stated.any():
+        return Part(None, None, "no call states its tokens"), None, ()
+    try:
+        paid = [
+            _call_usd(usage.calls, row, route.model, at, price) for row in np.flatnonzero(stated).tolist()
+        ]
+    except OrchprofError as error:
+        if route.model and not route.model.startswith("http"):
+            raise  # somebody asked for this model by its name
+        return Part(None, None, str(error)), None, ()
+    return _spread(usage, stated, paid)
+
+
+def _call_usd(
+    calls: Calls, row: int, model: str | None, at: datetime | None, price: PriceCall
+) -> tuple[Decimal, Decimal]:
+    """Return what a call costs, and what of that is its output."""
+    name = model or calls.model[row]
+    if not name:
+        raise OrchprofError("a call names no model @ its tokens, name one with --token-model")
+    read, written = int(calls.input_tokens[row]), int(calls.output_tokens[row])
+    cached = calls.cached_tokens[row]
+    kept = None if np.isnan(cached) else int(cached)
+    whole = price(name, read, written, kept, at)
+    return whole, whole - price(name, read, 0, kept, at)
+
+
+def _spread(
+    usage: Usage, stated: Bools, paid: list[tuple[Decimal, Decimal]]
+) -> tuple[Part, Decimal, tuple[str, ...]]:
+    """Count an answered call that states no tokens as the mean of those that do; one that failed as not billed."""
+    calls, known = usage.calls, len(paid)
+    silent = ~stated & calls.answered
+    unbilled = int((~stated & ~calls.answered).sum())
+    usd, written = (sum((pair[k] for pair in paid), Decimal(0)) for k in (0, 1))
+    scale = Decimal(known + int(silent.sum())) / known
+    each = np.zeros(len(calls.task))
+    each[stated] = [float(pair[0]) for pair in paid]
+    each[silent] = float(usd / known)
+    notes = []
+    if silent.any():
+        notes.append(
+            f"{int(silent.sum())} of {len(each)} calls state no tokens and count as the mean of the others"
+        )
+    if unbilled:
+        notes.append(f"{unbilled} of {len(each)} calls failed without stating tokens and count as not billed")
+    by_task = np.bincount(calls.task, each, minlength=usage.n)
+    return Part(usd * scale, np.asarray(by_task, dtype=np.float64)), written * scale, tuple(notes)

@@ -1,0 +1,110 @@
+"""Doubt: how far a run's cost hangs on its inputs, what to fix first, and what its ratio would mean for the market."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from orchprof.economics import assumptions, energy, halving, market, ranges, sensitivity
+from orchprof.economics.priced import Priced
+from orchprof.economics.replayed import TASKS, Recorded, recorded, surface
+from orchprof.ledger.graph import build
+from orchprof.ledger.strands import Tables, finished_tasks
+from orchprof.prices.price import Book
+
+Record = dict[str, Any]
+_MODELLED: Final = "modelled"
+
+
+def doubt(run: Priced, tables: Tables, book: Book) -> Record:
+    """Return the record's `claim_in_money`, `fix_first`, `sensitivity`, `monte_carlo`, `market` and `energy`.
+
+    Replaying is only done for what was asked, on a sample of the tasks; `sensitivity` is empty, `monte_carlo` and
+    `market` are None where they were not asked.
+    """
+    tasks = _recorded(tables)
+    volume = run.options.terms.tasks_per_month
+    parts = run.parts()
+    rows = [] if tasks is None else halving.halvings(
+        tasks, parts, sorted(run.usage.tools), None if volume is None else float(volume), labelled=_labelled(run)
+    )  # fmt: skip
+    return {
+        "claim_in_money": halving.claim_in_money(parts, run.report["shares"]),
+        "fix_first": rows,
+        **_sensitivity(run, tasks, book),
+        "market": _market(run),
+        "energy": _energy(run, book),
+    }
+
+
+def _recorded(tables: Tables) -> Recorded | None:
+    """Return a sample of the tasks to replay, right ones if there are any; the others are not even read."""
+    finished = finished_tasks(tables, failed=False)["id"]
+    finished = finished if len(finished) else finished_tasks(tables)["id"]
+    keep = np.random.default_rng(0).permutation(finished)[:TASKS]
+    table = tables["tasks"]
+    return recorded(build({**tables, "tasks": table[table["task"].isin(keep.tolist())]}))
+
+
+def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
+    asked = run.options.tornado or run.options.monte_carlo is not None
+    if not asked:
+        return {"sensitivity": [], "monte_carlo": None}
+    labelled, writing = _labelled(run), sensitivity.writing_share(run.report["model_calls"])
+    now = ranges.inputs_of(run.bill, run.tariff, writes=writing is not None, labelled=labelled)
+    chosen = ranges.with_ranges(ranges.default_ranges(now, _evidence(run, book)), run.options.ranges)
+    writing = writing or 0.0
+    own = chosen.get("orchestration_cpu")
+    ends = (own.low, own.high) if own else (1.0, 1.0)
+    latency = surface(tasks, sensitivity.multipliers(chosen, writing), ends) if tasks else None
+    cost = sensitivity.cost_per_success(now, run.parts(), latency, writing)
+    draws = run.options.monte_carlo
+    return {
+        "sensitivity": sensitivity.tornado(cost, chosen) if run.options.tornado else [],
+        "monte_carlo": None if draws is None else sensitivity.monte_carlo(cost, chosen, draws),
+    }
+
+
+def _evidence(run: Priced, book: Book) -> ranges.Evidence:
+    model, whose = run.report["run"]["model"], run.route.accelerator
+    band = model.get("band") if model.get("provenance") == _MODELLED else None
+    judged = run.usage.judged
+    return ranges.Evidence(
+        gpu_prices=ranges.gpu_prices(book, whose) if whose else {},
+        core_prices=ranges.core_prices(book),
+        successes=int((run.usage.ok & judged).sum()),
+        judged=int(judged.sum()),
+        accelerator=whose,
+        band=(band[0], band[1]) if band and None not in band else None,
+    )
+
+
+def _market(run: Priced) -> Record | None:
+    if not run.options.market:
+        return None
+    found: Record = market.market(
+        market.ratios(run.report["resources"], accelerator_utilisation=float(run.options.utilisation)),
+        run.options.assume,
+    )
+    return found
+
+
+def _labelled(run: Priced) -> bool:
+    """Return whether the run tells the agent's own code from its tools."""
+    return run.report["shares"]["orchestration"] is not None
+
+
+def _energy(run: Priced, book: Book) -> Record:
+    parts = energy.modelled(
+        run.report["resources"],
+        run.report["run"],
+        run.route.accelerator,
+        book,
+        float(run.options.utilisation),
+    )
+    price = book.prices.get("electricity")
+    return energy.total(
+        parts,
+        assumptions.assumptions(energy.INPUTS, run.options.assume),
+        None if price is None else float(price.value),
+        run.success_rate,
+    )

@@ -1,0 +1,101 @@
+"""Halving: what the CPU side costs beside the time it takes, and what halving a part would buy in time and money."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from orchprof.economics.parts import Parts
+from orchprof.economics.replayed import Recorded, halved
+
+Row = dict[str, Any]
+PER: Final = 1000
+MONTHS: Final = 12
+MODEL: Final = "model"
+NO_LABELS: Final = "nothing said what is a tool and what the agent's own code"
+UNPRICED: Final = "unpriced"
+_LATENCY: Final = ("not_model", "host", "orchestration", "model")
+
+
+def claim_in_money(cost: Parts, shares: Mapping[str, Any]) -> Row:
+    """Return what the CPU side is of a task's cost, beside what it is of its latency.
+
+    CPU side is cores and memory, which are reserved while the task waits for the model too:
+    `waiting_for_model_usd` is that part. Its share of the cost is None, with a `reason`, where cores have no price,
+    or nothing on the model's side has.
+
+    Args:
+        cost: of a mean task.
+        shares: of orchprof.report/1.
+    """
+    cpu, model = cost.held_usd, cost.model_usd
+    of_latency = {name: (shares[name] or {}).get("cp") for name in _LATENCY}
+    waiting = of_latency["model"]
+    whole = None if cpu is None or model is None else cpu + model + (cost.other_usd or 0.0)
+    return {
+        "cpu_side_usd": cpu,
+        "model_usd": model,
+        "other_usd": cost.other_usd,
+        "cpu_side_share_of_cost": cpu / whole if whole and cpu is not None else None,
+        "share_of_latency": of_latency,
+        "waiting_for_model_usd": None if cpu is None or waiting is None else cpu * waiting,
+        "reason": None if whole else UNPRICED if whole is None else "it cost nothing",
+    }
+
+
+def halvings(
+    tasks: Recorded,
+    cost: Parts,
+    tools: Sequence[str],
+    tasks_per_month: float | None = None,
+    *,
+    labelled: bool = True,
+) -> list[Row]:
+    """Return what halving each part's time buys, the most money first, then the most time.
+
+    Latency is replayed. Money follows it: cores and memory are held for less time; halving the model's time halves
+    its accelerator's too, and changes nothing of what is paid by the token or the call. `usd_saved` is per PER
+    tasks. What cannot be told is None, and `reason` says why.
+
+    Args:
+        tasks: to replay.
+        cost: of a mean task.
+        tools: names of tools, to be halved one by one.
+        tasks_per_month: for the saving a year; None: left out.
+        labelled: the run tells tools and the agent's own code apart.
+    """
+    base_s = tasks.mean_s({})
+    rows = [
+        _row(what, base_s, base_s - tasks.mean_s(scale) if labelled or what == MODEL else None, cost)
+        for what, scale in halved(tools).items()
+    ]
+    volume = None if tasks_per_month is None else tasks_per_month * MONTHS / PER
+    for row in rows:
+        usd = row["usd_saved"]
+        row["usd_saved_per_year"] = None if usd is None or volume is None else usd * volume
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: Row) -> tuple[float, float, str]:
+    return -(row["usd_saved"] or 0.0), -(row["latency_saved_s"] or 0.0), row["what"]
+
+
+def _row(what: str, base_s: float, saved_s: float | None, cost: Parts) -> Row:
+    share = None if saved_s is None else saved_s / base_s
+    usd, reason = _saved_usd(what, share, cost)
+    return {
+        "what": what,
+        "latency_saved_s": saved_s,
+        "latency_saved_share": share,
+        "usd_saved": None if usd is None else usd * PER,
+        "reason": reason,
+    }
+
+
+def _saved_usd(what: str, share: float | None, cost: Parts) -> tuple[float | None, str | None]:
+    """Return USD per task, and why there are none."""
+    held, model = cost.held_usd, cost.model_usd
+    if share is None:
+        return None, NO_LABELS
+    if held is None or (what == MODEL and model is None):
+        return None, UNPRICED
+    served = (cost.accelerator_usd or 0.0) / 2 if what == MODEL else 0.0
+    return held * share + served, None

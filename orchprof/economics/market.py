@@ -1,0 +1,126 @@
+"""Market: what the measured ratio of CPU to accelerator would mean for the market, every input in sight."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from orchprof.economics.assumptions import assumptions, rows, values
+from orchprof.errors import UsageError
+
+Row = dict[str, Any]
+LABEL: Final = "implied by your measured ratio"
+METHOD: Final = (
+    "accelerators a year x share that serves agents x (CPUs per accelerator - before agents) x price of a CPU"
+)
+CAVEAT: Final = (
+    "a task's accelerator time is its share of the batch as this run had it: with more tasks at once an accelerator "
+    "serves more of them, and the ratio rises"
+)
+_BASES: Final = ("busy", "reserved")
+
+
+def market(
+    cores_per_accelerator: Mapping[str, float | None], given: Sequence[str] = (), option: str = "--assume"
+) -> Row:
+    """Return the additional CPU market a year that the run's ratio implies, beside the published figure.
+
+    `implied` has a row per basis: cores busy, and cores reserved, per accelerator. Where a ratio is not known its
+    figures are None and `reason` says why. A ratio below the one before agents gives a negative market.
+    `needed` is what the published figure takes under the same inputs.
+
+    Args:
+        cores_per_accelerator: by `busy` and `reserved`, see `ratios`.
+        given: `NAME=VALUE`, in place of what `data/market.csv` holds.
+        option: where they were given, for the message.
+
+    Raises:
+        UsageError: an assumption that is none, or cannot be.
+    """
+    chosen = assumptions("market.csv", given, option)
+    at = values(chosen)
+    if at["year"] < at["base_year"]:
+        first = f"{at['base_year']:.0f}"
+        raise UsageError(f"before the base year, {at['year']:.0f} @ {option} year, give {first} or later")
+    published = _published()
+    return {
+        "label": LABEL,
+        "method": METHOD,
+        "caveat": CAVEAT,
+        "year": int(at["year"]),
+        "accelerators": _accelerators(at),
+        "implied": [_implied(basis, cores_per_accelerator.get(basis), at, published) for basis in _BASES],
+        "published": published,
+        "needed": {end: _needed(published[f"{end}_usd"], at) for end in ("low", "high")},
+        "inputs": [each.record() for each in chosen.values()],
+    }
+
+
+def ratios(
+    resources: Mapping[str, float | None], cpu_utilisation: float = 1.0, accelerator_utilisation: float = 1.0
+) -> dict[str, float | None]:
+    """Return cores per accelerator, busy and reserved; None where the run used no accelerator or does not say.
+
+    Args:
+        resources: of orchprof.report/1.
+        cpu_utilisation: how busy cores are kept; reserved cores are reserved whatever they do.
+        accelerator_utilisation: how busy accelerators are kept.
+
+    Source: cores per accelerator = (core_s / u_cpu) / (accelerator_s / u_acc), of one and the same task.
+    """
+    accelerator_s = resources["accelerator_s"]
+    held = {
+        "busy": (resources["core_s_busy"], cpu_utilisation),
+        "reserved": (resources["core_s_reserved"], 1.0),
+    }
+    return {
+        basis: core_s / share / (accelerator_s / accelerator_utilisation)
+        if accelerator_s and core_s is not None
+        else None
+        for basis, (core_s, share) in held.items()
+    }
+
+
+def _accelerators(at: Mapping[str, float]) -> float:
+    return float(at["accelerators"] * (1 + at["growth"]) ** (at["year"] - at["base_year"]))
+
+
+def _implied(basis: str, cores: float | None, at: Mapping[str, float], published: Row) -> Row:
+    if cores is None:
+        unknown = dict.fromkeys(
+            ("cores_per_accelerator", "cpus_per_accelerator", "cpus", "usd", "against_published")
+        )
+        return {
+            "basis": basis,
+            **unknown,
+            "reason": f"the run does not say its {basis} cores or its accelerator time",
+        }
+    ratio = cores * at["speed_up"] / at["threads_per_cpu"]
+    cpus = _accelerators(at) * at["share_agentic"] * (ratio - at["base_ratio"])
+    usd = cpus * at["cpu_price"]
+    return {
+        "basis": basis,
+        "cores_per_accelerator": cores,
+        "cpus_per_accelerator": ratio,
+        "cpus": cpus,
+        "usd": usd,
+        "against_published": _against(usd, published),
+        "reason": None,
+    }
+
+
+def _against(usd: float, published: Row) -> str:
+    if usd < published["low_usd"]:
+        return "below"
+    return "within" if usd <= published["high_usd"] else "above"
+
+
+def _needed(usd: float, at: Mapping[str, float]) -> Row:
+    """Return the ratio that so large a market takes, and the cores per accelerator of a run that had it."""
+    ratio = usd / (_accelerators(at) * at["share_agentic"] * at["cpu_price"]) + at["base_ratio"]
+    cores = ratio * at["threads_per_cpu"] / at["speed_up"]
+    return {"usd": usd, "cpus_per_accelerator": ratio, "cores_per_accelerator": cores}
+
+
+def _published() -> Row:
+    (row,) = rows("published_market.csv")
+    low, high = float(row["low_usd"]), float(row["high_usd"])
+    return {**row, "low_usd": low, "high_usd": high, "year": int(row["year"])}

@@ -1,0 +1,43 @@
+"""Options: what somebody wants to know of a run's cost, and on what terms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from orchprof.economics.margin import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to price a run by; everything has a default.
+
+    Attributes:
+        machine: whose cores and memory the agent holds; None: the book's default.
+        route: `auto`, `accelerator` or `token`.
+        accelerator: whose hours are paid where the run's model spec does not say.
+        token_model: whose tokens are paid instead of the run's own model's.
+        utilisation: the share of the accelerator's paid time in which it serves, above 0, at most 1.
+        terms: of the sale.
+        tornado: ask how far each input moves the cost.
+        monte_carlo: so many draws of all inputs; None: do not ask.
+        market: ask what the measured ratio of cores to accelerators would mean for the market.
+        ranges: `NAME=LOW:HIGH` in place of default ranges.
+        assume: `NAME=VALUE` in place of the market's assumptions.
+        slo_s: the longest latency that is still good, for the frontier; None: any.
+        today: the day prices are looked at; None: today.
+    """
+
+    machine: str | None = None
+    route: str = "auto"
+    accelerator: str | None = None
+    token_model: str | None = None
+    utilisation: Decimal = Decimal(1)
+    terms: Terms = field(default_factory=Terms)
+    tornado: bool = False
+    monte_carlo: int | None = None
+    market: bool = False
+    ranges: Sequence[str] = ()
+    assume: Sequence[str] = ()
+    slo_s: float | None = None
+    today: date | None = None

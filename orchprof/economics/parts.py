@@ -1,0 +1,58 @@
+"""Parts: what a mean task costs, by what that cost follows when the task changes."""
+
+from dataclasses import dataclass
+
+from orchprof.economics.bill import Bill
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A mean task's cost now, in USD, failed tasks among the tasks; None: unpriced, or no part of it.
+
+    Attributes:
+        cores_usd: reserved for as long as the task takes.
+        memory_usd: held for as long as the task takes.
+        accelerator_usd: self-hosted route: its share of the batch, follows the model's time.
+        written_usd: API route: output tokens.
+        read_usd: API route: input tokens.
+        other_usd: tool calls and network.
+    """
+
+    cores_usd: float | None
+    memory_usd: float | None
+    accelerator_usd: float | None
+    written_usd: float | None
+    read_usd: float | None
+    other_usd: float | None
+
+    @property
+    def held_usd(self) -> float | None:
+        """Cores and memory; None where cores have no price."""
+        return None if self.cores_usd is None else self.cores_usd + (self.memory_usd or 0.0)
+
+    @property
+    def model_usd(self) -> float | None:
+        """The model's side, by either route; None where it has no price."""
+        served = [usd for usd in (self.accelerator_usd, self.written_usd, self.read_usd) if usd is not None]
+        return sum(served) if served else None
+
+
+def parts_of(bill: Bill) -> Parts:
+    """Return a bill's mean task, the model's side as a whole or not at all."""
+
+    def mean(name: str) -> float | None:
+        usd = bill.per_task(name)
+        return None if usd is None else float(usd)
+
+    served, token = mean("accelerator"), mean("token")
+    priced = served is not None and token is not None
+    written = float(bill.written / bill.n) if bill.written is not None else 0.0
+    other = [usd for usd in (mean("tool"), mean("network")) if usd is not None]
+    return Parts(
+        cores_usd=mean("cpu_reserved"),
+        memory_usd=mean("memory"),
+        accelerator_usd=served if priced else None,
+        written_usd=written if priced else None,
+        read_usd=token - written if priced and token is not None else None,
+        other_usd=sum(other) if other else None,
+    )

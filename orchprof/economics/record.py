@@ -1,0 +1,318 @@
+"""The cost's record, `orchprof.cost/1` of one run, and `orchprof.costs/1` of several with their frontier."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+
+from orchprof.economics.bill import PARTS, Bill
+from orchprof.economics.curve import Fleet, curve, service
+from orchprof.economics.doubt import doubt
+from orchprof.economics.frontier import Candidate, frontier
+from orchprof.economics.margin import break_even, margin
+from orchprof.economics.options import Options
+from orchprof.economics.priced import Priced, priced
+from orchprof.economics.route import ACCELERATOR, TOKEN
+from orchprof.errors import RunError
+from orchprof.ledger.columns import Bools, Floats
+from orchprof.ledger.strands import Tables
+from orchprof.prices.book import as_record, is_stale
+from orchprof.prices.price import Book, Price
+from orchprof.prices.rates import per_accelerator
+from orchprof.prices.tokens import provenance
+from orchprof.stats.intervals import ratio_intervals
+
+SCHEMA: Final = "orchprof.cost/1"
+SEVERAL: Final = "orchprof.costs/1"
+_MTOK: Final = 1_000_000
+_HOURS_PER_MONTH: Final = 365.25 * 24 / 12
+_RUN: Final = ("id", "bench_id", "created", "workload", "variant", "params", "seed", "model", "machine")
+Record = dict[str, Any]
+
+
+def cost_of(
+    report: Mapping[str, Any],
+    tables: Tables,
+    meta: Mapping[str, Any],
+    book: Book,
+    options: Options = Options(),  # noqa: B008  it is frozen
+) -> Record:
+    """Return orchprof.cost/1 of one run: amounts as floats, None with a reason where something is not known.
+
+    Args:
+        report: orchprof.report/1 of the run.
+        tables: its tables, which stay as they are.
+        meta: its run.json.
+        book: every price there is.
+        options: how to price it, and what else to ask.
+
+    Raises:
+        UsageError: options that contradict each other or the run, or names that nothing has.
+        RunError: no task finished.
+    """
+    return _record(priced(report, tables, meta, book, options), tables, book)
+
+
+def costs_of(
+    runs: Sequence[tuple[Mapping[str, Any], Tables, Mapping[str, Any]]],
+    book: Book,
+    options: Options = Options(),  # noqa: B008  it is frozen
+) -> Record:
+    """Return orchprof.costs/1: a cost per run, their frontier, and which runs say nothing, with the reason.
+
+    Args:
+        runs: report, tables and run.json of each.
+        book: every price there is.
+        options: the same for all.
+
+    Raises:
+        UsageError: as `cost_of`.
+        RunError: none of the runs has a cost.
+    """
+    costs: list[Record] = []
+    candidates: list[Candidate] = []
+    left_out: list[Record] = []
+    for report, tables, meta in runs:
+        try:
+            run = priced(report, tables, meta, book, options)
+        except RunError as error:
+            left_out.append({"run": report["run"]["id"], "reason": str(error)})
+            continue
+        costs.append(_record(run, tables, book))
+        candidates.append(_candidate(run))
+    if not costs:
+        raise RunError(
+            left_out[0]["reason"] if left_out else "no runs @ RUN, make some with `orchprof bench`"
+        )
+    return {
+        "schema": SEVERAL,
+        "costs": costs,
+        "frontier": frontier(candidates, options.slo_s),
+        "left_out": left_out,
+    }
+
+
+def _candidate(run: Priced) -> Candidate:
+    about = run.report["run"]
+    return Candidate(
+        name=str(about["id"]),
+        workload=str(about["workload"]),
+        latency_s=run.usage.latency_s,
+        ok=run.usage.ok,
+        # Without its model's price a run would look cheap.
+        usd_per_task=None if run.parts().model_usd is None else float(run.bill.total / run.bill.n),
+    )
+
+
+def _record(run: Priced, tables: Tables, book: Book) -> Record:
+    bill, terms, fleet = run.bill, run.options.terms, run.fleet()
+    mean, success = _intervals(bill, run.usage.ok)
+    load = run.tasks_per_s()
+    cogs = None if load is None else Decimal(fleet.usd_per_hour(load) * _HOURS_PER_MONTH)
+    rows = curve(fleet, {"measured": run.usage.tasks_per_s, "asked": load})
+    record: Record = _plain(
+        {
+            "schema": SCHEMA,
+            "run": {key: run.report["run"].get(key) for key in _RUN},
+            "tasks": _tasks(run),
+            "route": {"kind": run.route.kind, "accelerator": run.route.accelerator, "model": run.route.model},
+            "per_task": {
+                "cpu_busy_usd": None if bill.cpu_busy.usd is None else bill.cpu_busy.usd / bill.n,
+                **{f"{name}_usd": bill.per_task(name) for name in PARTS},
+                "total_usd": bill.total / bill.n,
+                "ci95": mean,
+            },
+            "partial": list(bill.partial),
+            "unpriced": _unpriced(bill),
+            "per_success_usd": bill.per_success,
+            "per_success_ci95": success,
+            "per_success_band_usd": _band(run),
+            "marginal_usd": bill.total / bill.n,
+            "marginal_with_room_usd": fleet.per_task_usd,
+            "average_usd": _average(run),
+            "usd_per_mtok": _usd_per_mtok(run),
+            "margin": margin(terms, bill.per_success, cogs),
+            "break_even": break_even(terms, bill.per_success),
+            **doubt(run, tables, book),
+            "prices": _prices(run),
+            "states": _states(run),
+            "curve": rows,
+            "illustration": service(rows, fleet),
+            "assumed": _assumed(run, fleet, load),
+            "notes": _notes(run, book),
+        }
+    )
+    return record
+
+
+def _tasks(run: Priced) -> Record:
+    return {
+        "n": run.bill.n, "ok": run.bill.successes, "failed": run.bill.n - run.bill.successes,
+        "not_judged": int((~run.usage.judged).sum()), "warmup": run.usage.warmup, "unfinished": run.usage.unfinished,
+    }  # fmt: skip
+
+
+def _intervals(bill: Bill, ok: Bools) -> tuple[list[float] | None, list[float] | None]:
+    """Return the intervals of the mean per task and of the cost per success, tasks resampled whole."""
+    paid, everyone = bill.by_task[:, None], np.ones(bill.n)
+    mean = _interval(paid, everyone)
+    return mean, mean if ok.all() else _interval(paid, ok.astype(np.float64))
+
+
+def _interval(paid: Floats, whole: Floats) -> list[float] | None:
+    found = ratio_intervals(paid, whole)
+    return list(found[0]) if found else None
+
+
+def _unpriced(bill: Bill) -> list[Record]:
+    parts = {**bill.parts, "cpu_busy": bill.cpu_busy}
+    return [{"part": name, "reason": part.reason} for name, part in parts.items() if part.usd is None]
+
+
+def _band(run: Priced) -> list[float] | None:
+    """Return the cost per success at both ends of the band of modelled accelerator time; None: it is not modelled."""
+    band, served = run.report["run"]["model"].get("band"), run.bill.parts["accelerator"].usd
+    if not band or None in band or not served or not run.bill.successes or _provenance(run) != "modelled":
+        return None
+    rest = float(run.bill.total - served)
+    return [(rest + float(served) * times) / run.bill.successes for times in band]
+
+
+def _provenance(run: Priced) -> str | None:
+    said = run.report["run"]["model"].get("provenance")
+    return None if said is None else str(said)
+
+
+def _average(run: Priced) -> Decimal | None:
+    """Return what a task costs with its part of the fixed cost; None where there is one but no volume to share it."""
+    total, terms = run.bill.total / run.bill.n, run.options.terms
+    if terms.fixed_per_month is None:
+        return total
+    if terms.tasks_per_month is None or not run.bill.successes:
+        return None
+    return total + terms.fixed_per_month * run.bill.successes / (terms.tasks_per_month * run.bill.n)
+
+
+def _usd_per_mtok(run: Priced) -> float | None:
+    """Return what a million output tokens cost, their prompts with them; None where nothing is paid or written."""
+    written = run.usage.calls.output_tokens
+    name = {ACCELERATOR: "accelerator", TOKEN: "token"}.get(run.route.kind)
+    usd = run.bill.parts[name].usd if name else None
+    if not usd or np.isnan(written).any() or not written.sum():
+        return None
+    return float(usd) * _MTOK / float(written.sum())
+
+
+def _prices(run: Priced) -> list[Record]:
+    today = run.options.today or datetime.now(UTC).date()
+    return [
+        as_record(price) | {"stale": is_stale(price, today)}
+        for price in [*run.tariff.prices(), *_token_prices(run)]
+    ]
+
+
+def _token_prices(run: Priced) -> list[Price]:
+    if run.route.kind != TOKEN or not run.bill.parts["token"].usd:
+        return []
+    models: Iterable[str | None] = (
+        [run.route.model] if run.route.model else dict.fromkeys(run.usage.calls.model)
+    )
+    return [price for model in models if model for price in provenance(model, run.at)]
+
+
+def _states(run: Priced) -> list[Record]:
+    """Return what reserved cores cost under each label, by its share of latency; the sum is cpu_reserved_usd."""
+    ledger, paid = run.report["ledger"], run.usd("cpu_reserved") or 0.0
+    whole = sum(row["cp_s"] for row in ledger)
+    return [
+        {"role": row["role"], "state": row["state"], "cpu_reserved_usd": paid * row["cp_s"] / whole}
+        for row in ledger
+        if whole and row["cp_s"]
+    ]
+
+
+def _assumed(run: Priced, fleet: Fleet, load: float | None) -> Record:
+    """Return what the figures hang on that no measurement says."""
+    return {
+        "machine": run.tariff.machine.name,
+        "vcpus": run.tariff.machine.vcpus,
+        "memory_gib": run.tariff.machine.memory_gib,
+        "machine_usd_per_hour": fleet.machine_usd_per_hour,
+        "accelerator_usd_per_hour": fleet.accelerator_usd_per_hour or None,
+        "utilisation": fleet.utilisation,
+        "cores_per_worker": run.usage.cores_per_worker,
+        "tasks_per_s_at_volume": load,
+        "machine_holds_tasks_per_s": fleet.machine_holds_per_s,
+        "accelerator_holds_tasks_per_s": fleet.accelerator_holds_per_s if fleet.accelerator_s else None,
+    }
+
+
+def _notes(run: Priced, book: Book) -> list[str]:
+    used = run.usage
+    failed, unjudged = run.bill.n - run.bill.successes, int((~used.judged).sum())
+    notes = [
+        *run.bill.notes,
+        unjudged and f"{unjudged} of {used.n} answers were judged by nobody and count as successes",
+        failed and f"{failed} of {used.n} tasks failed and are paid for",
+        used.warmup and f"{_tasks_said(used.warmup)} of warm-up left out",
+        used.unfinished and f"{_tasks_said(used.unfinished)} that never ended left out",
+        _mixed(run, book),
+        _shared(run),
+        _crowded(run),
+    ]
+    return [note for note in notes if note]
+
+
+def _tasks_said(n: int) -> str:
+    return f"{n} task{'' if n == 1 else 's'}"
+
+
+def _mixed(run: Priced, book: Book) -> str | None:
+    """Say what the CPU side would be where cores and accelerators are not priced on the same basis."""
+    own, whose, served = run.tariff.accelerator, run.route.accelerator, run.bill.parts["accelerator"].usd
+    if own is None or whose is None or not served or own.basis == run.tariff.core.basis:
+        return None
+    listed = [per_accelerator(each) for each in book.machines.values() if each.accelerator == whose]
+    listed = sorted(
+        (each for each in listed if each.basis == run.tariff.core.basis), key=lambda each: each.value
+    )
+    if not listed:
+        return None
+    middle = listed[(len(listed) - 1) // 2].value
+    others = run.bill.total - served
+    share = others / (others + served * middle / own.value)
+    return (
+        f"cores are priced as clouds list them, the accelerator as what it costs its owner; at the median list price "
+        f"of {len(listed)} offers, {middle:.2f} USD per hour, all but the accelerator is {share:.1%} of the cost"
+    )
+
+
+def _shared(run: Priced) -> str | None:
+    at_once = run.usage.at_once or 1.0
+    if at_once <= 1.5 or run.report["run"]["params"].get("mode") == "processes":  # noqa: PLR2004
+        return None
+    return (
+        f"{at_once:.1f} tasks at a time shared a worker, and each is charged all its cores: "
+        f"shared evenly, reserved cores cost 1/{at_once:.1f} of what is said"
+    )
+
+
+def _crowded(run: Priced) -> str | None:
+    busy, held = run.usage.cpu_busy_s, run.usage.cpu_reserved_s
+    if busy is None or busy.sum() <= held.sum():
+        return None
+    return (
+        f"tasks were busy on {busy.sum() / run.usage.latency_s.sum():.1f} cores but {run.usage.cores_per_worker:g} "
+        "is counted as reserved: the total says too little"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a record with amounts as floats."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return float(value) if isinstance(value, Decimal) else value

@@ -1,0 +1,123 @@
+"""Replayed: how long the mean task would take with the model's time, or the agent's own work, multiplied."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from orchprof.ledger.columns import Floats
+from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.labels import LABELS
+from orchprof.ledger.replay import Events, Scale, network, replay
+from orchprof.ledger.shares import SHARES
+from orchprof.run.schema import ROLES
+from orchprof.units import NS_PER_S
+
+TASKS: Final = 48  # the mean of so many tasks is near enough for what is asked of it here
+PIECES: Final = 8_000  # and they hold no more pieces than this, so that large tasks take no longer
+LEAST: Final = 5
+_MODEL_STEPS, _ORCHESTRATION_STEPS = 7, 3
+_ORCHESTRATION: Final = tuple(LABELS[code] for code in sorted(SHARES["orchestration"]))
+
+
+def orchestration(multiplier: float) -> Scale:
+    """Return the scale that multiplies all that the agent's own code and its framework take."""
+    return dict.fromkeys(_ORCHESTRATION, multiplier)
+
+
+def halved(tools: Sequence[str]) -> dict[str, Scale]:
+    """Return the scales that halve orchestration, all tools, the model, and each of some tools.
+
+    A tool that is called like a role is left out: replay would take its name for all of that role's time.
+    """
+    parts: dict[str, Scale] = {
+        "orchestration": orchestration(0.5),
+        "tools": {"tool": 0.5},
+        "model": {"model": 0.5},
+    }
+    return parts | {f"tool {name}": {name: 0.5} for name in tools if name not in ROLES}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Some tasks of a run that can be replayed often.
+
+    Attributes:
+        graphs: the tasks.
+        events: of each.
+        of: how many tasks these stand for.
+    """
+
+    graphs: tuple[TaskGraph, ...]
+    events: tuple[Events, ...]
+    of: int
+
+    def mean_s(self, scale: Scale) -> float:
+        """Return the mean latency with time multiplied; without a scale the recorded one.
+
+        Raises:
+            UsageError: a key of the scale that names nothing, or a multiplier below 0.
+        """
+        pairs = zip(self.graphs, self.events, strict=True)
+        return sum(replay(graph, scale, events) for graph, events in pairs) / len(self.graphs) / NS_PER_S
+
+
+def recorded(graphs: Sequence[TaskGraph], seed: int = 0) -> Recorded | None:
+    """Return up to TASKS of the tasks, drawn by chance, ready to be replayed; None where none took any time.
+
+    Args:
+        graphs: of one run.
+        seed: of the draw, so that a report says the same twice.
+    """
+    graphs = [graph for graph in graphs if graph.length_ns]
+    n = len(graphs)
+    if not n:
+        return None
+    pieces = sum(len(graph.pieces.start) for graph in graphs)
+    keep = min(n, TASKS, max(LEAST, PIECES * n // max(pieces, 1)))
+    rows = np.sort(np.random.default_rng(seed).permutation(n)[:keep])
+    chosen = tuple(graphs[row] for row in rows)
+    return Recorded(chosen, tuple(map(network, chosen)), n)
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The mean task's latency, relative to as it is, over two multipliers: of the model's time, of orchestration.
+
+    Replayed where its grid has points, linear between them; latency is convex in both, so it errs upwards.
+    """
+
+    model: Floats  # (M,) rising
+    orchestration: Floats  # (K,) rising
+    ratio: Floats  # (M, K)
+
+    def __call__(self, model: Floats | float, orchestration: Floats | float) -> Floats:
+        """Return the ratio at some points, in the shape of the two together; linear beyond the grid."""
+        from scipy.interpolate import RegularGridInterpolator  # most reports of a cost do without
+
+        at = np.stack(np.broadcast_arrays(model, orchestration), axis=-1)
+        axes = (self.model, self.orchestration)
+        grid = RegularGridInterpolator(axes, self.ratio, bounds_error=False, fill_value=None)
+        return np.asarray(grid(at), dtype=np.float64).reshape(at.shape[:-1])
+
+
+def surface(tasks: Recorded, model: tuple[float, float], own: tuple[float, float]) -> Surface:
+    """Return how the mean latency moves.
+
+    Args:
+        tasks: to replay.
+        model: the smallest and the largest multiplier of the model's time that will be asked, above 0.
+        own: the same of orchestration.
+    """
+    base_s = tasks.mean_s({})
+    axes = _axis(model, _MODEL_STEPS), _axis(own, _ORCHESTRATION_STEPS)
+    seconds = [[tasks.mean_s({"model": m, **orchestration(k)}) for k in axes[1]] for m in axes[0]]
+    return Surface(*axes, np.array(seconds) / base_s)
+
+
+def _axis(ends: tuple[float, float], steps: int) -> Floats:
+    """Return multipliers from end to end, 1 among them, and never only one."""
+    low, high = min(ends[0], 1.0), max(ends[1], 1.0)
+    high = high if high > low else 2 * low
+    return np.unique(np.append(np.geomspace(low, high, steps), 1.0))

@@ -1,0 +1,85 @@
+"""Tariff: the prices that one run's bill is made at, chosen from the book."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from orchprof.economics.route import ACCELERATOR, Route
+from orchprof.errors import UsageError
+from orchprof.prices.price import Book, Machine, Price
+from orchprof.prices.rates import accelerator_price, core_price, default_machine, find_machine, memory_price
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What is paid for each thing; None: no price is known.
+
+    Attributes:
+        machine: whose cores and memory the agent holds; it has no accelerators.
+        core: an hour of one core: what the system runs a thread on, which clouds sell as one vCPU.
+        memory: an hour of one GiB; a machine's price is split between its vCPUs and its memory.
+        accelerator: an hour of one, paid at `utilisation`.
+        utilisation: the share of the accelerator's paid time in which it serves, above 0, at most 1.
+        tools: a call of each tool that has a price.
+        network: a GiB.
+        whole: the machine's price, where cores or memory are a share of it.
+    """
+
+    machine: Machine
+    core: Price
+    memory: Price
+    accelerator: Price | None
+    utilisation: Decimal
+    tools: Mapping[str, Price]
+    network: Price | None
+    whole: Price | None = None
+
+    @property
+    def machine_usd_per_hour(self) -> Decimal:
+        """What all cores and all memory of the machine cost: its price, unless somebody pays another one for them."""
+        return (
+            self.machine.vcpus * self.core.value + Decimal(str(self.machine.memory_gib)) * self.memory.value
+        )
+
+    def prices(self) -> list[Price]:
+        """Return every price that is paid here, the machine's own first."""
+        some = (self.whole, self.core, self.memory, self.accelerator, *self.tools.values())
+        return [price for price in some if price is not None]
+
+
+def tariff(
+    book: Book,
+    route: Route,
+    tools: Iterable[str],
+    machine: str | None = None,
+    utilisation: Decimal = Decimal(1),
+) -> Tariff:
+    """Return the prices for a run.
+
+    Args:
+        book: every price there is.
+        route: how its model calls are paid.
+        tools: names of the tools it called.
+        machine: whose cores and memory; the book's default when None.
+        utilisation: of the accelerator.
+
+    Raises:
+        UsageError: no such machine, or one with accelerators, whose price says nothing of its cores'.
+    """
+    host = find_machine(book, machine) if machine else default_machine(book)
+    if host.accelerator:
+        raise UsageError(
+            f"a machine with accelerators, {machine!r} @ --machine, name one without: it is what the agent runs on; "
+            f"state an accelerator's price with --price accelerator/{host.accelerator}=USD_PER_HOUR"
+        )
+    paid = route.accelerator if route.kind == ACCELERATOR else None
+    return Tariff(
+        machine=host,
+        core=core_price(book, host),
+        memory=memory_price(book, host),
+        accelerator=accelerator_price(book, paid) if paid else None,
+        utilisation=utilisation,
+        tools={name: book.prices[f"tool/{name}"] for name in tools if f"tool/{name}" in book.prices},
+        network=book.prices.get("network"),
+        whole=None if {"core", "memory"} <= book.given else host.price,
+    )

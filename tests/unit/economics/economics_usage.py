@@ -1,0 +1,66 @@
+"""Usage and prices by hand: numbers that can be multiplied on paper."""
+
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+
+from orchprof.economics.tariff import Tariff
+from orchprof.economics.usage import Calls, Usage
+from orchprof.prices.price import Machine, Price
+
+DAY = date(2026, 11, 1)
+S = 1_000_000_000
+
+
+def price(name, value, unit="usd_per_hour", basis="list"):
+    return Price(name, Decimal(value), unit, basis, "by hand", DAY)
+
+
+def machine(**more):
+    facts = {
+        "name": "x/small", "provider": "x", "region": "here", "vcpus": 8, "threads_per_core": 2, "memory_gib": 32.0,
+        "accelerator": None, "accelerator_count": 0, "price": price("machine/x/small", "0.40"), "spot": None,
+    }  # fmt: skip
+    return Machine(**(facts | more))
+
+
+def tariff(**more):
+    """Return 0.036 USD a core-hour, 0.0036 a GiB-hour, 3.60 an accelerator-hour: 1e-5, 1e-6 and 1e-3 a second."""
+    facts = {
+        "machine": machine(), "core": price("core", "0.036"), "memory": price("memory", "0.0036"),
+        "accelerator": price("owner/h100-sxm/neocloud", "3.60"), "utilisation": Decimal(1), "tools": {},
+        "network": None,
+    }  # fmt: skip
+    return Tariff(**(facts | more))
+
+
+def calls(task=(), tokens=(), *, cached=None, model="m", answered=None, accelerator_s=None):
+    """Return calls of tasks by row, each with (input, output) tokens; None: not reported."""
+    n = len(task)
+    read, written = (
+        np.array([np.nan if each is None else each[k] for each in tokens], dtype=float) for k in (0, 1)
+    )
+    return Calls(
+        task=np.array(task, dtype=np.int64),
+        model=(model,) * n,
+        input_tokens=read,
+        output_tokens=written,
+        cached_tokens=np.full(n, np.nan) if cached is None else np.array(cached, dtype=float),
+        accelerator_s=np.full(n, np.nan) if accelerator_s is None else np.array(accelerator_s, dtype=float),
+        answered=np.ones(n, dtype=bool) if answered is None else np.array(answered),
+    )
+
+
+def usage(latency_s=(1.0, 3.0), **more):
+    """Return tasks one after the other, each on one core, that ask no model unless told otherwise."""
+    latency = np.array(latency_s, dtype=float)
+    n = len(latency)
+    start = np.concatenate([[0.0], np.cumsum(latency)[:-1]])
+    facts = {
+        "task": np.arange(1, n + 1), "ok": np.ones(n, dtype=bool), "judged": np.ones(n, dtype=bool),
+        "latency_s": latency, "cpu_busy_s": latency / 2, "cpu_reserved_s": latency, "memory_gib_s": latency * 2,
+        "accelerator_s": np.zeros(n), "calls": calls(), "tools": {}, "network_gib": None, "cores_per_worker": 1.0,
+        "started_ns": (start * S).astype(np.int64), "warmup": 0, "unfinished": 0,
+    }  # fmt: skip
+    return Usage(**(facts | more))

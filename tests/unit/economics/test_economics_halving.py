@@ -1,0 +1,165 @@
+"""What half a part buys, by hand, and the CPU side's cost beside its share of latency."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from economics_tasks import graphs_of, side_by_side
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchprof.economics.bill import PARTS, Bill, Part
+from orchprof.economics.halving import claim_in_money, halvings
+from orchprof.economics.parts import Parts, parts_of
+from orchprof.economics.replayed import TASKS, recorded
+
+OWNED = Parts(0.08, 0.02, 0.40, 0.0, 0.0, 0.05)
+BOUGHT = Parts(0.08, 0.02, 0.0, 0.30, 0.10, 0.05)
+
+
+def by_what(rows):
+    return {row["what"]: row for row in rows}
+
+
+def half(graphs, cost=OWNED, **more):
+    return halvings(recorded(graphs), cost, ["search"], **more)
+
+
+def test_a_sequential_task_by_hand():
+    rows = half(graphs_of(agent_ms=20, tool_ms=40, model_ms=40), tasks_per_month=10_000)
+    found = by_what(rows)
+    assert found["orchestration"]["latency_saved_s"] == pytest.approx(0.010)
+    assert found["tools"]["latency_saved_s"] == pytest.approx(0.020)
+    assert found["tool search"]["latency_saved_s"] == pytest.approx(0.020)
+    assert found["model"]["latency_saved_s"] == pytest.approx(0.020)
+    # Cores and memory cost 0.10 per task: a tenth of the latency saves a tenth of that.
+    assert found["orchestration"]["usd_saved"] == pytest.approx(1000 * 0.010)
+    assert found["model"]["usd_saved"] == pytest.approx(1000 * (0.020 + 0.20))
+    assert found["model"]["usd_saved_per_year"] == pytest.approx(10_000 * 12 * 0.22)
+
+
+def test_the_most_money_comes_first():
+    rows = half(graphs_of(20, 40, 40))
+    assert [row["what"] for row in rows] == ["model", "tool search", "tools", "orchestration"]
+    assert all(row["usd_saved_per_year"] is None for row in rows)  # no volume
+
+
+def test_paid_by_the_token_a_faster_model_saves_cores_alone():
+    assert by_what(half(graphs_of(20, 40, 40), BOUGHT))["model"]["usd_saved"] == pytest.approx(1000 * 0.020)
+
+
+def test_what_is_hidden_behind_the_model_buys_nothing():
+    found = by_what(halvings(recorded(side_by_side(agent_ms=50, model_ms=80)), OWNED, []))
+    assert found["orchestration"]["latency_saved_s"] == 0
+    assert found["model"]["latency_saved_s"] == pytest.approx(0.030)  # then the agent's 50 ms decide
+
+
+def test_without_labels_only_the_model_is_told():
+    found = by_what(half(graphs_of(20, 40, 40), labelled=False))
+    assert found["model"]["usd_saved"] is not None
+    for what in ("orchestration", "tools", "tool search"):
+        assert found[what]["latency_saved_s"] is None
+        assert found[what]["usd_saved"] is None
+        assert "tool" in found[what]["reason"]
+
+
+def test_a_tool_called_like_a_role_is_not_taken_for_it():
+    found = by_what(halvings(recorded(graphs_of(20, 40, 40)), OWNED, ["model", "search"]))
+    assert "tool model" not in found
+    assert "tool search" in found
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
+def test_half_a_part_saves_at_most_half_the_task(agent_ms, tool_ms, model_ms):
+    for graphs in (graphs_of(agent_ms, tool_ms, model_ms), side_by_side(agent_ms, model_ms)):
+        for row in halvings(recorded(graphs), OWNED, []):
+            assert -1e-12 <= row["latency_saved_share"] <= 0.5 + 1e-12
+
+
+def test_unpriced_cores_leave_the_time():
+    found = by_what(half(graphs_of(20, 40, 40), replace(OWNED, cores_usd=None)))
+    assert found["tools"]["latency_saved_s"] == pytest.approx(0.020)
+    assert (found["tools"]["usd_saved"], found["tools"]["reason"]) == (None, "unpriced")
+
+
+def test_an_unpriced_model_leaves_the_other_parts():
+    cost = Parts(0.08, 0.02, None, None, None, None)
+    found = by_what(half(graphs_of(20, 40, 40), cost))
+    assert found["model"]["reason"] == "unpriced"
+    assert found["tools"]["usd_saved"] == pytest.approx(1000 * 0.10 * 0.2)
+
+
+def test_many_tasks_are_drawn_from():
+    tasks = recorded(graphs_of(20, 40, 40, n=TASKS + 30))
+    assert (len(tasks.graphs), tasks.of) == (TASKS, TASKS + 30)
+    assert tasks.mean_s({}) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("graphs", [[], graphs_of(0, 0, 0)])
+def test_what_took_no_time_is_nothing_to_replay(graphs):
+    assert recorded(graphs) is None
+
+
+SHARES = {"not_model": {"cp": 0.6}, "host": {"cp": 0.5}, "orchestration": {"cp": 0.1}, "model": {"cp": 0.4}}
+
+
+@pytest.mark.parametrize("cost", [OWNED, BOUGHT])
+def test_the_claim_in_money_by_hand(cost):
+    found = claim_in_money(cost, SHARES)
+    assert found["cpu_side_usd"] == pytest.approx(0.10)
+    assert found["model_usd"] == pytest.approx(0.40)
+    assert found["cpu_side_share_of_cost"] == pytest.approx(0.10 / 0.55)
+    assert found["share_of_latency"]["host"] == 0.5
+    assert found["waiting_for_model_usd"] == pytest.approx(0.04)
+    assert found["reason"] is None
+
+
+@pytest.mark.parametrize(
+    ("cost", "says"),
+    [
+        (replace(OWNED, cores_usd=None), "unpriced"),
+        (Parts(0.1, 0.1, None, None, None, None), "unpriced"),
+        (Parts(0.0, 0.0, 0.0, 0.0, 0.0, 0.0), "cost nothing"),
+    ],
+)
+def test_a_share_of_an_unknown_cost_is_none(cost, says):
+    found = claim_in_money(cost, SHARES)
+    assert found["cpu_side_share_of_cost"] is None
+    assert says in found["reason"]
+
+
+def test_without_labels_the_latency_share_is_none():
+    found = claim_in_money(OWNED, SHARES | {"orchestration": None})
+    assert found["share_of_latency"]["orchestration"] is None
+    assert found["cpu_side_share_of_cost"] is not None
+
+
+def bill(n=4, written=None, **usd):
+    parts = {name: usd.get(name, "0") for name in PARTS}
+    known = {
+        name: Part(None if text is None else Decimal(text), None if text is None else np.zeros(n))
+        for name, text in parts.items()
+    }
+    return Bill(n, 3, Part(Decimal(1), np.zeros(n)), known, written, ())
+
+
+def test_parts_of_a_bill_by_the_token():
+    found = parts_of(
+        bill(cpu_reserved="0.4", memory="0.2", token="2", tool=None, network=None, written=Decimal("1.2"))
+    )
+    assert (found.cores_usd, found.memory_usd, found.other_usd) == (0.1, 0.05, None)
+    assert (found.accelerator_usd, found.written_usd) == (0.0, 0.3)
+    assert found.read_usd == pytest.approx(0.2)
+    assert found.model_usd == pytest.approx(0.5)
+
+
+def test_parts_of_a_bill_of_ones_own_accelerator():
+    found = parts_of(bill(cpu_reserved="0.4", memory=None, accelerator="8", tool="0.4"))
+    assert (found.held_usd, found.model_usd, found.other_usd) == (0.1, 2.0, 0.1)
+
+
+@pytest.mark.parametrize("route", ["accelerator", "token"])
+def test_a_model_without_a_price_is_not_free(route):
+    assert parts_of(bill(cpu_reserved="0.4", **{route: None})).model_usd is None
