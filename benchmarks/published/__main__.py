@@ -1,8 +1,10 @@
 """What was published, run again here: `python benchmarks/published` measures configurations.csv into results.csv.
 
 Every line of configurations.csv is one published share of one benchmark on one system, with the settings that come
-nearest to it. They were fixed before anything was measured. Index sizes (sizes.csv) are measured on a model that
-takes no time: exact search is one pass over the index, so its seconds against gigabytes say what a larger one takes.
+nearest to it; they were fixed before anything was measured. variations.csv (into varied.csv) changes one of them where
+the answer was far off, to see what it hangs on; bubble.py is what the published agent's shell really ran. Index sizes
+(sizes.csv) are measured on a model that takes no time: exact search is one pass over the index, so its seconds against
+gigabytes say what a larger one takes.
 """
 
 import argparse
@@ -27,7 +29,8 @@ HERE: Final = Path(__file__).parent
 NEAR_POINTS: Final = 10
 DIMENSIONS: Final = 256  # of the embeddings that rag searches
 TEXTS: Final = 10_000
-INDEX_ROWS: Final = (10_000, 50_000, 200_000, 1_000_000, 4_000_000, 8_000_000)
+CACHE_GB: Final = 0.1  # smaller indexes lie in the processor's caches and follow another law
+INDEX_ROWS: Final = (10_000, 50_000, 200_000, 1_000_000, 4_000_000, 8_010_000)
 SIZE_TASKS: Final = 15
 Row = dict[str, Any]
 
@@ -35,20 +38,31 @@ Row = dict[str, Any]
 def main() -> None:
     """Measure what is asked for, line by line, and keep each as soon as it is there."""
     parser = argparse.ArgumentParser(prog="python benchmarks/published", description=__doc__)
-    parser.add_argument("ids", nargs="*", metavar="ID", help="lines of configurations.csv, or `sizes`; all")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="lines of the two files, or `sizes`; all")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the runs go; a new folder")
     options = parser.parse_args()
     out = options.out or store.ROOT / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-published"
-    with (HERE / "configurations.csv").open(encoding="utf-8") as file:
-        configurations = list(csv.DictReader(file))
-    asked = set(options.ids) or {"sizes", *(each["id"] for each in configurations)}
-    for each in configurations:
-        if each["id"] in asked:
-            keep("results.csv", "id", measured(each, out / each["id"]))
+    lines = {"results.csv": read(HERE / "configurations.csv"), "varied.csv": variations()}
+    asked = set(options.ids) or {"sizes", *(each["id"] for kind in lines.values() for each in kind)}
+    for name, configurations in lines.items():
+        for each in configurations:
+            if each["id"] in asked:
+                keep(name, "id", measured(each, out / each["id"]))
     if "sizes" in asked:
         for rows in INDEX_ROWS:
             keep("sizes.csv", "rows", size(rows, out / f"rows-{rows}"))
-    sys.stdout.write(table(configurations))
+    sys.stdout.write(table())
+
+
+def variations() -> list[Row]:
+    """Return the lines of variations.csv, each filled up from the configuration that it is a variation of."""
+    known = {each["id"]: each for each in read(HERE / "configurations.csv")}
+    return [
+        known[each["of"]]
+        | {key: each[key] for key in ("id", "tasks")}
+        | {"settings": f"{known[each['of']]['settings']} {each['settings']}"}
+        for each in read(HERE / "variations.csv")
+    ]
 
 
 def measured(configuration: Row, out: Path) -> Row:
@@ -67,15 +81,36 @@ def measured(configuration: Row, out: Path) -> Row:
     published = float(configuration["published_share"])
     return {
         **{key: configuration[key] for key in ("id", "benchmark", "system", "grade", "reading")},
-        **{"published": published, "here": share, "points": 100 * (share - published)},
+        "published": published,
+        "here": share,
+        "points": 100 * (share - published),
         **dict(zip(("low", "high"), interval or (None, None), strict=True)),
         **dict(zip(("band_low", "band_high"), sorted(band), strict=True)),
-        **{"not_model": modelled["share"], "latency_s": mean_s, "model_s": record["shares"]["model"]["cp"] * mean_s},
-        **{"tools_s": sum(row["cp_s"] for row in record["by_name"] if row["role"] == "tool")},
+        "not_model": modelled["share"],
+        "latency_s": mean_s,
+        "model_s": record["shares"]["model"]["cp"] * mean_s,
+        "tools_s": sum(row["cp_s"] for row in record["by_name"] if row["role"] == "tool"),
         **{f"published_{side}_s": configuration[f"published_{side}_s"] for side in ("tool", "model")},
-        **{"output_tokens": record["model_calls"]["output_tokens"] * record["model_calls"]["n_per_task"]},
+        **unqueued(record, share),
+        "output_tokens": record["model_calls"]["output_tokens"] * record["model_calls"]["n_per_task"],
         **kept_of(record),
     }
+
+
+def unqueued(record: Row, share: float) -> Row:
+    """Return the mean seconds that tasks waited for a core, and the share that is left without this wait.
+
+    Others' work on the same cores makes a run longer by waits that are measured; tasks do one thing at a time here,
+    so that taking them out of the whole and of its part says what a machine of one's own would have shown.
+    """
+    mean_s = record["latency_s"]["mean"]
+    waits_s = {
+        row["role"]: row["cp_s"]
+        for row in record["ledger"]
+        if row["state"] == "runq" and row["role"] != "model"
+    }
+    queued_s = sum(waits_s.values())
+    return {"runq_s": queued_s, "unqueued": (share * mean_s - queued_s) / (mean_s - queued_s)}
 
 
 def size(rows: int, out: Path) -> Row:
@@ -84,21 +119,30 @@ def size(rows: int, out: Path) -> Row:
     plan = {"workload": "rag", "variant": "haystack", "model": "zero", "tasks": SIZE_TASKS, "seed": 1}
     run(plan, settings, out)
     record = summary(out)
-    seconds = {row["name"]: row["cp_s"] for row in record["by_name"] if row["role"] == "tool"}
-    bytes_ = rows * DIMENSIONS * 4
-    return {"rows": rows, "gigabytes": bytes_ / 1e9, "search_s": seconds["search_docs"], **kept_of(record)}
+    found = next(row for row in record["by_name"] if row["name"] == "search_docs")
+    searched = {"rows": rows, "gigabytes": rows * DIMENSIONS * 4 / 1e9, "search_s": found["cp_s"]}
+    return searched | {"search_core_s": found["core_s"], **kept_of(record)}
 
 
 def run(plan: Row, settings: dict[str, str], out: Path) -> None:
-    """Run a plan, one task at a time after one warm-up, and tell on stderr where it is."""
+    """Run a plan, one task at a time after one warm-up, and tell on stderr where it is; a run that is there is kept."""
+    if out.exists():
+        return
     chosen = driver.Plan(
         workload=plan["workload"], variant=plan["variant"], model=plan["model"], tasks=int(plan["tasks"]),
         warmup=1, concurrency=1, mode="sequential", seed=int(plan["seed"]), settings=settings, quick=False,
         task_timeout_s=600.0,
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
-    driver.run(chosen, out, lambda event: sys.stderr.write(f"\r{out.name} {event.phase} {event.done}  "))
+    driver.run(chosen, out, _progress(out.name))
     sys.stderr.write("\n")
+
+
+def _progress(name: str) -> driver.Notify:
+    def notify(event: driver.Event) -> None:
+        sys.stderr.write(f"\r{name} {event.phase} {event.done}  ")
+
+    return notify
 
 
 def tool_share(tables: Any, name: str) -> tuple[float, tuple[float, float] | None]:
@@ -112,16 +156,17 @@ def tool_share(tables: Any, name: str) -> tuple[float, tuple[float, float] | Non
 
 def _critical_ns(graph: Any, name: str) -> float:
     found = account([graph])
-    return sum(
-        own[0] for (_, label), own in zip(found.names, found.by_name, strict=True) if label == name
-    )
+    own = [ns for (_, label), (ns, *_) in zip(found.names, found.by_name, strict=True) if label == name]
+    return float(sum(own))
 
 
 def kept_of(record: Row) -> Row:
     """Return what tells when, where and on how many tasks something was measured."""
     machine, tasks = record["run"]["machine"], record["tasks"]
     return {
-        **{"tasks": tasks["n"], "right": tasks["ok"], "date": record["run"]["created"][:10]},
+        "tasks": tasks["n"],
+        "right": tasks["ok"],
+        "date": record["run"]["created"][:10],
         **{key: machine[key] for key in ("cpu_model", "cores", "core_speed_before", "core_speed_after")},
         "load": machine["load_average"][0],
     }
@@ -150,24 +195,27 @@ def _short(value: Any) -> Any:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def table(configurations: list[Row]) -> str:
-    """Return both tables as text."""
-    return "\n".join([*_compared(configurations), "", *_sizes(), ""])
+def table() -> str:
+    """Return what was measured as text."""
+    return "\n".join([*_compared(), "", *_sizes(), ""])
 
 
-def _compared(configurations: list[Row]) -> Iterator[str]:
-    yield f"{'':18}{'published':>10}{'here':>7}{'95 %':>8}{'band':>9}{'points':>8}  tools s (publ.)  model s (publ.)"
-    order = [each["id"] for each in configurations]
-    for row in sorted(read(HERE / "results.csv"), key=lambda row: order.index(row["id"])):
-        here, low, high = (100 * float(row[key]) for key in ("here", "low", "high"))
-        band = f"{100 * float(row['band_low']):.0f}-{100 * float(row['band_high']):.0f}"
-        far = " " if abs(float(row["points"])) <= NEAR_POINTS else "*"
-        yield (
-            f"{row['id']:18}{100 * float(row['published']):8.1f}{row['grade']:>2}{here:7.1f}{(high - low) / 2:8.1f}"
-            f"{band:>9}{float(row['points']):+8.1f}{far} {_beside(row, 'tools_s', 'published_tool_s'):>15}"
-            f"  {_beside(row, 'model_s', 'published_model_s'):>15}"
+def _compared() -> Iterator[str]:
+    yield (
+        f"{'':22}{'published':>10}{'here':>7}{'95 %':>7}{'no queue':>9}{'band':>8}{'points':>8}  "
+        f"{'tools s (publ.)':>15} {'model s (publ.)':>15}"
+    )
+    for row in [*read(HERE / "results.csv"), *read(HERE / "varied.csv")]:
+        published, here, low, high, alone = (
+            100 * float(row[key]) for key in ("published", "here", "low", "high", "unqueued")
         )
-    yield f"* more than {NEAR_POINTS} points from what was published"
+        band = f"{100 * float(row['band_low']):.0f}-{100 * float(row['band_high']):.0f}"
+        yield (
+            f"{row['id']:22}{published:8.1f}{row['grade']:>2}{here:7.1f}{(high - low) / 2:7.1f}{alone:9.1f}{band:>8}"
+            f"{here - published:+8.1f}{'*' if abs(here - published) > NEAR_POINTS else ' '} "
+            f"{_beside(row, 'tools_s', 'published_tool_s'):>15} {_beside(row, 'model_s', 'published_model_s'):>15}"
+        )
+    yield f"* more than {NEAR_POINTS} points from what was published; no queue: without waiting for a core"
 
 
 def _beside(row: Row, here: str, published: str) -> str:
@@ -177,14 +225,19 @@ def _beside(row: Row, here: str, published: str) -> str:
 def _sizes() -> Iterator[str]:
     rows = read(HERE / "sizes.csv")
     for row in rows:
-        seconds, gigabytes = float(row["search_s"]), float(row["gigabytes"])
-        yield f"{int(row['rows']):>10,} rows {gigabytes:8.3f} GB {seconds:8.4f} s {gigabytes / seconds:6.1f} GB/s"
-    if len(rows) > 1:
-        size_gb = np.array([float(row["gigabytes"]) for row in rows])
-        seconds = np.array([float(row["search_s"]) for row in rows])
-        # Least squares of relative errors, or the largest index alone would decide.
-        per_gb = float((seconds / size_gb).sum() / ((seconds / size_gb) ** 2).sum()) ** -1
-        yield f"{per_gb:.4f} s per GB; 100 GB: {100 * per_gb:.1f} s, EXTRAPOLATED"
+        seconds, core_s, gigabytes = (float(row[key]) for key in ("search_s", "search_core_s", "gigabytes"))
+        yield (
+            f"{int(row['rows']):>10,} rows {gigabytes:8.3f} GB {seconds:8.4f} s, {core_s:8.4f} s of a core, "
+            f"{gigabytes / core_s:6.1f} GB per core second"
+        )
+    beyond = [row for row in rows if float(row["gigabytes"]) > CACHE_GB]
+    if beyond:
+        # Least squares of the relative errors, or the largest index alone would decide.
+        inverse = np.array([float(row["gigabytes"]) / float(row["search_core_s"]) for row in beyond])
+        per_gb = float(inverse.sum() / (inverse**2).sum())
+        worst = float(np.abs(per_gb * inverse - 1).max())
+        yield f"{per_gb:.4f} core seconds per GB above {CACHE_GB:g} GB, off by {100 * worst:.0f} % at most"
+        yield f"100 GB: {100 * per_gb:.1f} core seconds, EXTRAPOLATED"
 
 
 if __name__ == "__main__":

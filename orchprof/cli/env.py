@@ -1,18 +1,56 @@
 """`orchprof env`: what this machine is, what can be measured here, how fast a core is."""
 
-from orchprof.cli.words import FormatOption, show
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchprof.cli.words import FormatOption, new_path, show
+from orchprof.errors import UsageError
 
 
-def env(form: FormatOption = "console") -> None:
+def env(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="With --calibrate: new file to write all of it to."),
+    ] = None,
+    *,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Also measure cores with all of them at work, for 'orchprof plan'."),
+    ] = False,
+    form: FormatOption = "console",
+) -> None:
     """Show this machine and what can be measured on it."""
     from orchprof.run import machine
 
-    show(
-        {
-            "schema": "orchprof.env/1",
-            "machine": machine.fingerprint(),
-            "core_speed": machine.spin(),
-            "can_measure": machine.can_measure(),
-        },
-        form,
-    )
+    if file is not None and not calibrate:
+        raise UsageError(f"nothing to write, {file} @ FILE, add --calibrate")
+    target = file and new_path(file, "--calibrate")
+    found: dict[str, Any] = {
+        "schema": "orchprof.env/1",
+        "machine": machine.fingerprint(),
+        "core_speed": machine.spin(),
+        "calibration": _calibrated() if calibrate else None,
+        "can_measure": machine.can_measure(),
+    }
+    if target is not None:
+        _save(found, target)
+    show(found, form)
+
+
+def _calibrated() -> dict[str, float]:
+    from orchprof.capacity import calibration
+
+    return calibration.as_record(calibration.measure())
+
+
+def _save(found: dict[str, Any], target: Path) -> None:
+    from orchprof import report
+
+    try:
+        target.write_text(report.render(found, "json"), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write, {target} @ --calibrate, {error.strerror or error}") from error
+    sys.stderr.write(f"Saved {target}\n")

@@ -24,6 +24,7 @@ class Events:
 
     before: list[int]  # the event before on the same strand, -1 for the first
     waits: dict[int, list[int]]  # the events of other strands that some wait for
+    strand: Ints
     piece: Ints  # the piece in which each lies, or at whose end
     into: Ints  # ns from the end of that piece back to the event
     end: int  # the event of the task's end
@@ -43,22 +44,46 @@ def replay(graph: TaskGraph, scale: Scale, events: Events | None = None) -> floa
     """
     events = events or network(graph)
     pieces = graph.pieces
-    multiplier = _multipliers(graph, scale)
-    work = (pieces.end - pieces.start) * multiplier
-    done = np.append(np.cumsum(work), 0.0)  # event of piece -1: nothing is done yet
-    at = done[events.piece] - np.append(multiplier, 0.0)[events.piece] * events.into
-    return _latest(events, at.tolist())
+    work = (pieces.end - pieces.start) * _multipliers(graph, scale)
+    return float(latest(events, work_before(graph, events, work[:, None]))[0])
 
 
-def _latest(events: Events, at: list[float]) -> float:
-    """Return when the last event comes, given how much work lies before each on all strands in line."""
-    when: list[float] = []
-    for event, before in enumerate(events.before):
-        now = when[before] + (at[event] - at[before]) if before >= 0 else 0.0
+def work_before(graph: TaskGraph, events: Events, work: Floats) -> Floats:
+    """Return how much work lies before each event, all strands in line, (E, C).
+
+    Args:
+        graph: the task.
+        events: what `network` returned for it.
+        work: (P, C) of each piece, C kinds of it; an event inside a piece has the work of its last `into` ns still
+            before it.
+    """
+    pieces = graph.pieces
+    # The event of piece -1: nothing is done yet.
+    nothing = np.zeros((1, work.shape[1]))
+    rate = np.vstack([work / np.maximum(pieces.end - pieces.start, 1)[:, None], nothing])
+    done = np.vstack([np.cumsum(work, axis=0), nothing])
+    before: Floats = done[events.piece] - rate[events.piece] * events.into[:, None]
+    return before
+
+
+def latest(events: Events, at: Floats) -> Floats:
+    """Return when the last event comes in each of K cases, (K,).
+
+    Args:
+        events: of a task.
+        at: (E, K) how much work lies before each event, all strands in line.
+    """
+    before = np.array(events.before)
+    own = np.where(before[:, None] >= 0, at - at[before], 0.0)
+    when = np.zeros_like(own)
+    for event, previous in enumerate(events.before):
+        now = when[event]
+        if previous >= 0:
+            np.add(when[previous], own[event], out=now)
         for other in events.waits.get(event, ()):
-            now = max(now, when[other])
-        when.append(now)
-    return when[events.end]
+            np.maximum(now, when[other], out=now)
+    last: Floats = when[events.end]
+    return last
 
 
 def _multipliers(graph: TaskGraph, scale: Scale) -> Floats:
@@ -146,4 +171,4 @@ def _in_order(
     piece = line.last(strand, position)
     into = np.where(piece >= 0, pieces.end[piece] - position, 0)
     piece = np.where(piece >= 0, piece, graph.strands.first[strand] - 1)
-    return Events(before.tolist(), waits, piece[order], into[order], int(place[end]))
+    return Events(before.tolist(), waits, strand[order], piece[order], into[order], int(place[end]))

@@ -19,6 +19,9 @@ from orchprof.models.spec import DEFAULT_LLAMA, LlamaSpec, PacedSpec, Spec, Zero
 from orchprof.models.web import Service, app
 
 _SHUTDOWN_S: Final = 1
+# A tool may work for longer than uvicorn's five seconds between two calls; a connection that is closed just as the
+# next request is sent is an error that no model made.
+_KEEP_ALIVE_S: Final = 600
 
 
 def serve(
@@ -83,6 +86,7 @@ async def _serve(service: Service, listener: socket.socket) -> None:
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=_SHUTDOWN_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))

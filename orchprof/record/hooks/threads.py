@@ -88,12 +88,21 @@ def _join(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def join(thread: threading.Thread, timeout: float | None = None) -> None:
         fiber = strands.fiber_of(thread)
-        if fiber is None or not thread.is_alive() or strands.here.carrier is None:
+        if (
+            fiber is None
+            or strands.here.carrier is None
+            or not (thread.is_alive() or _belongs(strands, fiber))
+        ):
             original(thread, timeout)
             return
         wait_for(strands, [fiber.strand], lambda: original(thread, timeout), lambda: not thread.is_alive())
 
     return join
+
+
+def _belongs(strands: Strands, fiber: Fiber) -> bool:
+    """Return whether a thread that has ended is joined all the same: a longer one would have been waited for here."""
+    return 0 < fiber.task == strands.carrier().fiber.task
 
 
 def run_job(strands: Strands, fiber: Fiber, function: _Call, /, *args: Any, **kwargs: Any) -> Any:

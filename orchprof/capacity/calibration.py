@@ -1,0 +1,79 @@
+"""Calibration: how fast a machine's cores are, one at work and all at work, in the unit of the runs' `core_speed`."""
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from math import ceil
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import mean, median
+from typing import Any, Final
+
+from orchprof.errors import UsageError
+from orchprof.run import machine
+
+ROUNDS: Final = 5  # of about a tenth of a second each, with all cores at work
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A machine's cores.
+
+    Attributes:
+        core_speed: of a core while the others are idle, in millions of spin steps per CPU second.
+        all_core_speed: of each core while all are at work.
+        cores: how many this process may use, not always whole.
+    """
+
+    core_speed: float
+    all_core_speed: float
+    cores: float
+
+    @property
+    def full_share(self) -> float:
+        """What is left of a core's speed when all are at work."""
+        return min(self.all_core_speed / self.core_speed, 1.0)
+
+
+def measure() -> Calibration:
+    """Return this machine's calibration; it keeps every core busy for a second."""
+    cores = float(machine.fingerprint()["cores"])
+    alone = machine.spin()
+    with ProcessPoolExecutor(max(1, ceil(cores)), mp_context=get_context("spawn")) as pool:
+        each = list(pool.map(_spin_many, range(max(1, ceil(cores)))))
+    # What is compared is CPU time: a quota that stops the processes for a while does not make a core slower.
+    return Calibration(alone, mean(each), cores)
+
+
+def _spin_many(_worker: int) -> float:
+    machine.spin()  # until the others have started as well
+    return median(machine.spin() for _ in range(ROUNDS))
+
+
+def as_record(found: Calibration) -> dict[str, float]:
+    """Return the calibration as orchprof.env/1 holds it."""
+    return {
+        "core_speed": found.core_speed,
+        "all_core_speed": found.all_core_speed,
+        "cores": found.cores,
+    }
+
+
+def read(path: Path) -> Calibration:
+    """Return the calibration in a file that `orchprof env --calibrate FILE` wrote.
+
+    Raises:
+        UsageError: the file cannot be read, or holds none.
+    """
+    try:
+        held: Any = json.loads(path.read_text(encoding="utf-8"))["calibration"]
+        values = [float(held[name]) for name in ("core_speed", "all_core_speed", "cores")]
+    except OSError as error:
+        raise UsageError(f"cannot read it, {path} @ --calibration, {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"no calibration in it, {path} @ --calibration, write it with 'orchprof env --calibrate FILE'"
+        ) from error
+    if min(values) <= 0:
+        raise UsageError(f"no speed a core can have, {min(values):g} @ {path}, calibrate again")
+    return Calibration(*values)

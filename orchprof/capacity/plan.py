@@ -1,0 +1,200 @@
+"""Plan: the cheapest fleet that holds a target: bounds that need no simulation first, then as few trials as will do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Final
+
+from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind, cores_of, per_machine, slots
+from orchprof.capacity.question import Question
+from orchprof.capacity.trial import FULL, QUICK, Effort, Trial, least_accelerator_s, trial
+from orchprof.errors import OrchprofError
+
+_MOST_DOUBLINGS: Final = 6
+_MOST_STEPS: Final = 12  # up from the fleet that holds in the mean to one that surely does
+
+
+@dataclass(slots=True)
+class Search:
+    """The search for one load. What was tried is kept: many kinds of machine differ in nothing but their price."""
+
+    question: Question
+    rate_per_s: float | None
+    considered: int = 0
+    tried: int = 0
+    known: dict[tuple[object, ...], Trial | None] = field(default_factory=dict)
+
+    def look(self, fleet: Fleet, effort: Effort) -> Trial | None:
+        """Return a fleet's trial."""
+        host = fleet.kind.host
+        key = (host.vcpus, host.memory_gib, fleet.hosts, fleet.replicas, effort.runs)
+        if key not in self.known:
+            self.tried += 1
+            self.known[key] = trial(self.question, fleet, self.rate_per_s, effort)
+        found = self.known[key]
+        return found and Trial(
+            fleet, found.layout, found.figures, found.saturated, found.busy, found.in_flight, found.part
+        )
+
+    def holds(self, fleet: Fleet, effort: Effort) -> bool:
+        """Return whether a fleet holds, surely where the effort is full."""
+        found = self.look(fleet, effort)
+        return found is not None and found.holds(self.question, surely=effort is FULL)
+
+
+def cheapest(search: Search, kinds: list[Kind]) -> Trial:
+    """Return the cheapest fleet that surely holds.
+
+    Raises:
+        OrchprofError: no machine has the memory for one worker, or none of these holds however many there are.
+    """
+    _refuse_limits(search)
+    bounds = {id(kind): at_least(search, kind) for kind in kinds}
+    fitting = [kind for kind in kinds if bounds[id(kind)] is not None]
+    search.considered = len(kinds)
+    if not fitting:
+        raise _no_memory(search, kinds)
+    best: Trial | None = None
+    replicas = _fewest_replicas(search, fitting)
+    for kind in sorted(fitting, key=lambda each: _price(bounds[id(each)])):
+        least = bounds[id(kind)]
+        if best is not None and _price(least) >= best.fleet.usd_per_hour:
+            break  # not even at its bound is it cheaper, and those after it are dearer still
+        found = _sure(search, kind, replicas, best)
+        best = found if found is not None else best
+    if best is None:
+        raise OrchprofError(
+            f"no number of these machines holds it, {_wish(search)} @ --slo, "
+            "allow more time, another machine, or less at once"
+        )
+    return best
+
+
+def _price(fleet: Fleet | None) -> float:
+    return float("inf") if fleet is None else float(fleet.usd_per_hour)
+
+
+def _wish(search: Search) -> str:
+    slo = ", ".join(f"{slo.name} < {slo.most_s:g} s" for slo in search.question.target.slos)
+    load = (
+        f"{search.question.target.users} users"
+        if search.rate_per_s is None
+        else f"{search.rate_per_s:g} tasks/s"
+    )
+    return f"{slo} at {load}"
+
+
+def at_least(search: Search, kind: Kind) -> Fleet | None:
+    """Return the fewest machines that could do, by the utilisation law; None where no worker fits the memory.
+
+    Source: Lazowska et al. (1984), Quantitative System Performance, chapter 3: cores busy = rate x core-seconds.
+    """
+    question = search.question
+    rate_per_s = search.rate_per_s or 0.0
+    if slots(kind.host, question.layout, 1, question.size) is None:
+        return None
+    cores = cores_of(kind.host, question.calibration, question.asks[0].core_speed)
+    busy = rate_per_s * question.core_s / cores.speed
+    flying = rate_per_s * question.no_load_s
+    memory = flying * question.size[1] / (kind.host.memory_gib * GIB * USABLE_MEMORY)
+    hosts = max(1, ceil(busy / cores.count), ceil(memory))
+    return fleet_of(question, kind, hosts, max(1, ceil(rate_per_s * least_accelerator_s(question))))
+
+
+def fleet_of(question: Question, kind: Kind, hosts: int, replicas: int) -> Fleet:
+    """Return a fleet with at least so many hosts and replicas; machines that do both are as many as either needs."""
+    model = question.model
+    if model is None or kind.accelerator is None:
+        return Fleet(kind, hosts)
+    each = per_machine(kind.accelerator, model)
+    machines = ceil(replicas / each)
+    if kind.is_together:
+        machines = max(machines, hosts)
+        return Fleet(kind, machines, machines, machines * each)
+    return Fleet(kind, hosts, machines, machines * each)
+
+
+def _refuse_limits(search: Search) -> None:
+    """Refuse a rate that a limit does not let through, however many machines there are."""
+    question = search.question
+    for quota in question.quotas:
+        asked = question.mean(
+            [
+                sum(item.amount for path in each.paths for item in path.items if item.need == quota.station)
+                / len(each.paths)
+                for each in question.asks
+            ]
+        )
+        if search.rate_per_s and asked * search.rate_per_s >= quota.per_s:
+            raise OrchprofError(
+                f"a limit binds, {search.rate_per_s:g} tasks/s ask for {asked * search.rate_per_s:.4g} "
+                f"{quota.station}/s of {quota.per_s:.4g} @ --limit, "
+                f"plan for less than {quota.per_s / asked:.3g} tasks/s"
+            )
+
+
+def _no_memory(search: Search, kinds: list[Kind]) -> OrchprofError:
+    base, each = search.question.size
+    most = max(kind.host.memory_gib for kind in kinds)
+    return OrchprofError(
+        f"no machine has the memory, {(base + each) / GIB:.1f} GiB of a worker and its task @ --machine, "
+        f"the largest has {most:g} GiB, of which {USABLE_MEMORY:.0%} are used: add one with --machines FILE"
+    )
+
+
+def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
+    """Return the fewest replicas that hold the target on hosts that never bind."""
+    question = search.question
+    if question.model is None:
+        return 0
+    roomy = max(kinds, key=lambda kind: (kind.host.vcpus, kind.host.memory_gib))
+    plenty = at_least(search, roomy)
+    assert plenty is not None
+    flying = (search.rate_per_s or 0.0) * question.no_load_s + (question.target.users or 0)
+    hosts = 4 * plenty.hosts + ceil(flying / roomy.host.vcpus)
+
+    def holds(replicas: int) -> bool:
+        return search.holds(Fleet(roomy, hosts, replicas, replicas), QUICK)
+
+    found = _smallest(holds, max(1, ceil((search.rate_per_s or 0.0) * least_accelerator_s(question))))
+    if found is None:
+        raise OrchprofError(
+            f"no number of accelerators holds it, {_wish(search)} @ --slo, allow more time or use a faster one"
+        )
+    return found
+
+
+def _smallest(holds: Callable[[int], bool], least: int) -> int | None:
+    """Return the smallest number from `least` on that holds, found by doubling and halving; None when none does."""
+    low, high = least - 1, least
+    for _ in range(_MOST_DOUBLINGS):
+        if holds(high):
+            break
+        low, high = high, 2 * high
+    else:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def _sure(search: Search, kind: Kind, replicas: int, best: Trial | None) -> Trial | None:
+    """Return the smallest fleet of a kind that surely holds; None when none does, or none cheaper than the best."""
+    question = search.question
+    least = at_least(search, kind)
+    assert least is not None
+    hosts = _smallest(lambda n: search.holds(fleet_of(question, kind, n, replicas), QUICK), least.hosts)
+    if hosts is None:
+        return None
+    for step in range(_MOST_STEPS):
+        fleet = fleet_of(question, kind, hosts, replicas)
+        if best is not None and fleet.usd_per_hour >= best.fleet.usd_per_hour:
+            return None
+        if search.holds(fleet, FULL):
+            return search.look(fleet, FULL)
+        # More of what is fuller; every other time of the other, since either may be what is missing.
+        more = max(1, hosts // 16)
+        is_host = step % 2 == 0 or kind.is_together or not replicas
+        hosts, replicas = (hosts + more, replicas) if is_host else (hosts, replicas + max(1, replicas // 16))
+    return None

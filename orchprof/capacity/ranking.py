@@ -1,0 +1,90 @@
+"""Ranking: what making each part of a run faster would buy, found by replaying every task."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from orchprof.capacity.parts import Part, parts_of, weights
+from orchprof.ledger.columns import Floats, Ints
+from orchprof.ledger.critical import Path, critical_path
+from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.measures import MEASURES, measure
+from orchprof.ledger.replay import latest, network, work_before
+from orchprof.units import NS_PER_S
+
+# What is left of a part's time: 10 % faster, twice as fast, without end.
+FASTER: Final = {"at_10pct_s": 0.9, "at_50pct_s": 0.5, "at_zero_s": 0.0}
+LEAST: Final = 0.001
+_EXPOSED = MEASURES.index("exposed")
+Record = dict[str, Any]
+
+
+def ranking(graphs: Sequence[TaskGraph], calls: Ints) -> list[Record]:
+    """Return a row per part, the one first that buys most when it takes half its time.
+
+    `cp_s` is its time on the critical path, the first-order worth; what speeding it up without end saves lies
+    between `exposed_s` and `cp_s`. `at_*` are mean latencies. Rows overlap: a tool's time is also its role's. Parts
+    without a name that take less than LEAST of the path have no row: they cannot save more than that.
+    `usd_per_task_at_50pct` is None: nothing here knows prices.
+
+    Args:
+        graphs: of a run's tasks, at least one.
+        calls: (N,) how often each of the graphs' names was entered, in all of them.
+    """
+    paths = [critical_path(graph) for graph in graphs]
+    parts = _worth_a_row(parts_of(graphs))
+    cp = sum((_on_path(*each, parts) for each in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
+    least = LEAST * sum(graph.length_ns for graph in graphs)
+    kept = [column for column, part in enumerate(parts) if part.name is not None or cp[column] >= least]
+    parts, cp = [parts[column] for column in kept], cp[kept]
+    sums = np.sum([_task(*each, parts) for each in zip(graphs, paths, strict=True)], axis=0)
+    means = np.vstack([cp, sums]) / (len(graphs) * NS_PER_S)
+    rows = [_row(part, means[:, column], calls, len(graphs)) for column, part in enumerate(parts)]
+    return sorted(rows, key=lambda row: (row["at_50pct_s"], -row["cp_s"], row["key"]))
+
+
+def _on_path(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:
+    """Return each part's cp, (C,) in ns."""
+    cp: Floats = path.length_ns @ weights(graph, parts, path.piece)
+    return cp
+
+
+def _worth_a_row(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts without those that are the same as another: a role's only state, a state's only role."""
+    labels = [part for part in parts if part.role and part.state]
+    states_of = {role: sum(part.role == role for part in labels) for role in {part.role for part in labels}}
+    roles_of = {state: sum(part.state == state for part in labels) for state in {p.state for p in labels}}
+    return [
+        part
+        for part in parts
+        if part.role != "profiler"
+        and (part.name or not (part.role and part.state) or states_of[part.role] > 1)
+        and (part.role or roles_of[part.state] > 1)
+    ]
+
+
+def _task(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:
+    """Return exposed, and the latency at each of FASTER, (4, C) in ns."""
+    share = weights(graph, parts)
+    exposed = measure(graph, path, share)[_EXPOSED]
+    length = (graph.pieces.end - graph.pieces.start)[:, None]
+    events = network(graph)
+    at = work_before(graph, events, np.hstack([length * ~graph.pieces.join[:, None], share * length]))
+    cases = np.hstack([at[:, :1] + (left - 1) * at[:, 1:] for left in FASTER.values()])
+    return np.vstack([exposed, latest(events, cases).reshape(len(FASTER), -1)])
+
+
+def _row(part: Part, sums: Floats, calls: Ints, n: int) -> Record:
+    cp, exposed, *at = sums.tolist()
+    return {
+        "key": part.key,
+        "role": part.role,
+        "name": part.name,
+        "state": part.state,
+        "calls_per_task": int(calls[part.owner]) / n if part.name is not None else None,
+        "cp_s": cp,
+        "exposed_s": exposed,
+        **dict(zip(FASTER, at, strict=True)),
+        "usd_per_task_at_50pct": None,
+    }

@@ -1,0 +1,185 @@
+"""`orchprof plan`: which machines hold a load, what binds, and whether such predictions come true."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from orchprof.cli.words import FormatOption, positive, rate_per_s, several, show, whole
+from orchprof.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchprof.capacity.question import Question
+
+_CONFIDENCE: Final = 0.9
+
+
+def plan(  # noqa: PLR0913  typer reads the options from the signature
+    run: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN[=WEIGHT]",
+            help="Runs that say what tasks ask for, mixed by weight; the latest run when none is given.",
+        ),
+    ] = None,
+    *,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R[/s][,R...]", help="Tasks that arrive per second; each of several is planned for."
+        ),
+    ] = None,
+    slo: Annotated[
+        str | None, typer.Option(metavar="pNN=TIME[,...]", help="What has to hold: p95=10s, p50=800ms.")
+    ] = None,
+    users: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole(1, "--users"),
+            help="So many users who wait for each answer, instead of a rate.",
+        ),
+    ] = None,
+    arrivals: Annotated[
+        str, typer.Option(metavar="KIND", help="How tasks arrive: poisson, constant or gamma.")
+    ] = "poisson",
+    burstiness: Annotated[
+        float | None,
+        typer.Option(
+            metavar="CV",
+            parser=positive("--burstiness"),
+            help="Coefficient of variation of gamma's gaps; 1 is poisson.  [default: 2]",
+        ),
+    ] = None,
+    machine: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A machine to choose from; repeatable.  [default: all]"),
+    ] = None,
+    machines: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A CSV table of more machines and their prices.")
+    ] = None,
+    price: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A price of your own; repeatable.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME.UNIT_per_TIME=N",
+            help="What others let through: model.tokens_per_min=1e6, model.calls_per_min=N, TOOL.calls_per_s=N.",
+        ),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What 'orchprof env --calibrate FILE' wrote on such a machine."),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE", help="How workers run tasks: processes, threads or async.  [default: processes]"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole(1, "--workers"),
+            help="Worker processes on each machine.  [default: as many as are needed]",
+        ),
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(metavar="P", parser=positive("--confidence"), help="With which it is to hold.")
+    ] = _CONFIDENCE,
+    seed: Annotated[
+        int, typer.Option(metavar="N", parser=whole(0, "--seed"), help="Of the simulation's chances.")
+    ] = 0,
+    backtest: Annotated[
+        bool,
+        typer.Option(
+            "--backtest",
+            help="Measure the workload here under loads it has not seen, beside what is predicted.",
+        ),
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="How it was found, from what, and what it takes for granted.")
+    ] = False,
+    form: FormatOption = "console",
+) -> None:
+    """Find the cheapest machines that hold a load, and say what binds.
+
+    Exits with 1 when nothing holds it.
+    """
+    runs = _runs(run or [])
+    if burstiness is not None and arrivals != "gamma":
+        raise UsageError(f"only gamma has one, {burstiness:g} @ --burstiness, add --arrivals gamma")
+    found: dict[str, Any] | None = None
+    if rate is not None or users is not None or not backtest:
+        from orchprof.capacity.fleet import Layout, kinds
+        from orchprof.capacity.question import Target, check, slos
+        from orchprof.capacity.record import plan as answer
+        from orchprof.prices.book import book
+
+        if slo is None:
+            raise UsageError("nothing has to hold, no limit @ --slo, give one such as p95=10s")
+        target = Target(
+            tuple(several(rate, rate_per_s("--rate"))) if rate is not None else (), slos(slo), users, arrivals,
+            burstiness or 2.0, confidence, seed,
+        )  # fmt: skip
+        question = _question(runs, target, Layout(mode or "processes", workers), (limit or [], calibration))
+        check(question)
+        found = answer(question, kinds(book(machines, price or []), machine or [], question.model))
+    if backtest:
+        found = _backtested(runs, mode, seed, found)
+    assert found is not None
+    show(found, form, details=explain)
+
+
+def _runs(texts: list[str]) -> list[tuple[Path, float]]:
+    """Return each run with its weight; a bench stands for its runs, equally.
+
+    Raises:
+        UsageError: a weight that is no number above 0.
+        RunError: there is no run.
+    """
+    from orchprof.run import store
+
+    split = [_weighted(text) for text in texts] or [(store.latest(), 1.0)]
+    return [(each, weight) for path, weight in split for each in store.runs_in(path)]
+
+
+def _weighted(text: str) -> tuple[Path, float]:
+    path, equals, weight = text.rpartition("=")
+    if not equals or Path(text).exists():
+        return Path(text), 1.0
+    return Path(path), positive("the weight of RUN")(weight)
+
+
+def _question(
+    runs: list[tuple[Path, float]], target: Any, layout: Any, given: tuple[list[str], Path | None]
+) -> "Question":
+    from orchprof.capacity import calibration, quotas
+    from orchprof.capacity.demand import demand
+    from orchprof.capacity.question import Question
+    from orchprof.run import store
+
+    limits, path = given
+    read = quotas.read(limits)
+    speed = calibration.read(path) if path else None
+    opened = [(store.open_run(each), weight) for each, weight in runs]
+    quotas.check_names(read, [each.tables for each, _ in opened])
+    asks = tuple(demand(each, weight, read) for each, weight in opened)
+    return Question(asks, target, layout, tuple(read), speed)
+
+
+def _backtested(
+    runs: list[tuple[Path, float]], mode: str | None, seed: int, found: dict[str, Any] | None
+) -> dict[str, Any]:
+    from orchprof.capacity.backtest import backtest
+    from orchprof.capacity.record import backtest_only
+    from orchprof.cli.progress import progress
+    from orchprof.run import store
+
+    if len(runs) != 1:
+        raise UsageError(f"one workload at a time, {len(runs)} runs @ --backtest, give one run")
+    with progress() as notify:
+        measured = backtest(store.open_run(runs[0][0]), mode, seed, notify)
+    return backtest_only(measured) if found is None else found | {"backtest": measured}

@@ -1,0 +1,75 @@
+"""`orchprof whatif`: what a change would make of a run's latency, or what is worth changing."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchprof.cli.words import DetailsOption, FormatOption, positive, show, whole
+from orchprof.errors import UsageError
+
+
+def whatif(  # noqa: PLR0913  typer reads the options from the signature
+    *,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Directory of a run; the latest when none is given.")
+    ] = None,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=FACTOR",
+            help="Multiply the time of a part, 0 for none left: a role (model), a role's state (tool/net), a state "
+            "(gc), a name (tool:search_docs); repeatable.",
+        ),
+    ] = None,
+    swap: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=RUN",
+            help="Give a part the time it took in another run of the same workload; repeatable.",
+        ),
+    ] = None,
+    cores: Annotated[
+        float | None,
+        typer.Option(metavar="N", parser=positive("--cores"), help="Let the machine have N cores."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=whole(1, "--workers"), help="Let N tasks be in flight at a time."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Let another accelerator answer; see serve-model.")
+    ] = None,
+    form: FormatOption = "console",
+    details: DetailsOption = False,
+) -> None:
+    """Replay a run with some of its time changed.
+
+    Every task is replayed as it hung together; without options, the list of what to fix.
+    """
+    from orchprof.capacity.altered import Asked
+    from orchprof.capacity.whatif import whatif as ask
+    from orchprof.run import store
+
+    scaled = [_scaled(each) for each in scale or []]
+    pairs = [_pair(each, "--swap", "KEY=RUN") for each in swap or []]
+    others = [(key, store.open_run(Path(path))) for key, path in pairs]
+    opened = store.open_run(run or store.latest())
+    swaps = [(key, other.tables, other.meta) for key, other in others]
+    show(ask(opened.tables, opened.meta, Asked(scaled, swaps, cores, workers, model)), form, details=details)
+
+
+def _scaled(text: str) -> tuple[str, float]:
+    key, _, factor = text.rpartition("=")
+    with suppress(ValueError):
+        if key:
+            return key, float(factor)
+    raise UsageError(f"not a change, {text!r} @ --scale, write it as KEY=FACTOR, such as model=0.5")
+
+
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    if not (key and value):
+        raise UsageError(f"not a change, {text!r} @ {option}, write it as {form}")
+    return key, value

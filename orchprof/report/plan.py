@@ -1,0 +1,197 @@
+"""The plan for a terminal: machines, what binds, what is left, other rates and arrivals, and the back-test."""
+
+from typing import Any, Final
+
+from orchprof import units
+from orchprof.report import text
+
+Record = dict[str, Any]
+_QUIET_CORES: Final = 0.1  # others may use so much of a machine that is called quiet
+_ERRORS: Final = ("throughput_per_s", "p50_s", "p95_s")
+
+
+def render(record: Record, details: bool = False) -> str:
+    """Return orchprof.plan/1 as text; `details` adds the method, the inputs and the assumptions."""
+    lines: list[str] = []
+    if record["machines"]:
+        lines = [_head(record), "", *_answer(record), "", *_rates(record), "", *_bursts(record)]
+        for finding in record["findings"]:
+            lines += text.labelled("Mind", finding["message"])
+        lines += ["", *_explained(record)] if details else []
+    if record["backtest"]:
+        lines += [*([""] if lines else []), *_backtest(record["backtest"])]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _head(record: Record) -> str:
+    return f"{_load(record['target'])}, {_slo(record['target'])}, confidence {record['target']['confidence']:.0%}"
+
+
+def _load(target: Record) -> str:
+    names = " + ".join(
+        each["workload"] + (f" x {text.number(each['weight'])}" if len(target["runs"]) > 1 else "")
+        for each in target["runs"]
+    )
+    if target["rate_per_s"] is None:
+        return f"{target['users']} users of {names}"
+    return f"{text.number(target['rate_per_s'])} tasks/s of {names}, {target['arrivals']} arrivals"
+
+
+def _slo(target: Record) -> str:
+    return ", ".join(
+        f"p{text.number(each['percentile'])} < {text.fine_seconds(each['most_s'])}" for each in target["slo"]
+    )
+
+
+def _answer(record: Record) -> list[str]:
+    predicted, left = record["predicted"], record["headroom"]
+    rest = ", ".join(f"{name} {share:.0%}" for name, share in sorted(left.items(), key=lambda each: each[1]))
+    rows = [
+        ("Machines", "; ".join(_machine(each) for each in record["machines"])),
+        (
+            "Cost",
+            f"${record['usd_per_hour']:.2f} per hour, ${text.number(1000 * record['usd_per_task'])} per 1,000 tasks",
+        ),
+        ("Predicted", _figures(predicted)),
+        ("Binds", record["binding"]),
+        ("Head-room", rest),
+        ("Needs", _needs(record)),
+    ]
+    rows += (
+        [("Cores per GPU", _ratio(record["cores_per_accelerator"]))]
+        if record["cores_per_accelerator"]
+        else []
+    )
+    return [line for label, said in rows for line in text.labelled(label, said)]
+
+
+def _machine(each: Record) -> str:
+    has = f"{each['vcpus']} vCPU, {text.number(each['memory_gib'])} GiB"
+    has += f", {each['accelerators']} {each['accelerator']}" if each["accelerator"] else ""
+    return f"{each['count']} x {each['name']} ({has}; ${each['usd_per_hour']:.2f}/h)"
+
+
+def _figures(predicted: Record) -> str:
+    low, high = predicted["interval"]["p95_s"]
+    said = f"~p50 {text.fine_seconds(predicted['p50_s'])}, ~p95 {text.fine_seconds(predicted['p95_s'])}"
+    if low is not None:
+        said += f" ({text.fine_seconds(low)} to {text.fine_seconds(high)})"
+    return f"{said}, ~{text.number(predicted['in_flight'])} tasks in flight"
+
+
+def _needs(record: Record) -> str:
+    asks = record["demand"]
+    said = f"{text.number(asks['core_s'])} core-s and {text.number(asks['model_calls'])} model calls a task; "
+    said += f"{text.number(record['cores'])} cores at 70% busy, {units.show_bytes(record['memory_bytes'])}, "
+    return said + f"{record['workers']} workers ({record['mode']})"
+
+
+def _ratio(ratio: Record) -> str:
+    said = f"{text.number(ratio['busy'])} busy, {text.number(ratio['reserved'])} reserved"
+    said += f", {text.number(ratio['sold'])} sold with it" if ratio["sold"] else ""
+    return f"{said}: the ratio {'binds' if ratio['binds'] else 'does not bind'}"
+
+
+def _rates(record: Record) -> list[str]:
+    if not record["rates"]:
+        return []
+    header: tuple[str, ...] = ("tasks/s", "machines", "~p50", "~p95", "$/hour", "$/1,000", "binds")
+    rows = [header, *map(_rate, record["rates"])]
+    return text.columns(rows, "><>>>><")
+
+
+def _rate(row: Record) -> tuple[str, ...]:
+    rate = text.number(row["rate_per_s"])
+    if not row["holds"]:
+        return (rate, "none holds", "-", "-", "-", "-", "-")
+    return (
+        rate,
+        " + ".join(f"{each['count']} x {each['name'].rpartition('/')[2][:18]}" for each in row["machines"]),
+        text.fine_seconds(row["p50_s"]),
+        text.fine_seconds(row["p95_s"]),
+        f"{row['usd_per_hour']:.2f}",
+        text.number(1000 * row["usd_per_task"]),
+        row["binding"],
+    )
+
+
+def _bursts(record: Record) -> list[str]:
+    if not record["burstiness"]:
+        return []
+    rows = [("the same, arrivals", "gaps vary", "~p50", "~p95", "")]
+    for row in record["burstiness"]:
+        mark = "holds" if row["holds"] else "saturated" if row["saturated"] else "does not hold"
+        times = (text.fine_seconds(row["p50_s"]), text.fine_seconds(row["p95_s"]))
+        rows.append((row["arrivals"], text.number(row["variation"]), *times, mark))
+    return text.columns(rows, "<>>><")
+
+
+def _explained(record: Record) -> list[str]:
+    tried, asks = record["candidates"], record["demand"]
+    method = (
+        f"{tried['kinds']} kinds of machines; for each the fewest that could do by the utilisation law and memory, "
+        f"in order of price; {tried['simulated']} fleets simulated, counts halved between one that holds and one that "
+        "does not; the answer's interval is where one more run would lie"
+    )
+    by_role = ", ".join(f"{role} {text.fine_seconds(s)}" for role, s in asks["core_s_by_role"].items())
+    lines = [*text.labelled("Method", method), *text.labelled("Core-seconds", by_role)]
+    lines += text.labelled(
+        "Alone", f"a task takes {text.fine_seconds(asks['no_load_s'])} with everything for itself"
+    )
+    size = f"{units.show_bytes(asks['worker_bytes'])} a worker, {units.show_bytes(asks['task_bytes'])} a task"
+    lines += text.labelled("Memory", size)
+    for each in record["machines"]:
+        lines += text.labelled("Price", f"{each['name']}: {each['source']} ({each['as_of'] or 'no date'})")
+    for said in record["assumptions"]:
+        lines += text.labelled("Assumed", said)
+    return lines
+
+
+def _backtest(found: Record) -> list[str]:
+    day = found["when"][:10]
+    lines = text.labelled(
+        "Back-test",
+        f"{found['workload']}, {found['mode']}, {day}, {found['machine']}, "
+        f"{text.number(found['cores'])} cores; ~predicted before it was measured",
+    )
+    header: tuple[str, ...] = (
+        "load",
+        "n",
+        "~/s",
+        "/s",
+        "off",
+        "~p50",
+        "p50",
+        "off",
+        "~p95",
+        "p95",
+        "off",
+        "",
+    )
+    lines += text.columns([header, *map(_row, found["loads"])], "<>>>>>>>>>><")
+    strange = max((row.get("strange_cores") or 0.0 for row in found["loads"]), default=0.0)
+    if strange > _QUIET_CORES:
+        lines += text.labelled(
+            "Mind",
+            f"others kept up to {text.number(strange)} of its cores busy: repeat it on a quiet machine",
+        )
+    return lines
+
+
+def _row(row: Record) -> tuple[str, ...]:
+    load = (
+        f"{row['concurrency']} at a time"
+        if row["kind"] == "closed"
+        else f"{text.number(row['rate_per_s'])}/s"
+    )
+    cells = [load, str(row["tasks"])]
+    for name in _ERRORS:
+        show = text.number if name == "throughput_per_s" else _seconds
+        error = row["error"][name]
+        cells += [show(row["predicted"][name]), show(row["measured"][name])]
+        cells += ["-" if error is None else f"{error * 100:+.0f}%"]
+    return (*cells, "" if row["held"] else "MISSED")
+
+
+def _seconds(s: float | None) -> str:
+    return text.fine_seconds(s).replace(" ", "")

@@ -1,0 +1,148 @@
+"""What a change would make of a run, or the list of what to fix."""
+
+from typing import Any, Final
+
+from orchprof.report import text
+
+_SHOWN: Final = 14
+_LEAST: Final = 0.005  # of latency: what buys less is left out of the short list
+_KEY: Final = 38
+# What the states mean that a key names; those that speak for themselves are left out.
+_WORDS: Final = {
+    "runq": "waiting for a core",
+    "gil": "waiting for the interpreter",
+    "loop_lag": "waiting for its event loop",
+    "pool_wait": "waiting for a free worker or connection",
+    "wakeup": "between its release and its start",
+    "gc": "collecting garbage",
+    "net": "waiting for the network, or for who answers",
+    "off": "waits that could not be told apart",
+    "child": "inside a child process",
+    "frontend": "the server's work around the model",
+}
+Record = dict[str, Any]
+
+
+def render(record: Record, details: bool = False) -> str:
+    """Return orchprof.whatif/1: the prediction, or the ranking when nothing was changed, and what it rests on."""
+    body = _list(record, details) if record["ranking"] else _answer(record)
+    return "\n".join([_head(record), "", *body, "", *_trust(record, details)]) + "\n"
+
+
+def _head(record: Record) -> str:
+    run = record["run"]
+    name = "/".join(str(run[key]) for key in ("workload", "variant") if run[key]) or run["id"]
+    base = text.fine_seconds(record["base_s"])
+    return f"{name}, {record['tasks']} task{'s' * (record['tasks'] != 1)} of {base} on average"
+
+
+def _list(record: Record, details: bool) -> list[str]:
+    rows, base = record["ranking"], record["base_s"]
+    if not details:
+        rows = [row for row in rows if base - row["at_50pct_s"] >= _LEAST * base][:_SHOWN]
+    if not rows:
+        return ["No part of it would buy much by itself."]
+    header = ("", "calls", "takes", "10% faster", "2x faster", "gone")
+    bounds = ("gone saves",) if details else ()
+    cells = [(*header, *bounds), *((*_row(row, base), *(_bounds(row),) * details) for row in rows)]
+    lines = ["Latency when one part gets faster, every task replayed; parts overlap", ""]
+    lines += text.columns(cells, "<>>>>>" + ">" * details)
+    left = len(record["ranking"]) - len(rows)
+    more = [f"and {left} parts that buy less, see --details"] if left else []
+    return [*lines, *more, *_legend(rows)]
+
+
+def _row(row: Record, base: float) -> tuple[str, ...]:
+    calls = row["calls_per_task"]
+    return (
+        _cut(row["key"]),
+        "" if calls is None else f"{calls:.1f}",
+        text.fine_seconds(row["cp_s"]),
+        *(_change(row[at] / base - 1 if base else None) for at in ("at_10pct_s", "at_50pct_s", "at_zero_s")),
+    )
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= _KEY else f"{key[: _KEY - 2]}.."
+
+
+def _bounds(row: Record) -> str:
+    """Return how much the part's end saves for certain, and at most."""
+    return f"{text.fine_seconds(row['exposed_s'])}-{text.fine_seconds(row['cp_s'])}"
+
+
+def _change(share: float | None) -> str:
+    if share is None:
+        return "-"
+    return "0%" if abs(share) < 0.0005 else f"{share * 100:+.1f}%"  # noqa: PLR2004
+
+
+def _legend(rows: list[Record]) -> list[str]:
+    states = dict.fromkeys(row["state"] for row in rows if row["state"] in _WORDS)
+    said = "; ".join(f"{state} {_WORDS[state]}" for state in states)
+    return ["", *text.labelled("States", said)] if said else []
+
+
+def _answer(record: Record) -> list[str]:
+    base, predicted = (text.fine_seconds(record[key]) for key in ("base_s", "predicted_s"))
+    said = f"{base} -> ~{predicted}, {_change(None if record['ratio'] is None else record['ratio'] - 1)}"
+    lines = text.labelled("Latency", said + _doubt(record["ratio_interval"]))
+    for change in record["changes"]:
+        lines += text.labelled("With", f"{change['key']} x{text.number(change['factor'])}{_kind(change)}")
+    return [*lines, *_model(record), *_workers(record["workers"])]
+
+
+def _doubt(interval: list[float] | None) -> str:
+    if interval is None or interval[1] - interval[0] < 0.0005:  # noqa: PLR2004
+        return ""
+    low, high = (_change(end - 1) for end in interval)
+    return f" ({low} to {high} with other tasks like these)"
+
+
+def _kind(change: Record) -> str:
+    return ", as in the other run" if change["kind"] == "swap" else ""
+
+
+def _model(record: Record) -> list[str]:
+    model = record["model"]
+    if model is None:
+        return []
+    why = "" if model["asked"] else " with that many tasks at a time"
+    said = f"{model['spec']}, calls take ~x{text.number(model['ratio'])} as long{why}, MODELLED"
+    if record["band_s"]:
+        low, high = map(text.fine_seconds, record["band_s"])
+        factors = "-".join(map(text.number, model["band"]))
+        said += f"; within its band (x{factors}) latency is {low} to {high}"
+    return text.labelled("Model", said)
+
+
+def _workers(workers: Record | None) -> list[str]:
+    if workers is None:
+        return []
+    before, after = (text.number(workers[key]) for key in ("base_per_s", "predicted_per_s"))
+    said = f"{workers['asked']} at a time instead of {workers['recorded']}: {before} -> ~{after} tasks/s"
+    return text.labelled("Workers", said)
+
+
+def _trust(record: Record, details: bool) -> list[str]:
+    lines = _cores(record)
+    lines += text.labelled(
+        "Replay", f"unchanged, it is {text.fine_share(record['replay_error'])} off the run"
+    )
+    for each in record["assumptions"]:
+        lines += text.labelled("Assumes", each) if details or not record["ranking"] else []
+    for each in record["findings"]:
+        said = "; ".join(part for part in (each["message"], each["remedy"]) if part)
+        lines += text.labelled("Note", said)
+    return lines
+
+
+def _cores(record: Record) -> list[str]:
+    cores = record["cores"]
+    if cores is None:
+        return []
+    said = f"the run had the use of {record['effective_cores']:.1f} of {text.number(cores['recorded'])}"
+    if cores["asked"] is not None:
+        said += f"; asked for {text.number(cores['asked'])}"
+    waited = text.fine_share(cores["waited_share"])
+    return text.labelled("Cores", f"{said}; what had work to do waited {waited} of its time for one")

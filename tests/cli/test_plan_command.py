@@ -1,0 +1,182 @@
+"""`orchprof plan` and `orchprof env --calibrate`: the record keeps to its contract, bad input is named."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchprof import report
+from orchprof.run import store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "capacity"))
+
+from plan_runs import MACHINE, made
+
+HEADER = (
+    "provider,instance,vcpus,threads_per_core,memory_gib,accelerator,accelerator_count,usd_per_hour,"
+    "usd_per_hour_spot,region,basis,as_of,source\n"
+)
+
+
+def keep(path, tasks=20, **times):
+    """Store a run of so many tasks."""
+    kept = made(tasks, **({"cpu": 50, "net": 20, "model": "http://localhost:1/v1#m"} | times))
+    store.create(path, kept.meta | {"id": path.name})
+    for name, table in kept.tables.items():
+        table.to_parquet(path / f"{name}.parquet")
+    store.update(path, sealed=True)
+    return path
+
+
+def test_a_plan_as_json(run, tmp_path):
+    said = run("plan", keep(tmp_path / "one"), "--rate", "20/s", "--slo", "p95=2s", "--format", "json")
+    assert (said.code, said.err) == (0, "")
+    record = json.loads(said.out)
+    report.validate(record)
+    assert record["target"]["rate_per_s"] == 20
+    assert sum(each["count"] * each["vcpus"] for each in record["machines"]) >= 2
+    assert record["cores"] == pytest.approx(20 * 0.06 / 0.7, rel=0.02)
+    assert record["usd_per_hour"] == pytest.approx(
+        sum(each["count"] * each["usd_per_hour"] for each in record["machines"])
+    )
+    assert record["backtest"] is None
+
+
+def test_a_plan_for_a_person(run, tmp_path):
+    said = run(
+        "plan", keep(tmp_path / "one", child=40, call=40, model="paced:llama-3.1-8b@h100-sxm"), "--rate", "5",
+        "--slo", "p95=3s", "--explain",
+    )  # fmt: skip
+    assert (said.code, said.err) == (0, "")
+    words = " ".join(said.out.split())
+    for each in (
+        "Machines",
+        "Binds",
+        "Head-room",
+        "Cores per GPU",
+        "the same, arrivals",
+        "Assumed",
+        "MODELLED",
+        "Method",
+    ):
+        assert each in words
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+def test_several_rates_are_a_table(run, tmp_path):
+    said = run(
+        "plan",
+        keep(tmp_path / "one"),
+        "--rate",
+        "5,10",
+        "--slo",
+        "p95=2s",
+        "--machine",
+        "aws/m8i.large",
+        "--format",
+        "json",
+    )
+    assert [row["rate_per_s"] for row in json.loads(said.out)["rates"]] == [5, 10]
+
+
+def test_own_machines_and_prices(run, tmp_path):
+    table = tmp_path / "own.csv"
+    table.write_text(HEADER + "we,box,4,1,32,,0,0.01,,here,cash,2026-11-01,our own\n")
+    given = ("--machines", table, "--machine", "we/box", "--price", "we/box=0.02", "--format", "json")
+    said = run("plan", keep(tmp_path / "one"), "--rate", "20", "--slo", "p95=2s", *given)
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out)["machines"][0]["usd_per_hour"] == 0.02
+
+
+def test_a_calibration_that_env_wrote(run, tmp_path):
+    said = run("env", "--calibrate", tmp_path / "here.json", "--format", "json")
+    assert said.code == 0
+    assert said.err == f"Saved {tmp_path / 'here.json'}\n"
+    record = json.loads((tmp_path / "here.json").read_text())
+    report.validate(record)
+    assert record["calibration"]["all_core_speed"] > 0
+    slow = record | {
+        "calibration": {"core_speed": MACHINE["core_speed"] / 4, "all_core_speed": 2.5, "cores": 2}
+    }
+    (tmp_path / "slow.json").write_text(json.dumps(slow))
+    asked = (
+        "plan",
+        keep(tmp_path / "one"),
+        "--rate",
+        "40",
+        "--slo",
+        "p95=2s",
+        "--format",
+        "json",
+        "--machine",
+        "aws/m8i.large",
+    )
+    plain, scaled = (
+        json.loads(run(*asked, *more).out) for more in ((), ("--calibration", tmp_path / "slow.json"))
+    )
+    # A quarter of the speed: twice the machines at least, since two of the plain ones are not full.
+    assert scaled["machines"][0]["count"] >= 2 * plain["machines"][0]["count"]
+    assert "CPU scaled by the calibration" in " ".join(scaled["assumptions"])
+
+
+def test_a_file_without_calibrating(run, tmp_path):
+    said = run("env", tmp_path / "here.json")
+    assert (said.code, said.out) == (2, "")
+    assert "add --calibrate" in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--rate", "0", "--slo", "p95=2s"), 2, "not a rate per second"),
+        (("--rate", "-3", "--slo", "p95=2s"), 2, "not a rate per second"),
+        (("--rate", "5"), 2, "nothing has to hold"),
+        (("--slo", "p95=2s"), 2, "nothing to plan for"),
+        (("--rate", "5", "--slo", "p95=soon"), 2, "not a limit of latency"),
+        (("--rate", "5", "--slo", "p95=10ms"), 1, "no machines can hold it"),
+        (("--rate", "5", "--slo", "p99=2s"), 1, "p99 needs 100"),
+        (("--rate", "5", "--slo", "p95=2s", "--machine", "aws/nothing.large"), 2, "no price for it"),
+        (("--rate", "5", "--slo", "p95=2s", "--limit", "model"), 2, "not a limit"),
+        (("--rate", "5", "--slo", "p95=2s", "--burstiness", "3"), 2, "only gamma has one"),
+        (("--rate", "5", "--slo", "p95=2s", "--calibration", "none.json"), 2, "cannot read it"),
+    ],
+)
+def test_options_that_cannot_be(run, tmp_path, options, code, says):
+    said = run("plan", keep(tmp_path / "one"), *options)
+    assert (said.code, said.out) == (code, "")
+    assert says in said.err
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+
+
+def test_weights(run, tmp_path):
+    one, two = keep(tmp_path / "one"), keep(tmp_path / "two", cpu=10)
+    asked = ("--rate", "5", "--slo", "p95=2s", "--machine", "aws/m8i.large", "--format", "json")
+    record = json.loads(run("plan", f"{one}=3", two, *asked).out)
+    assert [each["weight"] for each in record["target"]["runs"]] == [3, 1]
+    assert record["demand"]["core_s"] == pytest.approx((3 * 0.06 + 0.012) / 4, rel=0.03)
+    said = run("plan", f"{one}=much", *asked)
+    assert said.code == 2
+    assert "the weight of RUN" in said.err
+
+
+def test_a_backtest_is_of_one_workload(run, tmp_path):
+    said = run("plan", keep(tmp_path / "one"), keep(tmp_path / "two"), "--backtest")
+    assert said.code == 2
+    assert "one workload at a time" in said.err
+
+
+def test_a_backtest_by_itself_and_with_a_plan(run, tmp_path, monkeypatch):
+    found = {
+        "when": "2026-11-23T00:00:00+00:00", "machine": "some", "cores": 2.0, "mode": "threads", "workload": "made",
+        "loads": [], "limits": {}, "held": True,
+    }  # fmt: skip
+    monkeypatch.setattr("orchprof.capacity.backtest.backtest", lambda *given: found)
+    kept = keep(tmp_path / "one")
+    alone = json.loads(run("plan", kept, "--backtest", "--format", "json").out)
+    report.validate(alone)
+    assert (alone["machines"], alone["backtest"]) == ([], found)
+    both = run("plan", kept, "--backtest", "--rate", "5", "--slo", "p95=2s", "--format", "json").out
+    assert json.loads(both)["backtest"] == found
+    assert json.loads(both)["machines"]

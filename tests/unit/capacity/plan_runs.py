@@ -1,0 +1,54 @@
+"""Runs of equal tasks, as a plan takes them: work in the agent, a child, a wait, and a call of a paced model."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
+
+from ledger_tables import Run as Rows
+
+from orchprof.run.store import Run
+
+MS = 1_000_000
+PACED = "paced:llama-3.1-8b@h100-sxm"
+MACHINE = {"cpu_model": "some", "architecture": "x86_64", "cores": 2.0, "core_speed": 10.0}
+
+
+def task_rows(rows, task, at, times):
+    """Add a task: `cpu` of its own, a `child` that computes, a `net` wait, a model `call`, in ms one after another."""
+    cpu, child, net, call = (times[name] * MS for name in ("cpu", "child", "net", "call"))
+    runq = times.get("runq", 0) * MS
+    ends = [at + cpu + runq]
+    for each in (child, net, call):
+        ends.append(ends[-1] + each)
+    rows.task(task, at, ends[-1])
+    rows.strand(task, at, ends[-1], task=task)
+    rows.segment(task, at, ends[0], "framework", cpu=cpu, runq=runq)
+    if child:
+        rows.strand(1000 + task, ends[0], ends[1], kind="child", parent=task, task=task)
+        rows.segment(1000 + task, ends[0], ends[1], "tool", cpu=child, cpu_state="child")
+        rows.wait(task, ends[0], ends[1], [1000 + task], "tool")
+    rows.segment(task, ends[1], ends[2], "tool", wait_state="net")
+    if call:
+        rows.strand(2000 + task, ends[2], ends[3], kind="remote", parent=task, task=task)
+        rows.wait(task, ends[2], ends[3], [2000 + task], "client")
+        served = {"total": call, "queue": 0, "prefill": call // 4, "decode": call - call // 4}
+        rows.call(2000 + task, ends[2], ends[3], task=task, input_tokens=200, output_tokens=20, **served)
+    rows.sample(7, at, task * (cpu + child), task=task, rss=100 << 20)
+    rows.sample(7, ends[-1], task * (cpu + child) + cpu + child, task=task, rss=110 << 20)
+    return ends[-1]
+
+
+def made(tasks=20, *, model=PACED, meta=(), params=(), **times):
+    """Return a run of tasks of these times (ms), each a tenth longer than the one before, one after another."""
+    rows, at = Rows(), 0
+    times = {"cpu": 10, "child": 0, "net": 5, "call": 0} | times
+    for task in range(1, tasks + 1):
+        longer = {name: round(value * (1 + (task % 5) / 10), 3) for name, value in times.items()}
+        at = task_rows(rows, task, at, {name: int(value) for name, value in longer.items()}) + MS
+    chosen = {"mode": "sequential", "concurrency": 1, "tasks": tasks, "settings": {}, "quick": False}
+    facts = {
+        "id": "made", "workload": "made", "variant": None, "seed": 0, "model": {"spec": model}, "machine": MACHINE,
+        "params": chosen | {"task_timeout_s": 9.0} | dict(params), "labelled": True, "complete": True,
+    }  # fmt: skip
+    return Run(Path("made"), facts | dict(meta), rows.tables())

@@ -1,0 +1,267 @@
+"""Plans: the cheapest machines that hold, what binds, and the faults other planners are known for."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from plan_runs import MACHINE, made
+
+from orchprof import report
+from orchprof.capacity.calibration import Calibration
+from orchprof.capacity.demand import demand
+from orchprof.capacity.fleet import Fleet, Kind, Layout, kinds, slots
+from orchprof.capacity.interval import predicted
+from orchprof.capacity.plan import Search, at_least, cheapest
+from orchprof.capacity.question import Question, Slo, Target, check, slos
+from orchprof.capacity.quotas import read
+from orchprof.capacity.record import plan
+from orchprof.capacity.trial import QUICK, trial
+from orchprof.errors import OrchprofError, RunError, UsageError
+from orchprof.prices.price import Book, Machine, Price
+
+HOSTED = "http://localhost:1/v1#m"
+
+
+def machine(name, vcpus, usd, *, memory=64.0, accelerators=0):
+    price = Price(f"machine/{name}", Decimal(str(usd)), "usd_per_hour", "list", "test", date(2026, 1, 1))
+    chip = "h100-sxm" if accelerators else None
+    return Machine(name, "x", "r", vcpus, 2, memory, chip, accelerators, price, None)
+
+
+SMALL, LARGE = machine("x/small", 2, "0.10"), machine("x/large", 16, "0.90")
+GPU = machine("x/gpu", 8, "3.00", accelerators=1)
+BOOK = Book({}, {each.name: each for each in (SMALL, LARGE, GPU)})
+
+
+def asked(run=None, rate=20.0, slo="p95=2s", **more):
+    run = run or made(cpu=50, net=20, model=HOSTED)
+    layout = more.pop("layout", Layout())
+    rest = {name: more.pop(name) for name in ("quotas", "calibration") if name in more}
+    target = Target((rate,) if rate else (), slos(slo), **more)
+    return Question((demand(run, quotas=rest.get("quotas", ())),), target, layout, **rest)
+
+
+def best(question, book=BOOK, names=()):
+    check(question)
+    search = Search(question, next(iter(question.target.rates_per_s), None))
+    return cheapest(search, kinds(book, names, question.model))
+
+
+def counts(found):
+    return {each["name"]: each["count"] for each in found.fleet.machines()}
+
+
+def test_the_cheapest_cores_that_hold():
+    # 20 tasks/s x 60 ms = 1.2 cores busy: one machine of two cores.
+    question = asked()
+    found = best(question)
+    assert counts(found) == {"x/small": 1}
+    assert found.figures["throughput_per_s"]["value"] == pytest.approx(20, rel=0.15)
+    assert found.busy["cores"] == pytest.approx(0.6, rel=0.2)
+    assert found.figures["p95_s"]["interval"][1] < 2
+
+
+def test_cpu_bound_work_beside_an_idle_accelerator_gets_cores_not_accelerators():
+    # 500 core-ms and one small model call a task: 40 tasks/s take 24 cores, and a part of one accelerator.
+    run = made(cpu=20, child=480, call=40)
+    found = best(asked(run, rate=40.0, slo="p95=5s"))
+    assert found.fleet.replicas == 1
+    cores = found.fleet.hosts * found.fleet.kind.host.vcpus
+    assert 24 <= cores <= 48
+    assert not found.fleet.kind.is_together
+    record = plan(asked(run, rate=40.0, slo="p95=5s"), kinds(BOOK, (), asked(run).model))
+    assert record["binding"] == "cores"
+    assert record["headroom"]["accelerator"] > 0.5
+    assert record["cores_per_accelerator"]["busy"] == pytest.approx(24, rel=0.05)
+    assert record["cores_per_accelerator"]["binds"] is True
+
+
+def test_a_saturated_point_is_not_dropped():
+    # 60 ms of CPU at 50/s on two cores is a load of 1.5: the backlog grows, and no sample of it looks like an answer.
+    question = asked(rate=50.0, slo="p95=1000s")
+    found = trial(question, Fleet(Kind(SMALL, None), 1), 50.0, QUICK)
+    assert found.saturated
+    assert not found.holds(question, surely=False)
+    assert counts(best(question))["x/small"] >= 2
+
+
+def test_more_never_costs_less():
+    prices = [float(best(asked(rate=rate)).fleet.usd_per_hour) for rate in (10.0, 60.0, 240.0)]
+    assert prices == sorted(prices)
+    assert prices[2] > prices[0]
+
+
+def test_bounds_come_from_the_utilisation_law():
+    # 100/s x 60 ms = 6 cores: three machines of two, or one of sixteen.
+    search = Search(asked(rate=100.0), 100.0)
+    assert at_least(search, Kind(SMALL, None)).hosts == 3
+    assert at_least(search, Kind(LARGE, None)).hosts == 1
+
+
+def test_a_faster_core_is_fewer_cores():
+    twice = Calibration(2 * MACHINE["core_speed"], 2 * MACHINE["core_speed"], 2.0)
+    plain, fast = asked(rate=100.0), asked(rate=100.0, calibration=twice)
+    assert at_least(Search(fast, 100.0), Kind(SMALL, None)).hosts == 2
+    assert at_least(Search(plain, 100.0), Kind(SMALL, None)).hosts == 3
+
+
+def test_the_search_tries_few_of_many():
+    book = Book({}, {f"x/{n}": machine(f"x/{n}", n, 0.05 * n + 0.001 * (n % 7)) for n in range(1, 101)})
+    search = Search(asked(rate=100.0), 100.0)
+    cheapest(search, kinds(book, (), None))
+    assert search.considered == 100
+    assert search.tried <= 40
+
+
+def test_memory_binds():
+    big = made(cpu=5, net=900, model=HOSTED)
+    question = asked(big, rate=20.0, slo="p95=3s")
+    heavy = replace(question.asks[0], base_bytes=3.0 * 2**30)
+    found = plan(replace(question, asks=(heavy,)), kinds(BOOK, ["x/small"], None))
+    assert found["binding"] == "memory"
+    # 22 tasks in flight, 3 GiB each, 57.6 GiB a machine: at least two.
+    assert found["machines"][0]["count"] >= 2
+
+
+def test_a_memory_that_no_machine_has():
+    question = asked()
+    heavy = replace(question.asks[0], base_bytes=90.0 * 2**30)
+    with pytest.raises(OrchprofError, match=r"no machine has the memory, 90\.0 GiB"):
+        best(replace(question, asks=(heavy,)))
+
+
+def test_threads_are_bound_by_their_interpreter():
+    # 50-60 ms under one lock: one process ends 16 a second at most, whatever its cores.
+    question = asked(layout=Layout("threads", 1), rate=40.0)
+    found = best(question, names=["x/large"])
+    assert found.fleet.hosts >= 3
+    record = plan(question, kinds(BOOK, ["x/large"], None))
+    assert record["binding"] == "interpreter"
+
+
+def test_latency_itself_binds():
+    equal = Calibration(MACHINE["core_speed"], MACHINE["core_speed"], 2.0)
+    record = plan(asked(slo="p95=103ms", rate=1.0, calibration=equal), kinds(BOOK, ["x/large"], None))
+    assert record["binding"] == "latency"
+
+
+def test_an_impossible_limit_says_the_bound():
+    with pytest.raises(OrchprofError, match=r"p95 < 0\.05 s @ --slo.*takes 0\.0\d+ s at p95"):
+        best(asked(slo="p95=50ms"))
+
+
+def test_a_rate_limit_binds():
+    run = made(call=40, model=HOSTED)
+    question = asked(run, rate=2.0, quotas=tuple(read(["model.tokens_per_min=6000"])))
+    with pytest.raises(OrchprofError, match=r"a limit binds, 2 tasks/s ask for 440 model\.tokens/s of 100"):
+        best(question)
+    slower = asked(run, rate=0.2, quotas=tuple(read(["model.tokens_per_min=6000"])), slo="p95=60s")
+    assert best(slower).busy["model.tokens"] == pytest.approx(0.44, rel=0.3)
+
+
+def test_users_instead_of_a_rate():
+    found = best(asked(rate=None, users=8, slo="p95=1s"))
+    # Eight users on two cores of 60 ms: 1 / 60 ms x 2 at most.
+    assert found.figures["throughput_per_s"]["value"] < 8 / 0.08
+    assert found.in_flight == pytest.approx(8, rel=0.05)
+
+
+def test_a_mix_is_weighted():
+    light, heavy = (
+        demand(made(cpu=10, net=0, model=HOSTED), 3.0),
+        demand(made(cpu=90, net=0, model=HOSTED), 1.0),
+    )
+    question = Question((light, heavy), Target((10.0,), slos("p95=5s")), Layout())
+    assert question.core_s == pytest.approx((3 * 0.012 + 0.108) / 4, rel=0.02)
+    check(question)
+
+
+def test_machines_and_models_are_not_mixed():
+    one, other = demand(made()), demand(made(meta={"machine": MACHINE | {"cpu_model": "another"}}))
+    with pytest.raises(RunError, match="measured on different machines, another and some"):
+        check(Question((one, other), Target((1.0,), slos("p95=5s")), Layout()))
+    two = [demand(made(call=40, model=f"paced:llama-3.1-8b@{chip}")) for chip in ("h100-sxm", "h200-sxm")]
+    with pytest.raises(RunError, match="different models"):
+        check(Question(tuple(two), Target((1.0,), slos("p95=5s")), Layout()))
+
+
+def test_too_few_tasks_say_how_many():
+    with pytest.raises(RunError, match="too few tasks, 12 @ made, p95 needs 20"):
+        check(asked(made(tasks=12, model=HOSTED)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"rate": None}, "nothing to plan for"),
+        ({"users": 3}, "give --rate or --users"),
+        ({"arrivals": "sometimes"}, "unknown arrivals"),
+        ({"confidence": 1.0}, "not a confidence"),
+        ({"layout": Layout("sequential")}, "unknown mode"),
+    ],
+)
+def test_questions_that_cannot_be(change, says):
+    with pytest.raises(UsageError, match=says):
+        check(asked(**change))
+
+
+def test_limits_of_latency_are_read():
+    assert slos("p95=10s,p50=800ms,p99=2min") == (Slo(0.95, 10.0), Slo(0.5, 0.8), Slo(0.99, 120.0))
+
+
+@pytest.mark.parametrize("text", ["10s", "p95", "p95=", "p0=1s", "p95=0s", "p95=3days", "p95=.s", "p195=3s"])
+def test_limits_of_latency_that_cannot_be(text):
+    with pytest.raises(UsageError, match="not a limit of latency"):
+        slos(text)
+
+
+def test_a_machine_that_nobody_sells():
+    with pytest.raises(UsageError, match="no price for it: unknown machine"):
+        kinds(BOOK, ["x/smal"], None)
+
+
+def test_no_machine_for_the_model():
+    only = Book({}, {SMALL.name: SMALL})
+    with pytest.raises(OrchprofError, match=r"no machine for the model, 1 x h100-sxm"):
+        kinds(only, (), demand(made(call=40)).model)
+
+
+def test_hosts_named_alone_leave_the_accelerators_to_us():
+    found = kinds(BOOK, ["x/small"], demand(made(call=40)).model)
+    assert [(kind.host.name, kind.accelerator.name) for kind in found] == [("x/small", "x/gpu")]
+
+
+def test_slots_are_what_memory_holds():
+    room = machine("x/m", 4, 1, memory=10.0)  # 9 GiB of it are used
+    gib = float(2**30)
+    assert slots(room, Layout(), 100, (2 * gib, gib)).tasks == 3
+    assert slots(room, Layout("threads"), 100, (1 * gib, gib)).processes == 4
+    assert slots(room, Layout("threads"), 100, (1 * gib, gib)).lanes == 1
+    assert slots(room, Layout("async", 1), 6, (1 * gib, gib)).lanes == 6
+    assert slots(room, Layout(), 100, (9 * gib, gib)) is None
+
+
+def test_an_interval_of_one_more_run():
+    # t of 90 % with 3 degrees is 2.353; the spread of 1..4 is 1.291; sqrt(1 + 1/4) is 1.118.
+    found = predicted([1.0, 2.0, 3.0, 4.0], 0.9)
+    assert found["value"] == 2.5
+    assert found["interval"] == [0.0, pytest.approx(2.5 + 2.353 * 1.291 * 1.118, rel=1e-3)]
+    assert predicted([1.0], 0.9)["interval"] == [None, None]
+
+
+def test_the_record_keeps_to_its_contract():
+    question = asked(made(cpu=20, child=80, call=40), rate=10.0)
+    record = plan(question, kinds(BOOK, (), question.model))
+    report.validate(record)
+    assert [row["rate_per_s"] for row in record["rates"]] == [5.0, 10.0, 20.0]
+    assert [row["arrivals"] for row in record["burstiness"]] == ["constant", "poisson", "gamma"]
+    assert record["usd_per_task"] == pytest.approx(record["usd_per_hour"] / 36000)
+    assert any("CPU speed assumed equal" in said for said in record["assumptions"])
+    assert any("MODELLED" in said for said in record["assumptions"])
+
+
+def test_what_lies_beyond_the_measurement_is_said():
+    record = plan(asked(rate=100.0), kinds(BOOK, ["x/large"], None))
+    said = {each["code"]: each["message"] for each in record["findings"]}
+    assert "times the" in said["extrapolated_rate"]
