@@ -39,7 +39,7 @@ def help_of(command):
 
 
 SHOWN = sorted(
-    set(re.findall(r"`orchprof (bench|claim|env|record|report|serve-model|verify)\b([^`]*)`", README))
+    set(re.findall(r"`orchprof (bench|claim|cost|env|plan|prices|record|report|serve-model|verify|whatif)\b([^`]*)`", README))
 )
 
 

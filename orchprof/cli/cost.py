@@ -136,9 +136,10 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     form: FormatOption = "console",
     details: DetailsOption = False,
 ) -> None:
-    """Say what a task costs, at what price and volume it earns, and what to fix first.
+    """Say what a task costs and when it earns.
 
-    Failed tasks are paid for; what has no price is called unpriced, and the total partial.
+    With what decides the cost, and what to fix first. Failed tasks are paid for; what has no price is called
+    unpriced, and the total partial.
     """
     if ranges and not (tornado or monte_carlo):
         raise UsageError(

@@ -7,6 +7,7 @@ from orchprof.report import money, text
 from orchprof.report.money import Record, usd
 
 _BAR: Final = 10
+_AT: Final = {"measured": "as run"}
 _SHORT: Final = {"cpu": "CPU", "accelerator": "accel."}
 
 
@@ -60,7 +61,7 @@ def curve(record: Record) -> list[str]:
     for row, plain in zip(rows, service["average_usd"], strict=True):
         table.append(
             (
-                f"  {text.number(row['tasks_per_s'])} {row['at']}",
+                f"  {text.number(row['tasks_per_s'])} {_AT.get(row['at'], row['at'])}",
                 money.count(row["machines"]),
                 money.count(row["accelerators"]),
                 money.per_thousand(row["average_usd"]),

@@ -191,7 +191,6 @@ def test_for_a_person(run, tmp_path):
     assert "MODELLED" in words
     assert "408,439 tasks a month pay $20,000" in words
     assert "Unpriced network: bytes" in words
-    assert "tool/search" not in words
     assert "not a measurement" in words
 
 
@@ -269,6 +268,36 @@ def test_bad_input_is_one_line(run, tmp_path, arguments, said):
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_tasks_that_share_a_worker_and_use_more_than_it_holds_are_said_so(run, tmp_path):
+    both = Run()
+    for task in (1, 2):
+        both.task(task, 0, S, ok=None)
+        both.strand(task, 0, S, task=task)
+        both.segment(task, 0, S, "framework", cpu=S)
+        both.sample(7, 0, 0, rss=GIB, task=task)
+        both.sample(7, S, 5 * S, rss=GIB, task=task)
+    path = tmp_path / "both"
+    store.create(
+        path, {"id": "both", "workload": "w", "variant": None, "model": {}, "params": {}, "machine": {}}
+    )
+    for name, table in both.tables().items():
+        table.to_parquet(path / f"{name}.parquet")
+    store.update(path, sealed=True)
+    notes = " ".join(costed(run, path)["notes"])
+    assert "2.0 tasks at a time shared a worker" in notes
+    assert "busy on 2.5 cores but 1 is counted" in notes
+    assert "2 of 2 answers were judged by nobody" in notes
+    said = run("cost", path)
+    assert said.code == 0
+    assert "unknown model" in said.out
+
+
+def test_cores_and_accelerator_on_different_bases_are_said_so(run, tmp_path):
+    notes = " ".join(costed(run, keep(tmp_path / "one"))["notes"])
+    assert "at the median list price" in notes
+    assert "at the median list price" not in " ".join(costed(run, tmp_path / "one", *PRICES)["notes"])
 
 
 def test_no_finished_task(run, tmp_path):
