@@ -30,7 +30,9 @@ NEAR_POINTS: Final = 10
 DIMENSIONS: Final = 256  # of the embeddings that rag searches
 TEXTS: Final = 10_000
 CACHE_GB: Final = 0.1  # smaller indexes lie in the processor's caches and follow another law
+PUBLISHED_GB: Final = 100
 INDEX_ROWS: Final = (10_000, 50_000, 200_000, 1_000_000, 4_000_000, 8_010_000)
+INDEX_GB: Final = INDEX_ROWS[-1] * DIMENSIONS * 4 / 1e9  # of the rag lines
 SIZE_TASKS: Final = 15
 Row = dict[str, Any]
 
@@ -230,14 +232,37 @@ def _sizes() -> Iterator[str]:
             f"{int(row['rows']):>10,} rows {gigabytes:8.3f} GB {seconds:8.4f} s, {core_s:8.4f} s of a core, "
             f"{gigabytes / core_s:6.1f} GB per core second"
         )
-    beyond = [row for row in rows if float(row["gigabytes"]) > CACHE_GB]
-    if beyond:
-        # Least squares of the relative errors, or the largest index alone would decide.
-        inverse = np.array([float(row["gigabytes"]) / float(row["search_core_s"]) for row in beyond])
-        per_gb = float(inverse.sum() / (inverse**2).sum())
-        worst = float(np.abs(per_gb * inverse - 1).max())
+    law = _core_s_per_gb(rows)
+    if law:
+        per_gb, worst = law
         yield f"{per_gb:.4f} core seconds per GB above {CACHE_GB:g} GB, off by {100 * worst:.0f} % at most"
-        yield f"100 GB: {100 * per_gb:.1f} core seconds, EXTRAPOLATED"
+        yield f"{PUBLISHED_GB} GB: {PUBLISHED_GB * per_gb:.1f} core seconds EXTRAPOLATED"
+        yield from (
+            _at_scale(row, per_gb) for row in read(HERE / "results.csv") if row["id"].startswith("rag-")
+        )
+
+
+def _core_s_per_gb(rows: list[Row]) -> tuple[float, float] | None:
+    """Return the slope of the line through 0 and how far it misses the worst of its points; None without points.
+
+    It is fitted by least squares of the relative errors, or the largest index alone would decide.
+    """
+    inverse = np.array([
+        float(row["gigabytes"]) / float(row["search_core_s"]) for row in rows if float(row["gigabytes"]) > CACHE_GB
+    ])  # fmt: skip
+    if not inverse.size:
+        return None
+    per_gb = float(inverse.sum() / (inverse**2).sum())
+    return per_gb, float(np.abs(per_gb * inverse - 1).max())
+
+
+def _at_scale(row: Row, per_gb: float) -> str:
+    """Return what a rag line's share would be with an index of the published size, waits for a core left out."""
+    alone_s = float(row["latency_s"]) - float(row["runq_s"])
+    outside_s = float(row["unqueued"]) * alone_s + (PUBLISHED_GB - INDEX_GB) * per_gb
+    model_s = (1 - float(row["unqueued"])) * alone_s
+    share = 100 * outside_s / (outside_s + model_s)
+    return f"{row['id']:14}{share:6.1f} % EXTRAPOLATED, published {100 * float(row['published']):.1f}"
 
 
 if __name__ == "__main__":

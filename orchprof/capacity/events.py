@@ -9,10 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from orchprof.capacity.workers import Process
+from typing import Any, Protocol
 
 Enter = Callable[[float, Any, Any], object]
 Event = tuple[Enter, Any, Any]
@@ -58,13 +55,21 @@ class Compiled:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One simulated task; `left` is how many have still to come to each of its joins."""
+    """One simulated task.
+
+    Attributes:
+        index: its place among all that came.
+        arrived_s: when it came.
+        path: what it does.
+        left: how many have still to come to each of its joins.
+        process: the worker process that it runs in, once it has begun.
+    """
 
     index: int
     arrived_s: float
     path: Compiled
     left: list[int]
-    process: "Process" = field(init=False)
+    process: Any = field(init=False)
 
 
 class Pool(Protocol):

@@ -11,6 +11,7 @@ from orchprof.capacity.trial import FULL, QUICK, Effort, Trial, least_accelerato
 from orchprof.errors import OrchprofError
 
 _MOST_DOUBLINGS: Final = 6
+_HOSTS_FIRST: Final = 3  # so many steps up of the hosts before one of the replicas
 _MOST_STEPS: Final = 12  # up from the fleet that holds in the mean to one that surely does
 
 
@@ -49,13 +50,13 @@ def cheapest(search: Search, kinds: list[Kind]) -> Trial:
         OrchprofError: no machine has the memory for one worker, or none of these holds however many there are.
     """
     _refuse_limits(search)
-    bounds = {id(kind): at_least(search, kind) for kind in kinds}
-    fitting = [kind for kind in kinds if bounds[id(kind)] is not None]
     search.considered = len(kinds)
-    if not fitting:
+    if all(at_least(search, kind) is None for kind in kinds):
         raise _no_memory(search, kinds)
+    replicas = _fewest_replicas(search, [kind for kind in kinds if at_least(search, kind) is not None])
+    bounds = {id(kind): at_least(search, kind, replicas) for kind in kinds}
+    fitting = [kind for kind in kinds if bounds[id(kind)] is not None]
     best: Trial | None = None
-    replicas = _fewest_replicas(search, fitting)
     for kind in sorted(fitting, key=lambda each: _price(bounds[id(each)])):
         least = bounds[id(kind)]
         if best is not None and _price(least) >= best.fleet.usd_per_hour:
@@ -84,8 +85,13 @@ def _wish(search: Search) -> str:
     return f"{slo} at {load}"
 
 
-def at_least(search: Search, kind: Kind) -> Fleet | None:
+def at_least(search: Search, kind: Kind, replicas: int = 1) -> Fleet | None:
     """Return the fewest machines that could do, by the utilisation law; None where no worker fits the memory.
+
+    Args:
+        search: for what.
+        kind: of machines.
+        replicas: of the model that are needed, as far as that is known.
 
     Source: Lazowska et al. (1984), Quantitative System Performance, chapter 3: cores busy = rate x core-seconds.
     """
@@ -98,7 +104,7 @@ def at_least(search: Search, kind: Kind) -> Fleet | None:
     flying = rate_per_s * question.no_load_s
     memory = flying * question.size[1] / (kind.host.memory_gib * GIB * USABLE_MEMORY)
     hosts = max(1, ceil(busy / cores.count), ceil(memory))
-    return fleet_of(question, kind, hosts, max(1, ceil(rate_per_s * least_accelerator_s(question))))
+    return fleet_of(question, kind, hosts, max(replicas, ceil(rate_per_s * least_accelerator_s(question))))
 
 
 def fleet_of(question: Question, kind: Kind, hosts: int, replicas: int) -> Fleet:
@@ -153,10 +159,14 @@ def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
     flying = (search.rate_per_s or 0.0) * question.no_load_s + (question.target.users or 0)
     hosts = 4 * plenty.hosts + ceil(flying / roomy.host.vcpus)
 
-    def holds(replicas: int) -> bool:
-        return search.holds(Fleet(roomy, hosts, replicas, replicas), QUICK)
+    def holds(replicas: int, effort: Effort = QUICK) -> bool:
+        return search.holds(Fleet(roomy, hosts, replicas, replicas), effort)
 
     found = _smallest(holds, max(1, ceil((search.rate_per_s or 0.0) * least_accelerator_s(question))))
+    for _ in range(_MOST_STEPS):
+        if found is None or holds(found, FULL):
+            break
+        found += max(1, found // 16)
     if found is None:
         raise OrchprofError(
             f"no number of accelerators holds it, {_wish(search)} @ --slo, allow more time or use a faster one"
@@ -187,14 +197,13 @@ def _sure(search: Search, kind: Kind, replicas: int, best: Trial | None) -> Tria
     hosts = _smallest(lambda n: search.holds(fleet_of(question, kind, n, replicas), QUICK), least.hosts)
     if hosts is None:
         return None
-    for step in range(_MOST_STEPS):
+    for step in range(1, _MOST_STEPS + 1):
         fleet = fleet_of(question, kind, hosts, replicas)
         if best is not None and fleet.usd_per_hour >= best.fleet.usd_per_hour:
             return None
         if search.holds(fleet, FULL):
             return search.look(fleet, FULL)
-        # More of what is fuller; every other time of the other, since either may be what is missing.
-        more = max(1, hosts // 16)
-        is_host = step % 2 == 0 or kind.is_together or not replicas
-        hosts, replicas = (hosts + more, replicas) if is_host else (hosts, replicas + max(1, replicas // 16))
+        hosts += max(1, hosts // 16)
+        if replicas and step % _HOSTS_FIRST == 0:
+            replicas += max(1, replicas // 16)  # then it is not the hosts
     return None

@@ -37,6 +37,8 @@ def plan(question: Question, kinds: list[Kind]) -> Record:
     search = Search(question, rate_per_s)
     best = cheapest(search, kinds)
     found = _record(question, rate_per_s, best)
+    if found["cores_per_accelerator"]:
+        found["cores_per_accelerator"]["market"] = _market(kinds)
     return found | {
         "candidates": {"kinds": search.considered, "simulated": search.tried},
         "rates": _rates(question, rate_per_s, best, kinds),
@@ -142,6 +144,12 @@ def _ratio(question: Question, best: Trial, per_s: float) -> Record | None:
         "sold": sold,
         "binds": sold is not None and busy / TARGET_BUSY > sold,
     }
+
+
+def _market(kinds: list[Kind]) -> list[float]:
+    """Return the fewest and the most vCPUs per accelerator of the machines that could run the model."""
+    sold = [each.accelerator.vcpus / each.accelerator.accelerator_count for each in kinds if each.accelerator]
+    return [min(sold), max(sold)]
 
 
 def _rates(question: Question, rate_per_s: float | None, best: Trial, kinds: list[Kind]) -> list[Record]:

@@ -29,9 +29,10 @@ Record = dict[str, Any]
 def whatif(tables: Tables, meta: Mapping[str, Any], asked: Asked | None = None) -> Record:
     """Return the record of a run's tasks after changes; without any, the ranking of what to fix.
 
-    `base_s` and `predicted_s` are mean latencies of the finished tasks that are no warm-up and did not fail. The
-    intervals are of the sampling of tasks, None for few; what tasks differ by cancels in that of `ratio`, predicted by
-    base. On other cores, or with other workers, the tasks are rerun in a simulation that is first fitted to the run.
+    `base_s` and `predicted_s` are mean latencies of the finished tasks that are no warm-up and did not fail, `p50`
+    their medians. The intervals are of the sampling of tasks, None for few; what tasks differ by cancels in that of
+    `ratio`, predicted by base. On other cores, or with other workers, the tasks are rerun in a simulation that is first
+    fitted to the run.
 
     Args:
         tables: of the run, which stay as they are.
@@ -168,6 +169,8 @@ def _figures(run: Recorded, base: Floats, predicted: Floats) -> Record:
         "ratio": ends[0] / base_s if base_s else None,
         "ratio_interval": list(ratios[0]) if ratios else None,
         "band_s": sorted(ends[1:]) or None,
+        "base_p50_s": float(np.median(base)) * whole,
+        "predicted_p50_s": float(np.median(predicted[0])) * whole,
     }
 
 

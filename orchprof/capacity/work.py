@@ -1,6 +1,6 @@
 """From paths of items to graphs of nodes that lead from station to station."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -27,18 +27,22 @@ class Draft:
 
 def compiled(system: System, mix: Sequence[Workload], enters: Enters, end: Enter) -> list[list[Compiled]]:
     """Return every workload's paths, ready to run; `enters` begins an item by what it needs, `end` ends a task."""
-    drafts = [[_draft(path, workload.name) for path in workload.paths] for workload in mix]
-    host = system.host
-    alone = host.lanes == 1 and all(draft.is_chain for paths in drafts for draft in paths)
+    # A mix that was resampled holds some paths more than once: they are the same graph.
+    drafts = [{id(path): (path, _draft(path, each.name)) for path in _distinct(each.paths)} for each in mix]
+    chains = all(draft.is_chain for graphs in drafts for _, draft in graphs.values())
     # Who has a process to itself and does one thing at a time never waits for the interpreter.
-    enters = {**enters, INTERPRETER: enters[CPU]} if alone else enters
-    return [
-        [
-            _graph(path, draft, _maker(system, enters, workload.name), end, index)
-            for path, draft in zip(workload.paths, paths, strict=True)
-        ]
-        for index, (workload, paths) in enumerate(zip(mix, drafts, strict=True))
-    ]
+    if system.host.lanes == 1 and chains:
+        enters = {**enters, INTERPRETER: enters[CPU]}
+    found = []
+    for index, (workload, graphs) in enumerate(zip(mix, drafts, strict=True)):
+        make = _maker(system, enters, workload.name)
+        ready = {key: _graph(path, draft, make, end, index) for key, (path, draft) in graphs.items()}
+        found.append([ready[id(path)] for path in workload.paths])
+    return found
+
+
+def _distinct(paths: Sequence[Path]) -> Iterable[Path]:
+    return {id(path): path for path in paths}.values()
 
 
 def _draft(path: Path, where: str) -> Draft:

@@ -86,7 +86,8 @@ class Workers:
 
     def leave(self, now_s: float, task: Task) -> None:
         """Take a task's lane and memory back, and let those begin who now can."""
-        process, held_bytes = task.process, task.path.memory_bytes
+        process: Process = task.process
+        held_bytes = task.path.memory_bytes
         self._free.append(process)
         self.lanes.held.change(now_s, -1)
         if held_bytes:

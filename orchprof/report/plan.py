@@ -58,9 +58,7 @@ def _answer(record: Record) -> list[str]:
         ("Needs", _needs(record)),
     ]
     rows += (
-        [("Cores per GPU", _ratio(record["cores_per_accelerator"]))]
-        if record["cores_per_accelerator"]
-        else []
+        [("Cores/GPU", _ratio(record["cores_per_accelerator"]))] if record["cores_per_accelerator"] else []
     )
     return [line for label, said in rows for line in text.labelled(label, said)]
 
@@ -89,6 +87,9 @@ def _needs(record: Record) -> str:
 def _ratio(ratio: Record) -> str:
     said = f"{text.number(ratio['busy'])} busy, {text.number(ratio['reserved'])} reserved"
     said += f", {text.number(ratio['sold'])} sold with it" if ratio["sold"] else ""
+    if ratio.get("market"):
+        low, high = map(text.number, ratio["market"])
+        said += f" ({low} to {high} elsewhere)" if low != high else ""
     return f"{said}: the ratio {'binds' if ratio['binds'] else 'does not bind'}"
 
 

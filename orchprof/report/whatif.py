@@ -87,6 +87,8 @@ def _answer(record: Record) -> list[str]:
     base, predicted = (text.fine_seconds(record[key]) for key in ("base_s", "predicted_s"))
     said = f"{base} -> ~{predicted}, {_change(None if record['ratio'] is None else record['ratio'] - 1)}"
     lines = text.labelled("Latency", said + _doubt(record["ratio_interval"]))
+    before, after = (text.fine_seconds(record[key]) for key in ("base_p50_s", "predicted_p50_s"))
+    lines += text.labelled("Median", f"{before} -> ~{after}")
     for change in record["changes"]:
         lines += text.labelled("With", f"{change['key']} x{text.number(change['factor'])}{_kind(change)}")
     return [*lines, *_model(record), *_workers(record["workers"])]

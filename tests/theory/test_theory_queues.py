@@ -36,7 +36,7 @@ def _assert_response(exact, system, pool, work, rate, tasks):
 
 
 @pytest.mark.parametrize(
-    ("servers", "load", "tasks"), [(1, 0.7, 60_000), (4, 0.6, 16_000), (16, 0.8, 24_000)]
+    ("servers", "load", "tasks"), [(1, 0.7, 70_000), (4, 0.6, 16_000), (16, 0.8, 24_000)]
 )
 def test_servers_in_order_of_arrival(servers, load, tasks):
     system = System(Host(1, 1, LANES), {"queue": Servers(servers)})

@@ -48,6 +48,7 @@ def test_intervals_are_of_tasks():
     record = whatif(forked(), META, Asked(scale=[("model", 0.5)]))
     assert record["interval"] == pytest.approx([0.09, 0.09])
     assert record["ratio"] == pytest.approx(0.9)
+    assert (record["base_p50_s"], record["predicted_p50_s"]) == (pytest.approx(0.1), pytest.approx(0.09))
     assert record["ratio_interval"] == pytest.approx([0.9, 0.9])
     assert (record["base_s"], record["replay_error"], record["ranking"]) == (pytest.approx(0.1), 0, [])
     few = whatif(forked(3), META, Asked(scale=[("model", 0.5)]))
