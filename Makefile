@@ -7,7 +7,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # One environment per file of pins: some frameworks cannot be installed beside others.
 FRAMEWORKS := $(patsubst tests/frameworks/%.txt,%,$(wildcard tests/frameworks/*.txt))
 
-.PHONY: help setup check lint types test cover frameworks bench overhead
+.PHONY: help setup check lint types test cover frameworks bench overhead published repeatability
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,3 +49,9 @@ bench: setup ## what orchprof itself costs, peers beside it
 
 overhead: setup $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## what every framework costs per step: README's table
 	python -m orchprof_workloads.overhead $(VENV)/bin/python $(FRAMEWORKS:%=.venv-frameworks-%/bin/python)
+
+published: setup ## the published configurations, measured here beside their figures
+	python benchmarks/published
+
+repeatability: setup ## interleaved pairs of runs with different seeds: do their intervals overlap?
+	python benchmarks/repeatability.py --pairs 2

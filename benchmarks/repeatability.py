@@ -1,8 +1,9 @@
 """Does the same bench say the same twice? `python benchmarks/repeatability.py` runs `orchprof bench`'s five twice.
 
 The two runs of a pair have different seeds, so different tasks, and follow each other workload by workload, now one
-first and now the other. A pair is marked where the calibration spins before and after say that the two found cores of
-speeds more than 5 % apart: the machine, not the measurement, then differs.
+first and now the other. A pair is marked where the machine differed, not the measurement: the calibration spins before
+and after say that cores were of speeds more than 5 % apart, or tasks waited for a core for more than 5 % of a latency.
+These waits are measured, so that what all but the model takes without them is told as well.
 """
 
 import argparse
@@ -14,14 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from orchprof.bench import driver, suite
+from orchprof.claim.measured import NOT_OURS
 from orchprof.claim.scaled import READINGS
 from orchprof.cli.report import summary
 from orchprof.models.spec import DEFAULT_SPEC
 from orchprof.run import store
+from orchprof.stats.intervals import ratio_intervals
 
 SPEED_LIMIT: Final = 0.05
+QUEUE_LIMIT: Final = 0.05
+UNQUEUED: Final = "without queue"  # not_model, waits for a core left out of it and of the latency
 HALF_WIDTH_POINTS: Final = 5.0
+SHARES: Final = (*READINGS, UNQUEUED)
 Pair = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -31,10 +39,12 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", help="which of the five; all")
     parser.add_argument("--pairs", type=int, default=1, help="pairs per workload, each with two new seeds")
     parser.add_argument("--tasks", type=int, help="per run; the default of `orchprof bench`")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the runs go; a new folder")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the runs go; those that are there are kept"
+    )
     options = parser.parse_args()
     out = options.out or store.ROOT / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-repeatability"
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     pairs = []
     sys.stdout.write(HEADER)
     for number in range(options.pairs):
@@ -55,9 +65,37 @@ def measured(workload: str, number: int, tasks: int | None, out: Path) -> Pair:
             if each.workload == workload and each.model == DEFAULT_SPEC
         )
         name = f"{workload}-{seed}"
-        driver.run(replace(plan, tasks=tasks or plan.tasks), out / name, _progress(name))
-    one, other = (summary(out / f"{workload}-{seed}") for seed in seeds)
+        if not (out / name).exists():
+            driver.run(replace(plan, tasks=tasks or plan.tasks), out / name, _progress(name))
+    one, other = (with_unqueued(summary(out / f"{workload}-{seed}", per_task=True)) for seed in seeds)
     return one, other
+
+
+def with_unqueued(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report with one more share, UNQUEUED, and how much of the latency was a wait for a core."""
+    latency_s = np.array([task["latency_s"] for task in report["per_task"]])
+    queued_s = np.array([_seconds(task, queued=True) for task in report["per_task"]])
+    outside_s = np.array([_seconds(task, queued=False) for task in report["per_task"]])
+    intervals = ratio_intervals(outside_s[:, None], latency_s - queued_s)
+    share = {
+        "cp": outside_s.sum() / (latency_s - queued_s).sum(),
+        "ci95": intervals[0] if intervals else None,
+    }
+    return report | {
+        "shares": report["shares"] | {UNQUEUED: share},
+        "queued": float(queued_s.sum() / latency_s.sum()),
+    }
+
+
+def _seconds(task: dict[str, Any], *, queued: bool) -> float:
+    """Return what all but the model took of a task's critical path: its waits for a core, or the rest."""
+    return float(
+        sum(
+            row["cp_s"]
+            for row in task["ledger"]
+            if row["role"] not in NOT_OURS and (row["state"] == "runq") == queued
+        )
+    )
 
 
 def _progress(name: str) -> driver.Notify:
@@ -68,18 +106,19 @@ def _progress(name: str) -> driver.Notify:
 
 
 HEADER: Final = (
-    f"{'':5} {'reading':14}{'one':>16}{'other':>16}  overlap  tasks for +-{HALF_WIDTH_POINTS:g}  core speed\n"
+    f"{'':5} {'reading':14}{'one':>16}{'other':>16}  overlap  tasks for +-{HALF_WIDTH_POINTS:g}   core speed"
+    "  waited for a core\n"
 )
 
 
 def lines(pair: Pair) -> Iterator[str]:
     """Yield a line per reading."""
-    for reading in READINGS:
+    for reading in SHARES:
         one, other = (report["shares"][reading] for report in pair)
         yield (
             f"{pair[0]['run']['workload']:5} {reading:14}{_share(one):>16}{_share(other):>16}  "
             f"{'yes' if overlap(one, other) else 'NO':7}  {max(needed(report, reading) for report in pair):>12}  "
-            f"{_speeds(pair)}\n"
+            f"{_machine(pair)}\n"
         )
 
 
@@ -110,23 +149,31 @@ def apart(pair: Pair) -> float:
     return float(fast / slow - 1)
 
 
-def _speeds(pair: Pair) -> str:
-    speeds = " ".join(f"{report['run']['machine']['core_speed']:.2f}" for report in pair)
-    return f"{speeds}{' MARKED' if apart(pair) > SPEED_LIMIT else ''}"
+def disturbed(pair: Pair) -> bool:
+    """Return whether the machine, not the measurement, made the difference between two runs."""
+    return apart(pair) > SPEED_LIMIT or any(report["queued"] > QUEUE_LIMIT for report in pair)
+
+
+def _machine(pair: Pair) -> str:
+    speeds = " ".join(f"{report['run']['machine']['core_speed']:5.2f}" for report in pair)
+    queued = " ".join(f"{100 * report['queued']:3.0f} %" for report in pair)
+    return f"{speeds:>11} {queued:>12}{' MARKED' if disturbed(pair) else ''}"
 
 
 def verdict(pairs: list[Pair]) -> Iterator[str]:
     """Yield what it comes to: over all pairs, and over those on cores of one speed."""
     for what, chosen in (
         ("all", pairs),
-        ("core speeds within 5 %", [pair for pair in pairs if apart(pair) <= SPEED_LIMIT]),
+        ("not marked", [pair for pair in pairs if not disturbed(pair)]),
     ):
         held = [
             overlap(one["shares"][reading], other["shares"][reading])
             for one, other in chosen
-            for reading in READINGS
+            for reading in SHARES
         ]
         yield f"{what}: {sum(held)} of {len(held)} shares overlap\n"
+    alone = [overlap(one["shares"][UNQUEUED], other["shares"][UNQUEUED]) for one, other in pairs]
+    yield f"{UNQUEUED}: {sum(alone)} of {len(alone)} shares overlap\n"
     widest = max(
         half_width(report["shares"][reading]) for pair in pairs for report in pair for reading in READINGS
     )

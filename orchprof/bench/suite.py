@@ -8,7 +8,7 @@ from orchprof.models.spec import DEFAULT_LLAMA, DEFAULT_SPEC
 
 WORKLOADS: Final = ("rag", "web", "math", "chem", "swe")
 # As many as a few minutes on two cores hold; each of them takes seconds.
-TASKS: Final = {"rag": 50, "web": 10, "math": 12, "chem": 10, "swe": 5}
+TASKS: Final = {"rag": 50, "web": 10, "math": 12, "chem": 10, "swe": 8}
 _MEASURED: Final = "rag"
 _MEASURED_TASKS: Final = 5
 _MEASURED_SPEC: Final = f"llama:{DEFAULT_LLAMA}"

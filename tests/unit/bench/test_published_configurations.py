@@ -56,12 +56,13 @@ def test_a_line_replaces_the_one_of_its_name(tmp_path, monkeypatch):
         assert list(csv.DictReader(file)) == [{"id": "a", "x": "3"}, {"id": "b", "x": "2"}]
 
 
-def report(low, high, n, speed=1.0):
+def report(low, high, n, speed=1.0, queued=0.0):
     share = {"cp": (low + high) / 2, "ci95": [low, high]}
     return {
         "run": {"workload": "rag", "machine": {"core_speed": speed}},
         "latency_s": {"n": n},
-        "shares": dict.fromkeys(("not_model", "host", "orchestration"), share),
+        "shares": dict.fromkeys(repeatability.SHARES, share),
+        "queued": queued,
     }
 
 
@@ -76,6 +77,24 @@ def test_what_repeats():
     assert repeatability.apart((one, same)) == pytest.approx(0.06)
     assert "MARKED" in next(repeatability.lines((one, same)))
     said = list(repeatability.verdict([(one, same), (one, other)]))
-    assert said[0] == "all: 3 of 6 shares overlap\n"
-    assert said[1] == "core speeds within 5 %: 0 of 3 shares overlap\n"
-    assert said[2].startswith("widest half-width 10.0 points")
+    assert said[:2] == ["all: 4 of 8 shares overlap\n", "not marked: 0 of 4 shares overlap\n"]
+    assert said[2] == "without queue: 1 of 2 shares overlap\n"
+    assert said[3].startswith("widest half-width 10.0 points")
+
+
+@pytest.mark.parametrize(
+    ("speed", "queued", "marked"), [(1.04, 0.04, False), (1.06, 0, True), (1, 0.06, True)]
+)
+def test_a_machine_that_differed_marks_a_pair(speed, queued, marked):
+    assert repeatability.disturbed((report(0, 1, 8), report(0, 1, 8, speed, queued))) is marked
+
+
+def test_waits_for_a_core_are_left_out_of_both_sides():
+    ledger = [
+        {"role": "tool", "state": "cpu", "cp_s": 2.0},
+        {"role": "tool", "state": "runq", "cp_s": 4.0},
+        {"role": "model", "state": "decode", "cp_s": 2.0},
+    ]
+    made = repeatability.with_unqueued({"per_task": [{"latency_s": 8.0, "ledger": ledger}] * 5, "shares": {}})
+    assert made["queued"] == 0.5
+    assert made["shares"]["without queue"] == {"cp": 0.5, "ci95": pytest.approx((0.5, 0.5))}
