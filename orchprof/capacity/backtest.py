@@ -1,7 +1,7 @@
 """Back-test: predict what a workload does under loads it was not measured at, then measure, on this machine."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from orchprof.capacity.arrivals import Closed, Trace
 from orchprof.capacity.demand import Demand, Extra, demand
 from orchprof.capacity.interval import predicted
 from orchprof.capacity.simulation import Length, Outcome, simulate
-from orchprof.capacity.system import Host, Replicas, Station, System
+from orchprof.capacity.system import CPU, INTERPRETER, Host, Replicas, Station, System
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.columns import Floats, flags
 from orchprof.models.batch import Limits
@@ -118,7 +118,8 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
     seen = Onlooker()
     driver.run(replace(_alone(run), tasks=PROBE_TASKS), folder, _both(seen, notify))
     probe = demand(store.open_run(folder))
-    extra = Extra(seen.serving_s(plain.calls) if plain.model is not None else 0.0, rests.core_s)
+    need = CPU if mode == "processes" else INTERPRETER
+    extra = Extra(seen.serving_s(plain.calls) if plain.model is not None else 0.0, rests.core_s, need)
     speed = (probe.core_speed or 1.0) / (plain.core_speed or probe.core_speed or 1.0)
     cores = float(machine.fingerprint()["cores"]) - seen.driver_cores()
     return Bed(demand(run, extra=extra), mode, max(cores, 0.1), speed, rests)
@@ -255,8 +256,3 @@ def measured(run: Run) -> dict[str, float | None]:
         "p50_s": percentile(end - begin, 0.5),
         "p95_s": percentile(end - begin, 0.95),
     }
-
-
-def summary(rows: Sequence[Record]) -> dict[str, float]:
-    """Return the mean of each absolute error."""
-    return {name: float(np.mean([abs(row["error"][name]) for row in rows])) for name in LIMITS}

@@ -14,14 +14,16 @@ from orchprof.models.batch import Limits
 from orchprof.models.steps import Steps
 
 _SLACK: Final = 1e-9  # of a step, as in models.batch
+Request = tuple[float, Task, Node]
 
 
 class Replica:
-    """One batch."""
+    """One batch. A request is kept as it came: when, who, and its node."""
 
     __slots__ = (
         "_armed_s", "_book", "_busy_s", "_cache", "_context", "_done", "_ends", "_event", "_first_s", "_growth_s",
-        "_joining", "_leaving", "_limits", "_open", "_running", "_start_s", "_steps", "_stretch", "_waiting", "waits",
+        "_joining", "_leaving", "_limits", "_open", "_prompts", "_running", "_start_s", "_steps", "_stretch",
+        "_waiting", "waits",
     )  # fmt: skip
 
     def __init__(self, calendar: Calendar, steps: Steps, limits: Limits) -> None:
@@ -29,11 +31,11 @@ class Replica:
         self._event = (self._fire, None, None)
         self._steps = steps
         self._limits = limits
-        self._waiting: deque[tuple[float, Task, Node]] = deque()
-        self._joining: list[tuple[float, Task, Node]] = []
-        self._leaving: dict[int, list[tuple[Task, Node]]] = {}  # who has all tokens at the end of which step
+        self._waiting: deque[Request] = deque()
+        self._leaving: dict[int, list[Request]] = {}  # who has all tokens at the end of which step
         self._ends: list[int] = []  # a heap of its keys
         self._running = self._context = self._cache = self._done = 0
+        self._joining = self._prompts = 0  # requests that the step under way admitted, and tokens of their prompts
         self._start_s = self._first_s = self._growth_s = 0.0
         self._stretch = 0  # steps from `_start_s` until something changes; 0 is idle
         self._open = False  # whether an arrival can end the stretch early
@@ -55,7 +57,7 @@ class Replica:
     @property
     def load(self) -> int:
         """How many requests it has, waiting ones included."""
-        return len(self._waiting) + len(self._joining) + self._running
+        return len(self._waiting) + self._joining + self._running
 
     def busy_s(self, now_s: float) -> float:
         """Return how long steps ran up to an instant."""
@@ -86,77 +88,67 @@ class Replica:
         """Plan what runs from now on: one step with admissions, or many without."""
         self._start_s = now_s
         self._stretch = 0
-        tokens, prompts_s = self._admit(now_s) if self._waiting else (0, 0.0)
-        if self._joining:
-            base_s = self._steps.base_s(self._running + tokens)
-            self._first_s = base_s + self._running_s() + prompts_s
-            self._growth_s = 0.0
-            self._open = False
-            self._plan(1)
-        elif self._running:
-            self._first_s = self._steps.base_s(self._running) + self._running_s()
-            self._growth_s = self._steps.context_token_s * self._running
-            self._open = not self._waiting
-            self._plan(self._ends[0] - self._done)
+        prompts_s = self._admit(now_s) if self._waiting else 0.0
+        steps, running = self._steps, self._running
+        if self._joining or running:
+            base_s = steps.base_s(running + self._prompts)
+            self._first_s = (
+                base_s + steps.sequence_s * running + steps.context_token_s * self._context + prompts_s
+            )
+            if self._joining:
+                self._growth_s = 0.0
+                self._open = False
+                self._plan(1)
+            else:
+                self._growth_s = steps.context_token_s * running
+                self._open = not self._waiting
+                self._plan(self._ends[0] - self._done)
 
-    def _running_s(self) -> float:
-        steps = self._steps
-        return steps.sequence_s * self._running + steps.context_token_s * self._context
-
-    def _admit(self, now_s: float) -> tuple[int, float]:
-        """Seat who waits, in order, while there is room; return their prompts' tokens and seconds."""
-        waiting, joining, most = self._waiting, self._joining, self._limits.prompt_tokens
+    def _admit(self, now_s: float) -> float:
+        """Seat who waits, in order, while there is room; return their prompts' seconds."""
+        waiting, leaving, most = self._waiting, self._leaving, self._limits.prompt_tokens
         seats, cache = self._limits.sequences - self._running, self._limits.kv_tokens - self._cache
-        tokens, prompts_s, since_s = 0, 0.0, 0.0
-        while waiting and len(joining) < seats:
-            arrival = waiting[0]
-            node = arrival[2]
+        joining, tokens, prompts_s, since_s = 0, 0, 0.0, 0.0
+        while waiting and joining < seats:
+            came_s, _, node = request = waiting[0]
             if node.cache_tokens > cache or (tokens and tokens + node.prompt_tokens > most):
                 break
-            joining.append(waiting.popleft())
+            waiting.popleft()
+            joining += 1
             cache -= node.cache_tokens
-            since_s += arrival[0]
+            since_s += came_s
             tokens += node.prompt_tokens
             prompts_s += node.prompt_s
+            end = self._done + node.tokens
+            if end in leaving:
+                leaving[end].append(request)
+            else:
+                leaving[end] = [request]
+                heappush(self._ends, end)
         self._cache = self._limits.kv_tokens - cache
-        self.waits += now_s * len(joining) - since_s
-        return tokens, prompts_s
+        self._joining, self._prompts = joining, tokens
+        self.waits += now_s * joining - since_s
+        return prompts_s
 
     def _fire(self, now_s: float, _task: None, _node: None) -> None:
         """End a stretch: begin the next one, then let go on whoever has all tokens. They come too late for it."""
         if now_s != self._armed_s:
             return  # it was cut
         self._busy_s += now_s - self._start_s
-        self._context += self._running * self._stretch
         self._done += self._stretch
-        ended = self._join() if self._joining else []
+        ended: list[Request] = []
         while self._ends and self._ends[0] <= self._done:
             ended += self._leaving.pop(heappop(self._ends))
-        freed = sum([node.cache_tokens for _, node in ended])
-        self._context -= freed
+        freed = sum([node.cache_tokens for _, _, node in ended])
+        # Who joined has its prompt in the cache, and each who ran a token more for each step.
+        self._context += self._running * self._stretch + self._prompts + self._joining - freed
         self._cache -= freed
-        self._running -= len(ended)
+        self._running += self._joining - len(ended)
+        self._joining = self._prompts = 0
         self._start(now_s)
-        for task, node in ended:
+        for _, task, node in ended:
             then = node.then
             then.enter(now_s, task, then)
-
-    def _join(self) -> list[tuple[Task, Node]]:
-        """Give those who joined their first token; return whose only one it is."""
-        ended, leaving, before = [], self._leaving, self._done - 1
-        for _, task, node in self._joining:
-            end = before + node.tokens
-            if end == self._done:
-                ended.append((task, node))
-            elif end in leaving:
-                leaving[end].append((task, node))
-            else:
-                leaving[end] = [(task, node)]
-                heappush(self._ends, end)
-            self._context += node.prompt_tokens + 1
-        self._running += len(self._joining)
-        self._joining = []
-        return ended
 
 
 class Batches:

@@ -22,38 +22,35 @@ class Cores:
     """The cores of one machine. A job is anything and a node of its own: `node.then` is told as it ends."""
 
     __slots__ = (
-        "_armed_s", "_at_s", "_book", "_due", "_ends", "_event", "_jobs", "_moment_s", "_rate", "_running", "_served_s",
-        "_speed", "_times", "_virtual_s", "size",
+        "_armed_s", "_asked_s", "_at_s", "_book", "_ends", "_event", "_jobs", "_moment_s", "_speed", "_times",
+        "_virtual_s", "size",
     )  # fmt: skip
 
     def __init__(self, calendar: Calendar, cores: float, speed: float) -> None:
-        self.size = cores
+        self.size = float(cores)
         self._speed = speed
-        self._book, self._due, self._times = calendar.at, calendar.due, calendar.times
+        self._book, self._times = calendar.at, calendar.times
         self._event = (self._fire, None, None)
         self._ends: list[float] = []  # a heap; an end without a job belonged to one that left
-        self._jobs: dict[float, tuple[Any, Node]] = {}
-        self._running = 0
-        self._rate = speed
-        self._virtual_s = 0.0
+        self._jobs: dict[float, tuple[Any, Node]] = {}  # by its end: who, and what comes after it
         self._at_s = 0.0
+        self._virtual_s = 0.0
         self._armed_s = inf
-        self._served_s = 0.0
+        self._asked_s = 0.0  # of all jobs that came
         self._moment_s = 0.0  # of the runnable threads, as in a Level
 
     def enter(self, now_s: float, job: Any, node: Node) -> float:
         """Let a job have a core's time for the node's seconds; return its end in virtual time, which names it."""
-        virtual_s = self._virtual_s + (now_s - self._at_s) * self._rate
-        self._at_s, self._virtual_s = now_s, virtual_s
+        if now_s != self._at_s:
+            self.virtual_s(now_s)
+        amount_s = node.amount
+        self._asked_s += amount_s
         self._moment_s += now_s
-        self._running = running = self._running + 1
-        if running > self.size:
-            self._rate = self._speed * self.size / running
-        end_s = virtual_s + node.amount
+        end_s = self._virtual_s + amount_s
         jobs, ends = self._jobs, self._ends
         while end_s in jobs:
             end_s = nextafter(end_s, inf)
-        jobs[end_s] = job, node
+        jobs[end_s] = job, node.then
         heappush(ends, end_s)
         # Whoever comes only delays the others: unless it is the first to end, the event that is set comes early
         # enough, and sets the next one when it finds nothing to do.
@@ -63,57 +60,59 @@ class Cores:
 
     def leave(self, now_s: float, end_s: float) -> None:
         """Take a job out that has not ended."""
-        self.virtual_s(now_s)
-        _, node = self._jobs.pop(end_s)
-        self._served_s += node.amount - (end_s - self._virtual_s)
+        self._asked_s -= end_s - self.virtual_s(now_s)
         self._moment_s -= now_s
-        self._running = running = self._running - 1
-        self._rate = self._speed if running <= self.size else self._speed * self.size / running
-        if running:
+        del self._jobs[end_s]
+        if self._jobs:
             self._arm()
 
     def virtual_s(self, now_s: float) -> float:
         """Bring the cores up to an instant; return the virtual time, what each job has had that was always there."""
-        self._virtual_s += (now_s - self._at_s) * self._rate
+        self._virtual_s += (now_s - self._at_s) * self._rate()
         self._at_s = now_s
         return self._virtual_s
 
     def integrals(self, now_s: float) -> tuple[float, float]:
         """Return core seconds up to now, and the seconds that threads were runnable beyond the cores there are."""
         virtual_s = self.virtual_s(now_s)
-        had_s = sum(node.amount - (end_s - virtual_s) for end_s, (_, node) in self._jobs.items())
-        busy_s = (self._served_s + had_s) / self._speed
-        return busy_s, self._running * now_s - self._moment_s - busy_s
+        busy_s = (self._asked_s - sum(end_s - virtual_s for end_s in self._jobs)) / self._speed
+        return busy_s, len(self._jobs) * now_s - self._moment_s - busy_s
 
     def _fire(self, now_s: float, _job: None, _node: None) -> None:
-        """Let everybody go on whose end has come."""
+        """Let everybody go on whose end has come, and those after them as long as nothing else is due before."""
         if now_s != self._armed_s:
             return  # set before a job came that was to end sooner
-        self._armed_s = inf
-        self._virtual_s = virtual_s = self._virtual_s + (now_s - self._at_s) * self._rate
-        self._at_s = now_s
-        last_s = virtual_s + SLACK_S
-        ends, jobs = self._ends, self._jobs
-        while ends and ends[0] <= last_s:
-            entry = jobs.pop(heappop(ends), None)
+        self._armed_s = -inf  # whoever comes meanwhile sets no event
+        ends, take, times = self._ends, self._jobs.pop, self._times
+        jobs, size, speed = self._jobs, self.size, self._speed
+        all_ = speed * size
+        virtual_s = self.virtual_s(now_s)
+        while ends:
+            left_s = ends[0] - virtual_s
+            if left_s > SLACK_S:
+                running = len(jobs)
+                due_s = now_s + left_s / (speed if running <= size else all_ / running)
+                if times and times[0] <= due_s:
+                    break
+                self._at_s = now_s = due_s
+                self._virtual_s = virtual_s = ends[0]
+            entry = take(heappop(ends), None)
             if entry:
-                job, node = entry
-                self._served_s += node.amount
                 self._moment_s -= now_s
-                self._running = running = self._running - 1
-                self._rate = self._speed if running <= self.size else self._speed * self.size / running
-                then = node.then
+                job, then = entry
                 then.enter(now_s, job, then)
+        self._armed_s = inf
         if ends:
             self._arm()
 
+    def _rate(self) -> float:
+        """Return the speed at which each job is served."""
+        running = len(self._jobs)
+        return self._speed if running <= self.size else self._speed * self.size / running
+
     def _arm(self) -> None:
         """Set the event for the first end, unless an earlier one is set."""
-        due_s = self._at_s + (self._ends[0] - self._virtual_s) / self._rate
+        due_s = self._at_s + (self._ends[0] - self._virtual_s) / self._rate()
         if due_s < self._armed_s:
             self._armed_s = due_s
-            if due_s in self._due:
-                self._book(due_s, self._event)
-            else:  # what the calendar would do: this is where most of its events come from
-                self._due[due_s] = self._event
-                heappush(self._times, due_s)
+            self._book(due_s, self._event)

@@ -107,10 +107,12 @@ class Extra:
     Attributes:
         serving_s: the model endpoint's per call, on the same machine.
         between_s: the worker's between two tasks.
+        between_need: what that needs: INTERPRETER where other tasks share the worker.
     """
 
     serving_s: float = 0.0
     between_s: float = 0.0
+    between_need: str = CPU
 
 
 def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: Extra | None = None) -> Demand:
@@ -133,13 +135,13 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     model = _model(spec)
     items = _items(run, graphs, quotas, (spec or "", model, extra))
     core_s = _core_s(report, graphs)
-    strays_s = _strays_s(core_s, items) + extra.between_s
+    beside = [Item(CPU, _strays_s(core_s, items), ()), Item(extra.between_need, extra.between_s, ())]
     used = report["resources"]
     held_bytes = used["rss_per_task_bytes"] or 0.0
     return Demand(
         name=str(report["run"]["workload"] or run.path.name),
         weight=weight,
-        paths=tuple(Path(_with_strays(each, strays_s), held_bytes) for each in items),
+        paths=tuple(Path(_with(each, beside), held_bytes) for each in items),
         no_load_s=np.array([no_load_s(each, partial(_served_s, model=model)) for each in items]),
         latency_s=np.array([graph.length_ns / NS_PER_S for graph in graphs]),
         core_s=core_s,
@@ -248,9 +250,9 @@ def _strays_s(core_s: float, items: Sequence[tuple[Item, ...]]) -> float:
     return max(core_s - accounted / len(items), 0.0)
 
 
-def _with_strays(items: tuple[Item, ...], strays_s: float) -> tuple[Item, ...]:
-    """Return a task with CPU beside it that nothing waits for."""
-    return (*items, Item(CPU, strays_s, ())) if strays_s > 0 else items
+def _with(items: tuple[Item, ...], beside: Sequence[Item]) -> tuple[Item, ...]:
+    """Return a task with work beside it that nothing waits for."""
+    return (*items, *(each for each in beside if each.amount > 0))
 
 
 def _tokens(run: Run, graphs: Sequence[TaskGraph]) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from orchprof.capacity.trial import FULL, QUICK, Effort, Trial, least_accelerato
 from orchprof.errors import OrchprofError
 
 _MOST_DOUBLINGS: Final = 6
+_COARSE: Final = 32  # of large numbers one part in so many is near enough
 _HOSTS_FIRST: Final = 3  # so many steps up of the hosts before one of the replicas
 _MOST_STEPS: Final = 12  # up from the fleet that holds in the mean to one that surely does
 
@@ -21,6 +22,7 @@ class Search:
 
     question: Question
     rate_per_s: float | None
+    last: Effort = FULL  # what the answer itself is simulated with
     considered: int = 0
     tried: int = 0
     known: dict[tuple[object, ...], Trial | None] = field(default_factory=dict)
@@ -38,9 +40,9 @@ class Search:
         )
 
     def holds(self, fleet: Fleet, effort: Effort) -> bool:
-        """Return whether a fleet holds, surely where the effort is full."""
+        """Return whether a fleet holds, surely where the effort is the last one."""
         found = self.look(fleet, effort)
-        return found is not None and found.holds(self.question, surely=effort is FULL)
+        return found is not None and found.holds(self.question, surely=effort is self.last)
 
 
 def cheapest(search: Search, kinds: list[Kind]) -> Trial:
@@ -164,7 +166,7 @@ def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
 
     found = _smallest(holds, max(1, ceil((search.rate_per_s or 0.0) * least_accelerator_s(question))))
     for _ in range(_MOST_STEPS):
-        if found is None or holds(found, FULL):
+        if found is None or holds(found, search.last):
             break
         found += max(1, found // 16)
     if found is None:
@@ -175,7 +177,7 @@ def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
 
 
 def _smallest(holds: Callable[[int], bool], least: int) -> int | None:
-    """Return the smallest number from `least` on that holds, found by doubling and halving; None when none does."""
+    """Return nearly the smallest number from `least` on that holds, by doubling and halving; None when none does."""
     low, high = least - 1, least
     for _ in range(_MOST_DOUBLINGS):
         if holds(high):
@@ -183,7 +185,7 @@ def _smallest(holds: Callable[[int], bool], least: int) -> int | None:
         low, high = high, 2 * high
     else:
         return None
-    while high - low > 1:
+    while high - low > max(1, high // _COARSE):
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
@@ -201,8 +203,8 @@ def _sure(search: Search, kind: Kind, replicas: int, best: Trial | None) -> Tria
         fleet = fleet_of(question, kind, hosts, replicas)
         if best is not None and fleet.usd_per_hour >= best.fleet.usd_per_hour:
             return None
-        if search.holds(fleet, FULL):
-            return search.look(fleet, FULL)
+        if search.holds(fleet, search.last):
+            return search.look(fleet, search.last)
         hosts += max(1, hosts // 16)
         if replicas and step % _HOSTS_FIRST == 0:
             replicas += max(1, replicas // 16)  # then it is not the hosts

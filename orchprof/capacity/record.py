@@ -7,7 +7,7 @@ from orchprof.capacity.fleet import Kind
 from orchprof.capacity.plan import Search, cheapest
 from orchprof.capacity.question import Question
 from orchprof.capacity.trial import (
-    QUICK,
+    BRIEF,
     SPEED_DOUBT,
     Trial,
     memory_bytes,
@@ -161,7 +161,7 @@ def _rates(question: Question, rate_per_s: float | None, best: Trial, kinds: lis
     several = len(asked) > 1
     for each in asked[1:] if several else [rate_per_s * factor for factor in _AROUND]:
         try:
-            found = cheapest(Search(question, each), kinds if several else [best.fleet.kind])
+            found = cheapest(Search(question, each, BRIEF), kinds if several else [best.fleet.kind])
         except OrchprofError as error:
             rows.append({"rate_per_s": each, "holds": False, "why": str(error)})
         else:
@@ -192,7 +192,7 @@ def _bursts(question: Question, rate_per_s: float | None, best: Trial) -> list[R
     rows = []
     for kind, spread in _BURSTS:
         changed = with_arrivals(question, kind, spread or 1.0)
-        found = trial(changed, best.fleet, rate_per_s, QUICK)
+        found = trial(changed, best.fleet, rate_per_s, BRIEF)
         assert found is not None
         figures = {name: each["value"] for name, each in found.figures.items()}
         holds = found.holds(changed, surely=False)

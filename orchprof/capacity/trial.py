@@ -41,6 +41,7 @@ class Effort:
 
 
 QUICK: Final = Effort(runs=3, items=_WORK_ITEMS // 3, least=80, most=400)
+BRIEF: Final = Effort(runs=3, items=_WORK_ITEMS // 6, least=60, most=200)
 FULL: Final = Effort(runs=6, items=_WORK_ITEMS // 2, least=150, most=600)
 
 

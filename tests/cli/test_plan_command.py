@@ -54,7 +54,7 @@ def test_a_plan_for_a_person(run, tmp_path):
         "Machines",
         "Binds",
         "Head-room",
-        "Cores per GPU",
+        "Cores/GPU",
         "the same, arrivals",
         "Assumed",
         "MODELLED",
