@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Nothing that is asked here is larger: such a figure is a slip of the pen.
 MOST: Final = Decimal(10) ** 12
+MOST_EACH: Final = Decimal(10) ** 6  # for one task, or one user's month
 _ROUTES: Final = ["auto", "accelerator", "token"]
 _DRAWS: Final = (100, 1_000_000)
 
@@ -29,14 +30,14 @@ def amount(option: str, most: Decimal = MOST) -> Callable[[str], Decimal]:
             if 0 < (given := Decimal(str(value))) <= most:
                 return given
         raise UsageError(
-            f"not an amount it can be, {value!r} @ {option}, give a number above 0, at most {most}"
+            f"not an amount it can be, {value!r} @ {option}, give a number above 0, at most {most:,}"
         )
 
     return parse
 
 
-def _money(option: str, text: str) -> Any:
-    return typer.Option(option, metavar="USD", parser=amount(option), help=text)
+def _money(option: str, text: str, most: Decimal = MOST) -> Any:
+    return typer.Option(option, metavar="USD", parser=amount(option, most), help=text)
 
 
 def _count(option: str, text: str) -> Any:
@@ -50,20 +51,21 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     ] = None,
     *,
     price_per_task: Annotated[
-        Decimal | None, _money("--price-per-task", "What a successful task sells for.")
+        Decimal | None, _money("--price-per-task", "What a successful task sells for.", MOST_EACH)
     ] = None,
     tasks_per_month: Annotated[
         Decimal | None, _count("--tasks-per-month", "Successful tasks that are sold a month.")
     ] = None,
     price_per_user_month: Annotated[
         Decimal | None,
-        _money("--price-per-user-month", "What a user pays a month, instead of a price per task."),
+        _money("--price-per-user-month", "What a user pays a month, instead of a price per task.", MOST_EACH),
     ] = None,
     tasks_per_user_month: Annotated[
         Decimal | None, _count("--tasks-per-user-month", "Successful tasks of a user a month.")
     ] = None,
     value_per_task: Annotated[
-        Decimal | None, _money("--value-per-task", "What a successful task is worth to whoever runs it.")
+        Decimal | None,
+        _money("--value-per-task", "What a successful task is worth to whoever runs it.", MOST_EACH),
     ] = None,
     fixed_per_month: Annotated[
         Decimal | None, _money("--fixed-per-month", "Cost that no task moves: salaries, rent, licences.")
@@ -105,9 +107,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     ] = Decimal(1),
     slo: Annotated[
         float | None,
-        typer.Option(
-            metavar="S", parser=duration_s("--slo"), help="Several runs: longest latency that is good."
-        ),
+        typer.Option(metavar="S", parser=duration_s("--slo"), help="Longest latency of a task that is good."),
     ] = None,
     tornado: Annotated[bool, typer.Option("--tornado", help="How far each input moves the cost.")] = False,
     monte_carlo: Annotated[

@@ -1,7 +1,7 @@
 """Bill: what the tasks of a run cost, part by part; a part without a price is None and the total says so."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -28,7 +28,7 @@ class Part:
     Attributes:
         usd: of all tasks together, exact; None: not known, and `reason` says why.
         by_task: (n,) the same per task, as floats.
-        reason: why it is not known.
+        reason: why it is not known, or what of it is not.
     """
 
     usd: Decimal | None
@@ -58,8 +58,8 @@ class Bill:
 
     @property
     def partial(self) -> tuple[str, ...]:
-        """The parts that are in no total because they are not known."""
-        return tuple(name for name, part in self.parts.items() if part.usd is None)
+        """The parts that are not known, or not as a whole: the total leaves something of them out."""
+        return tuple(name for name, part in self.parts.items() if part.reason is not None)
 
     @property
     def total(self) -> Decimal:
@@ -152,21 +152,30 @@ def _unpriced(accelerator: str) -> str:
 
 def _tools(usage: Usage, tariff: Tariff) -> Part:
     called = {name: calls for name, calls in usage.tools.items() if calls.any()}
-    free = sorted(set(called) - set(tariff.tools))
-    if free:
-        return Part(
-            None,
-            None,
-            f"no price per call of {', '.join(free)}; what they use of the machine is in its cores and memory",
-        )
-    usd = sum((tariff.tools[name].value * int(calls.sum()) for name, calls in called.items()), Decimal(0))
-    each = [calls * float(tariff.tools[name].value) for name, calls in called.items()]
-    return Part(usd, np.asarray(np.sum(each, axis=0)) if each else np.zeros(usage.n))
+    unpriced = sorted(set(called) - set(tariff.tools))
+    reason = _no_tool_price(unpriced) if unpriced else None
+    if unpriced and len(unpriced) == len(called):
+        return Part(None, None, reason)
+    paid = {name: calls for name, calls in called.items() if name in tariff.tools}
+    usd = sum((tariff.tools[name].value * int(calls.sum()) for name, calls in paid.items()), Decimal(0))
+    each = [calls * float(tariff.tools[name].value) for name, calls in paid.items()]
+    return Part(usd, np.asarray(np.sum(each, axis=0)) if each else np.zeros(usage.n), reason)
+
+
+def _no_tool_price(names: Sequence[str]) -> str:
+    return (
+        f"no price per call of {', '.join(names)}; what they use of the machine is in its cores and memory; "
+        f"if that is all, say --price tool/{names[0]}=free"
+    )
 
 
 def _network(usage: Usage, tariff: Tariff) -> Part:
+    if tariff.network is not None and not tariff.network.value:
+        return nothing(usage.n)  # free, however many bytes
     if usage.network_gib is None:
-        return Part(None, None, "bytes on the network are not counted")
+        return Part(
+            None, None, "bytes on the network are not counted; if they are free, say --price network=free"
+        )
     if tariff.network is None:
         return Part(None, None, "no price of a GiB; state it with --price network=USD_PER_GIB")
     usd = exact(math.fsum(usage.network_gib.tolist())) * tariff.network.value

@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from orchprof.economics import assumptions, energy, halving, market, ranges, sensitivity
+from orchprof.economics.curve import MONTH_S
 from orchprof.economics.priced import Priced
 from orchprof.economics.replayed import TASKS, Recorded, recorded, surface
 from orchprof.ledger.graph import build
@@ -22,10 +23,10 @@ def doubt(run: Priced, tables: Tables, book: Book) -> Record:
     `market` are None where they were not asked.
     """
     tasks = _recorded(tables)
-    volume = run.options.terms.tasks_per_month
+    load = run.tasks_per_s()  # failed tasks too, as a mean task is one of all
     parts = run.parts()
     rows = [] if tasks is None else halving.halvings(
-        tasks, parts, sorted(run.usage.tools), None if volume is None else float(volume), labelled=_labelled(run)
+        tasks, parts, sorted(run.usage.tools), None if load is None else load * MONTH_S, labelled=_labelled(run)
     )  # fmt: skip
     return {
         "claim_in_money": halving.claim_in_money(parts, run.report["shares"]),

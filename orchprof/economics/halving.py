@@ -59,7 +59,7 @@ def halvings(
         tasks: to replay.
         cost: of a mean task.
         tools: names of tools, to be halved one by one.
-        tasks_per_month: for the saving a year; None: left out.
+        tasks_per_month: that are run, failed ones too, for the saving a year; None: left out.
         labelled: the run tells tools and the agent's own code apart.
     """
     base_s = tasks.mean_s({})

@@ -12,11 +12,12 @@ MARGINS: Final = (Decimal("0.3"), Decimal("0.5"), Decimal("0.7"), Decimal("0.8")
 Answer = Decimal | str
 _NO_SUCCESS: Final = "no task succeeded, so that none has a cost"
 _NO_PRICE: Final = "no price: give --price-per-task, or --price-per-user-month and --tasks-per-user-month"
-_NO_VOLUME: Final = "no volume: give --tasks-per-month"
+NO_VOLUME: Final = "no volume: give --tasks-per-month"
 _NO_FIXED: Final = "no fixed cost: give --fixed-per-month"
 _NO_USERS: Final = "no users: give --tasks-per-user-month"
 _NO_VALUE: Final = "not asked: give --value-per-task"
 _NO_CASH: Final = "not asked: give --cash"
+_NEVER: Final = "each one loses money: no number of them pays it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,11 @@ def margin(terms: Terms, per_success: Decimal | None, cogs_per_month: Decimal | 
     """
     price = _known(terms.price, _NO_PRICE)
     cost = _known(per_success, _NO_SUCCESS)
-    revenue = _times(price, _known(terms.tasks_per_month, _NO_VOLUME))
-    cogs = _known(cogs_per_month, _NO_VOLUME if terms.tasks_per_month is None else _NO_SUCCESS)
+    revenue = _times(price, _known(terms.tasks_per_month, NO_VOLUME))
+    cogs = _known(cogs_per_month, NO_VOLUME if terms.tasks_per_month is None else _NO_SUCCESS)
     contribution, gross = _less(price, cost), _less(revenue, cogs)
     operating = _less(gross, terms.fixed_per_month or Decimal(0))
-    return _told(
+    return told(
         {
             "price_per_task_usd": price,
             "cost_per_success_usd": cost,
@@ -118,7 +119,7 @@ def break_even(terms: Terms, per_success: Decimal | None) -> dict[str, Any]:
     user = _user(terms, cost)["user_contribution_usd_per_month"]
     answers: dict[str, Answer] = {
         "price_usd": cost,
-        "full_cost_price_usd": _plus(cost, _over(fixed, _known(terms.tasks_per_month, _NO_VOLUME))),
+        "full_cost_price_usd": _plus(cost, _over(fixed, _known(terms.tasks_per_month, NO_VOLUME))),
         "tasks_per_month": tasks,
         "users": _up(_pays(fixed, user)),
     }
@@ -126,7 +127,7 @@ def break_even(terms: Terms, per_success: Decimal | None) -> dict[str, Any]:
         {"margin": share, "price_usd": None if isinstance(cost, str) else cost / (1 - share)}
         for share in MARGINS
     ]
-    return {**_told(answers), "price_for_margin": wanted}
+    return {**told(answers), "price_for_margin": wanted}
 
 
 def _user(terms: Terms, cost: Answer) -> dict[str, Answer]:
@@ -143,9 +144,9 @@ def _value(terms: Terms, cost: Answer) -> dict[str, Answer]:
     value = _known(terms.value_per_task, _NO_VALUE)
     net = _less(value, cost)
     monthly = _less(
-        _times(net, _known(terms.tasks_per_month, _NO_VOLUME)), terms.fixed_per_month or Decimal(0)
+        _times(net, _known(terms.tasks_per_month, NO_VOLUME)), terms.fixed_per_month or Decimal(0)
     )
-    back = _pays(_known(terms.cash, _NO_CASH), monthly)
+    back = _pays(_known(terms.cash, _NO_CASH), monthly, "a month brings less than it costs: never")
     return {"value_net_usd": net, "value_per_usd_spent": _over(value, cost), "payback_months": back}
 
 
@@ -162,11 +163,11 @@ def _loss(operating: Answer, revenue: Answer) -> Answer:
     return share if isinstance(share, str) else max(-share, Decimal(0))
 
 
-def _pays(sum_usd: Answer, gain: Answer) -> Answer:
+def _pays(sum_usd: Answer, gain: Answer, never: str = _NEVER) -> Answer:
     """Return how many gains pay a sum; there is no such number where a gain is none."""
     if isinstance(gain, str) or isinstance(sum_usd, str):
-        return gain if isinstance(gain, str) else sum_usd
-    return sum_usd / gain if gain > 0 else "each one loses money: no number of them pays it"
+        return sum_usd if isinstance(sum_usd, str) else gain
+    return sum_usd / gain if gain > 0 else never
 
 
 def _known(value: Decimal | None, reason: str) -> Answer:
@@ -200,6 +201,7 @@ def _up(number: Answer) -> Answer:
     return number if isinstance(number, str) else number.to_integral_value(ROUND_CEILING)
 
 
-def _told(answers: Mapping[str, Answer]) -> dict[str, Any]:
+def told(answers: Mapping[str, Answer]) -> dict[str, Any]:
+    """Return answers by name, None where there is no amount, and why under `reasons`."""
     amounts = {name: None if isinstance(each, str) else each for name, each in answers.items()}
     return {**amounts, "reasons": {name: each for name, each in answers.items() if isinstance(each, str)}}

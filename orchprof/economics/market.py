@@ -91,7 +91,7 @@ def _implied(basis: str, cores: float | None, at: Mapping[str, float], published
         return {
             "basis": basis,
             **unknown,
-            "reason": f"the run does not say its {basis} cores or its accelerator time",
+            "reason": f"no accelerator worked for this run, or its {basis} cores or accelerator time are not known",
         }
     ratio = cores * at["speed_up"] / at["threads_per_cpu"]
     cpus = _accelerators(at) * at["share_agentic"] * (ratio - at["base_ratio"])

@@ -7,20 +7,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchprof.economics.bill import PARTS, Bill
+from orchprof.economics.bill import PARTS, Bill, exact
 from orchprof.economics.curve import Fleet, curve, service
 from orchprof.economics.doubt import doubt
 from orchprof.economics.frontier import Candidate, frontier
-from orchprof.economics.margin import break_even, margin
+from orchprof.economics.margin import NO_VOLUME, Answer, break_even, margin, told
+from orchprof.economics.notes import notes
 from orchprof.economics.options import Options
 from orchprof.economics.priced import Priced, priced
-from orchprof.economics.route import ACCELERATOR, TOKEN
+from orchprof.economics.route import TOKEN
 from orchprof.errors import RunError
 from orchprof.ledger.columns import Bools, Floats
 from orchprof.ledger.strands import Tables
 from orchprof.prices.book import as_record, is_stale
 from orchprof.prices.price import Book, Price
-from orchprof.prices.rates import per_accelerator
 from orchprof.prices.tokens import provenance
 from orchprof.stats.intervals import ratio_intervals
 
@@ -117,7 +117,12 @@ def _record(run: Priced, tables: Tables, book: Book) -> Record:
             "schema": SCHEMA,
             "run": {key: run.report["run"].get(key) for key in _RUN},
             "tasks": _tasks(run),
-            "route": {"kind": run.route.kind, "accelerator": run.route.accelerator, "model": run.route.model},
+            "route": {
+                "kind": run.route.kind,
+                "accelerator": run.route.accelerator,
+                "model": run.route.model,
+                "calls": len(run.usage.calls.task),
+            },
             "per_task": {
                 "cpu_busy_usd": None if bill.cpu_busy.usd is None else bill.cpu_busy.usd / bill.n,
                 **{f"{name}_usd": bill.per_task(name) for name in PARTS},
@@ -131,8 +136,8 @@ def _record(run: Priced, tables: Tables, book: Book) -> Record:
             "per_success_band_usd": _band(run),
             "marginal_usd": bill.total / bill.n,
             "marginal_with_room_usd": fleet.per_task_usd,
-            "average_usd": _average(run),
-            "usd_per_mtok": _usd_per_mtok(run),
+            **told({"average_usd": _average(run), "usd_per_mtok": _usd_per_mtok(run)}),
+            "within_slo": _within_slo(run),
             "margin": margin(terms, bill.per_success, cogs),
             "break_even": break_even(terms, bill.per_success),
             **doubt(run, tables, book),
@@ -141,7 +146,7 @@ def _record(run: Priced, tables: Tables, book: Book) -> Record:
             "curve": rows,
             "illustration": service(rows, fleet),
             "assumed": _assumed(run, fleet, load),
-            "notes": _notes(run, book),
+            "notes": notes(run, book),
         }
     )
     return record
@@ -168,7 +173,7 @@ def _interval(paid: Floats, whole: Floats) -> list[float] | None:
 
 def _unpriced(bill: Bill) -> list[Record]:
     parts = {**bill.parts, "cpu_busy": bill.cpu_busy}
-    return [{"part": name, "reason": part.reason} for name, part in parts.items() if part.usd is None]
+    return [{"part": name, "reason": part.reason} for name, part in parts.items() if part.reason is not None]
 
 
 def _band(run: Priced) -> list[float] | None:
@@ -185,24 +190,38 @@ def _provenance(run: Priced) -> str | None:
     return None if said is None else str(said)
 
 
-def _average(run: Priced) -> Decimal | None:
-    """Return what a task costs with its part of the fixed cost; None where there is one but no volume to share it."""
+def _average(run: Priced) -> Answer:
+    """Return what a task costs with its part of the fixed cost, or why there is no volume to share that."""
     total, terms = run.bill.total / run.bill.n, run.options.terms
     if terms.fixed_per_month is None:
         return total
-    if terms.tasks_per_month is None or not run.bill.successes:
-        return None
+    if terms.tasks_per_month is None:
+        return NO_VOLUME
+    if not run.bill.successes:
+        return "no task succeeded: none is sold to share the fixed cost"
     return total + terms.fixed_per_month * run.bill.successes / (terms.tasks_per_month * run.bill.n)
 
 
-def _usd_per_mtok(run: Priced) -> float | None:
-    """Return what a million output tokens cost, their prompts with them; None where nothing is paid or written."""
+def _usd_per_mtok(run: Priced) -> Answer:
+    """Return what a million output tokens cost, their prompts with them, or why that is not known."""
     written = run.usage.calls.output_tokens
-    name = {ACCELERATOR: "accelerator", TOKEN: "token"}.get(run.route.kind)
-    usd = run.bill.parts[name].usd if name else None
-    if not usd or np.isnan(written).any() or not written.sum():
+    paid = run.bill.parts["token" if run.route.kind == TOKEN else "accelerator"]
+    if not len(written):
+        return "no task asked a model"
+    if paid.usd is None:
+        return str(paid.reason)
+    if np.isnan(written).any():
+        return "not every call states the tokens it wrote"
+    whole = exact(written.sum())
+    return paid.usd * _MTOK / whole if whole else "no call wrote a token"
+
+
+def _within_slo(run: Priced) -> Record | None:
+    """Return how many tasks were right and in time, and how many of those a budget buys a day; None: not asked."""
+    if run.options.slo_s is None:
         return None
-    return float(usd) * _MTOK / float(written.sum())
+    (row,) = frontier([_candidate(run)], run.options.slo_s)
+    return {name: row[name] for name in ("slo_s", "good_share", "good_per_day")}
 
 
 def _prices(run: Priced) -> list[Record]:
@@ -247,66 +266,6 @@ def _assumed(run: Priced, fleet: Fleet, load: float | None) -> Record:
         "machine_holds_tasks_per_s": fleet.machine_holds_per_s,
         "accelerator_holds_tasks_per_s": fleet.accelerator_holds_per_s if fleet.accelerator_s else None,
     }
-
-
-def _notes(run: Priced, book: Book) -> list[str]:
-    used = run.usage
-    failed, unjudged = run.bill.n - run.bill.successes, int((~used.judged).sum())
-    notes = [
-        *run.bill.notes,
-        unjudged and f"{unjudged} of {used.n} answers were judged by nobody and count as successes",
-        failed and f"{failed} of {used.n} tasks failed and are paid for",
-        used.warmup and f"{_tasks_said(used.warmup)} of warm-up left out",
-        used.unfinished and f"{_tasks_said(used.unfinished)} that never ended left out",
-        _mixed(run, book),
-        _shared(run),
-        _crowded(run),
-    ]
-    return [note for note in notes if note]
-
-
-def _tasks_said(n: int) -> str:
-    return f"{n} task{'' if n == 1 else 's'}"
-
-
-def _mixed(run: Priced, book: Book) -> str | None:
-    """Say what the CPU side would be where cores and accelerators are not priced on the same basis."""
-    own, whose, served = run.tariff.accelerator, run.route.accelerator, run.bill.parts["accelerator"].usd
-    if own is None or whose is None or not served or own.basis == run.tariff.core.basis:
-        return None
-    listed = [per_accelerator(each) for each in book.machines.values() if each.accelerator == whose]
-    listed = sorted(
-        (each for each in listed if each.basis == run.tariff.core.basis), key=lambda each: each.value
-    )
-    if not listed:
-        return None
-    middle = listed[(len(listed) - 1) // 2].value
-    others = run.bill.total - served
-    share = others / (others + served * middle / own.value)
-    return (
-        f"cores are priced as clouds list them, the accelerator as what it costs its owner; at the median list price "
-        f"of {len(listed)} offers, {middle:.2f} USD per hour, all but the accelerator is {share:.1%} of the cost"
-    )
-
-
-def _shared(run: Priced) -> str | None:
-    at_once = run.usage.at_once or 1.0
-    if at_once <= 1.5 or run.report["run"]["params"].get("mode") == "processes":  # noqa: PLR2004
-        return None
-    return (
-        f"{at_once:.1f} tasks at a time shared a worker, and each is charged all its cores: "
-        f"shared evenly, reserved cores cost 1/{at_once:.1f} of what is said"
-    )
-
-
-def _crowded(run: Priced) -> str | None:
-    busy, held = run.usage.cpu_busy_s, run.usage.cpu_reserved_s
-    if busy is None or busy.sum() <= held.sum():
-        return None
-    return (
-        f"tasks were busy on {busy.sum() / run.usage.latency_s.sum():.1f} cores but {run.usage.cores_per_worker:g} "
-        "is counted as reserved: the total says too little"
-    )
 
 
 def _plain(value: Any) -> Any:

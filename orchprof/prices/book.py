@@ -16,6 +16,7 @@ from orchprof.prices.names import canonical, unit_of
 from orchprof.prices.price import Book, Machine, Price
 from orchprof.prices.rates import core_price, memory_price
 
+OPTION: Final = "--price"  # the source of what was stated there
 STALE_AFTER: Final = timedelta(days=180)
 
 
@@ -87,7 +88,9 @@ def _with_prices(found: Book, prices: Iterable[Price]) -> Book:
 def _override(text: str, found: Book) -> Price:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise UsageError(f"not a price, {text!r} @ --price, write it as NAME=VALUE, such as electricity=0.09")
-    full = canonical(name.strip(), found, "--price")
+        raise UsageError(
+            f"not a price, {text!r} @ {OPTION}, write it as NAME=VALUE, such as electricity=0.09"
+        )
+    full = canonical(name.strip(), found, OPTION)
     today = datetime.now(UTC).date()
-    return Price(full, values.amount(value, "--price"), unit_of(full, found.prices), "cash", "--price", today)
+    return Price(full, values.amount(value, OPTION), unit_of(full, found.prices), "cash", OPTION, today)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from orchprof.report import money, naming, text
+from orchprof.report.cost_earns import earns, mark_of
 from orchprof.report.cost_more import curve, doubts, energy, market, states
 from orchprof.report.money import Record, usd
 
@@ -20,12 +21,11 @@ _ROUTE: Final = {
     "token": "model calls paid by tokens",
     "none": "model calls unpriced",
 }
-_MODEL: Final = ("accelerator", "token")
 
 
 def render(record: Record, details: bool = False) -> str:
     """Return orchprof.cost/1 as text; `details` adds every state, the sources of prices, and all assumptions."""
-    lines = [*_head(record), "", *_success(record), "", *_cpu_side(record), "", *_earns(record)]
+    lines = [*_head(record), "", *_success(record), "", *_cpu_side(record), "", *earns(record)]
     lines += ["", *_fix(record)]
     for more in (doubts(record), curve(record), market(record)):
         lines += ["", *more] if more else []
@@ -46,6 +46,9 @@ def several(record: Record, details: bool = False) -> str:
     names = naming.labels(costs)
     rows += [_several_row(*each) for each in zip(names, costs, record["frontier"], strict=True)]
     lines = text.columns(rows, "<>>>>>>")
+    if any("#" in name for name in names):
+        said = (f"{name}: {each['run']['id']}" for name, each in zip(names, costs, strict=True))
+        lines += text.labelled("Runs", "; ".join(said))
     for name, row in zip(names, record["frontier"], strict=True):
         lines += _standing(
             name, row, dict(zip((each["name"] for each in record["frontier"]), names, strict=True))
@@ -62,13 +65,19 @@ def _several_row(name: str, record: Record, front: Record) -> tuple[str, ...]:
     tasks = record["tasks"]
     return (
         name,
-        _mark(record) + money.per_thousand(record["per_success_usd"]) + _star(record),
+        _cost_said(record),
         _plus_minus(record["per_success_usd"], record["per_success_ci95"]),
         f"{tasks['ok']}/{tasks['n']}",
         text.fine_share(record["claim_in_money"]["cpu_side_share_of_cost"]),
         text.fine_seconds(front["p95_s"]),
         money.count(front["good_per_day"]),
     )
+
+
+def _cost_said(record: Record) -> str:
+    if record["per_success_usd"] is None:
+        return money.UNKNOWN
+    return mark_of(record) + money.per_thousand(record["per_success_usd"]) + _star(record)
 
 
 def _plus_minus(value: float | None, ends: list[float] | None) -> str:
@@ -96,14 +105,10 @@ def _notes_of(names: Sequence[str], costs: Sequence[Record]) -> list[str]:
     if any(each["partial"] for each in costs):
         parts = dict.fromkeys(PARTS[part] for each in costs for part in each["partial"])
         lines = text.labelled("*", f"partial: {', '.join(parts)} unpriced in some; see each run's own report")
-    modelled = [name for name, each in zip(names, costs, strict=True) if _mark(each)]
+    modelled = [name for name, each in zip(names, costs, strict=True) if mark_of(each)]
     if modelled:
         lines += text.labelled("~", f"accelerator time is MODELLED: {', '.join(modelled)}")
     return lines
-
-
-def _mark(record: Record) -> str:
-    return naming.mark(record) if record["per_task"]["accelerator_usd"] else ""
 
 
 def _head(record: Record) -> list[str]:
@@ -112,14 +117,14 @@ def _head(record: Record) -> list[str]:
         naming.name(record),
         f"{tasks['ok']} of {tasks['n']} tasks succeeded"
         if tasks["not_judged"] < tasks["n"]
-        else f"{tasks['n']} tasks",
-        _ROUTE[record["route"]["kind"]],
+        else f"{tasks['n']} task{'' if tasks['n'] == 1 else 's'}",
+        _ROUTE[record["route"]["kind"]] if record["route"]["calls"] else "no model calls",
     ]
     return [*text.joined(parts), *text.joined([naming.model_line(record), f"run {record['run']['id']}"])]
 
 
 def _success(record: Record) -> list[str]:
-    mark, cost = _mark(record), record["per_success_usd"]
+    mark, cost = mark_of(record), record["per_success_usd"]
     partial = ", partial" if record["partial"] else ""
     if cost is None:
         said = [f"no task succeeded: a success has no cost; all {record['tasks']['n']} tasks together cost "]
@@ -133,7 +138,17 @@ def _success(record: Record) -> list[str]:
         lines += text.labelled(
             "  in band", f"{money.between(record['per_success_band_usd'])}, as accelerator time is MODELLED"
         )
-    return [*lines, "", *_parts(record)]
+    return [*lines, *_in_time(record), "", *_parts(record)]
+
+
+def _in_time(record: Record) -> list[str]:
+    asked = record["within_slo"]
+    if not asked:
+        return []
+    said = f"{text.fine_share(asked['good_share'])} of tasks are right within {text.fine_seconds(asked['slo_s'])}"
+    if asked["good_per_day"] is not None:
+        said += f"; $1,000 a day buys {mark_of(record)}{money.count(asked['good_per_day'])} of them"
+    return text.labelled("  in time", said)
 
 
 def _parts(record: Record) -> list[str]:
@@ -144,15 +159,17 @@ def _parts(record: Record) -> list[str]:
         value = part[f"{name}_usd"]
         if value == 0 and name in ("accelerator", "token"):
             continue  # the route that was not taken, or no call at all
-        mark = _mark(record) if name == "accelerator" else ""
+        mark = mark_of(record) if name == "accelerator" else ""
         shown = "unpriced" if value is None else mark + money.per_thousand(value)
+        if value is not None and name in record["partial"]:
+            shown = f"at least {shown}"
         rows.append((f"  {said}", shown, "" if value is None else mark + money.share(value, total)))
     busy = money.per_thousand(part["cpu_busy_usd"])
     rows.insert(2, ("    of them at work", busy, money.share(part["cpu_busy_usd"], total)))
     rows.append(
         (
             "  total, partial" if record["partial"] else "  total",
-            _mark(record) + money.per_thousand(total),
+            mark_of(record) + money.per_thousand(total),
             "",
         )
     )
@@ -181,82 +198,6 @@ def _cpu_side(record: Record) -> list[str]:
     return lines
 
 
-def _earns(record: Record) -> list[str]:
-    margin, even = record["margin"], record["break_even"]
-    lines = ["At what price and volume do we earn?"]
-    lines += text.labelled("  price", _price_said(record))
-    if margin["contribution_usd"] is not None:
-        said = (
-            f"{usd(margin['contribution_usd'])} a task, {text.fine_share(margin['contribution_margin'])} of "
-        )
-        said += f"{usd(margin['price_per_task_usd'])}, fixed cost apart"
-        lines += text.labelled("  contribution", f" {said}")
-        fixed = margin["fixed_usd_per_month"]
-        needed, why = even["tasks_per_month"], even["reasons"].get("tasks_per_month")
-        if fixed:
-            said = f"{money.count(needed)} tasks a month" if needed is not None else str(why)
-            lines += text.labelled(
-                "  volume", f"{said} pay{'' if needed else 's'} {usd(fixed)} of fixed cost"
-            )
-    lines += _monthly(margin)
-    return lines + _users(record) + _worth(margin)
-
-
-def _price_said(record: Record) -> str:
-    even = record["break_even"]
-    if even["price_usd"] is None:
-        return str(even["reasons"]["price_usd"])
-    at = ", ".join(
-        f"{usd(each['price_usd'])} for {each['margin']:.0%}" for each in even["price_for_margin"][1:]
-    )
-    said = f"above {_mark(record)}{usd(even['price_usd'])} a task earns something; {at} margin"
-    if set(_MODEL) & set(record["partial"]):
-        said = f"what the model costs is NOT in it; {said}"
-    if even["full_cost_price_usd"] is not None:
-        said += f"; {usd(even['full_cost_price_usd'])} with fixed cost at this volume"
-    return said
-
-
-def _monthly(margin: Record) -> list[str]:
-    if margin["operating_usd_per_month"] is None:
-        return []
-    rows = [
-        ("  a month", "", ""),
-        ("  revenue", usd(margin["revenue_usd_per_month"]), ""),
-        ("  machines, whole", usd(margin["cogs_usd_per_month"]), ""),
-        ("  gross", usd(margin["gross_usd_per_month"]), text.fine_share(margin["gross_margin"])),
-        ("  fixed", usd(margin["fixed_usd_per_month"]), ""),
-        ("  operating", usd(margin["operating_usd_per_month"]), text.fine_share(margin["operating_margin"])),
-    ]
-    lines = ["", *text.columns(rows, "<>>")]
-    if margin["loss_per_usd_of_revenue"]:
-        lines += text.labelled("  loss", f"{usd(margin['loss_per_usd_of_revenue'])} per $1 of revenue")
-    if margin["runway_months"] is not None:
-        lines += text.labelled("  runway", f"the cash lasts {text.number(margin['runway_months'])} months")
-    return lines
-
-
-def _users(record: Record) -> list[str]:
-    margin, even = record["margin"], record["break_even"]
-    if margin["user_cost_usd_per_month"] is None:
-        return []
-    said = f"costs {usd(margin['user_cost_usd_per_month'])} a month"
-    if margin["user_contribution_usd_per_month"] is not None:
-        said += f" and brings {usd(margin['user_contribution_usd_per_month'])} above that"
-    if even["users"] is not None:
-        said += f"; {money.count(even['users'])} users pay the fixed cost"
-    return text.labelled("  one more user", f" {said}")
-
-
-def _worth(margin: Record) -> list[str]:
-    if margin["value_net_usd"] is None:
-        return []
-    said = f"{usd(margin['value_net_usd'])} above its cost, {text.number(margin['value_per_usd_spent'])} per $1 spent"
-    if margin["payback_months"] is not None:
-        said += f"; the cash is back in {text.number(margin['payback_months'])} months"
-    return text.labelled("  a task is worth", f" {said}")
-
-
 def _fix(record: Record) -> list[str]:
     lines = ["What should we fix first?  half its time, replayed"]
     yearly = any(row["usd_saved_per_year"] is not None for row in record["fix_first"])
@@ -266,7 +207,7 @@ def _fix(record: Record) -> list[str]:
             f"  {row['what']}",
             "unknown" if row["latency_saved_s"] is None else _less(text.fine_seconds(row["latency_saved_s"])),
             text.fine_share(row["latency_saved_share"]),
-            "unpriced" if row["usd_saved"] is None else _mark(record) + _less(usd(row["usd_saved"])),
+            "unpriced" if row["usd_saved"] is None else _less(usd(row["usd_saved"]), mark_of(record)),
             usd(row["usd_saved_per_year"]) if yearly else "",
         )
         for row in record["fix_first"]
@@ -274,8 +215,8 @@ def _fix(record: Record) -> list[str]:
     return [*lines, *text.columns(rows, "<>>>>")] if record["fix_first"] else [*lines, "  no task to replay"]
 
 
-def _less(saved: str) -> str:
-    return "-" if saved in ("0 s", "$0") else f"-{saved}"
+def _less(saved: str, mark: str = "") -> str:
+    return "-" if saved in ("0 s", "$0") else f"{mark}-{saved}"
 
 
 def _prices(record: Record, details: bool) -> list[str]:

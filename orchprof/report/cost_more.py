@@ -14,7 +14,9 @@ _SHORT: Final = {"cpu": "CPU", "accelerator": "accel."}
 def doubts(record: Record) -> list[str]:
     """Return the tornado and the Monte Carlo, as far as they were asked."""
     lines: list[str] = []
-    if record["sensitivity"]:
+    if record["sensitivity"] and record["per_success_usd"] is None:
+        lines += text.labelled("What decides it?", " no task succeeded, so that none has a cost")
+    elif record["sensitivity"]:
         rows: list[tuple[str, ...]] = [("What decides it?", "from", "to", "$ per 1,000", "to", "")]
         widest = max(_spread(row) for row in record["sensitivity"])
         rows += [_tornado_row(row, widest) for row in record["sensitivity"]]

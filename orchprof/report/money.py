@@ -21,12 +21,15 @@ def usd(value: float | None) -> str:
 
 
 def three(value: float) -> str:
-    """Return a number of 0 or more to three digits, without an exponent."""
+    """Return a number of 0 or more to three digits, without an exponent; never one digit alone after the point."""
     if not value:
         return "0"
     places = 2 - int(f"{value:e}".partition("e")[2])
     shown = f"{value:.{max(places, 0)}f}"
-    return shown if places <= 2 else shown.rstrip("0").rstrip(".")  # noqa: PLR2004
+    if places <= 2:  # noqa: PLR2004
+        return shown
+    whole, _, cents = shown.partition(".")
+    return f"{whole}.{cents.rstrip('0'):0<2}"
 
 
 def per_thousand(value: float | None) -> str:

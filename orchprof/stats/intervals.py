@@ -1,5 +1,6 @@
 """Intervals: means, ratios of sums, percentiles and rates of a sample of tasks; None when it is too small."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -8,11 +9,12 @@ from scipy import special
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 LEVEL: Final = 0.95
 RESAMPLES: Final = 4000
 LEAST: Final = 5  # fewer tasks cannot be resampled into an interval that covers what it says
-_BLOCK: Final = 1 << 20  # resampled counts held at a time
+_BLOCK: Final = 1 << 20  # resampled tasks held at a time
 
 
 def ratio_intervals(
@@ -36,10 +38,13 @@ def ratio_intervals(
     if n < LEAST or not whole.sum() > 0:
         return None
     rng = np.random.default_rng(seed)
-    both = np.column_stack([parts, whole])
+    columns = [np.ascontiguousarray(column) for column in (*parts.T, whole)]
     step = max(1, _BLOCK // n)
     drawn = np.concatenate(
-        [_counts(rng, min(step, RESAMPLES - done), n) @ both for done in range(0, RESAMPLES, step)]
+        [
+            _sums(columns, rng.integers(n, size=(min(step, RESAMPLES - done), n)))
+            for done in range(0, RESAMPLES, step)
+        ]
     )
     drawn = drawn[drawn[:, -1] > 0]
     tail = float(special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2)))
@@ -47,13 +52,16 @@ def ratio_intervals(
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
-def _counts(rng: np.random.Generator, resamples: int, n: int) -> Floats:
-    """Return how often each of n tasks is in each resample of n, (resamples, n).
+def _sums(columns: Sequence[Floats], drawn: Ints) -> Floats:
+    """Return the sum of each column over each resample, (resamples, columns).
 
-    Drawing tasks and counting them is several times faster than drawing the counts.
+    Picking and adding is several times faster than counting and a matrix product, whose threads spin besides.
+
+    Args:
+        columns: (n,) each.
+        drawn: (resamples, n) tasks.
     """
-    drawn = rng.integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n).astype(np.float64)
+    return np.stack([column[drawn].sum(axis=1) for column in columns], axis=1)
 
 
 def needed(q: float) -> int:

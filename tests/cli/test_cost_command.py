@@ -125,6 +125,9 @@ def test_a_run_that_asks_no_model_pays_none(run, tmp_path):
     record = costed(run, keep(tmp_path / "one", calls=False), *PRICES)
     assert (record["per_task"]["accelerator_usd"], record["per_task"]["token_usd"]) == (0, 0)
     assert record["per_task"]["total_usd"] == pytest.approx(3.3e-5)
+    assert (record["usd_per_mtok"], record["reasons"]["usd_per_mtok"]) == (None, "no task asked a model")
+    assert record["route"]["calls"] == 0
+    assert "| no model calls" in run("cost", tmp_path / "one").out
 
 
 def test_what_was_not_sampled_is_unpriced(run, tmp_path):
@@ -205,6 +208,77 @@ def test_a_month_by_users(run, tmp_path):
     assert "a task is worth" in words
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--cash", "10"], "runway no price"),
+        (["--fixed-per-month", "10"], "volume that pays $10.0: no price"),
+        (["--value-per-task", "1", "--cash", "10"], "payback no volume"),
+        (["--price-per-task", "1", "--tasks-per-month", "1e6", "--cash", "10"], "runway it makes no loss"),
+        (
+            ["--value-per-task", "1e-6", "--tasks-per-month", "1e3", "--cash", "10"],
+            "payback a month brings less",
+        ),
+        (["--price-per-task", "1", "--tasks-per-month", "1e6"], "fixed $0 none given"),
+        (["--value-per-task", "0.000033"], "a task is worth $0.001 below its cost"),
+        (["--slo", "2"], "0.0% of tasks are right within 2 s; $1,000 a day buys ~0 of them"),
+        (["--slo", "4"], "100.0% of tasks are right within 4 s; $1,000 a day buys ~968,054 of them"),
+        (["--price", "tool/serach=0.01"], "no task called tool/serach"),
+    ],
+)
+def test_whatever_is_asked_is_answered_or_has_a_reason(run, tmp_path, asked, said):
+    answer = run("cost", keep(tmp_path / "one"), *PRICES, *asked)
+    assert (answer.code, answer.err) == (0, "")
+    assert said in " ".join(answer.out.split())
+
+
+def test_a_year_of_successes_is_paid_with_failed_tasks_too(run, tmp_path):
+    asked = (*PRICES, "--tasks-per-month", "1000")
+    whole = costed(run, keep(tmp_path / "one"), *asked)["fix_first"][0]
+    half = costed(run, keep(tmp_path / "half", ok=[True, False] * 3), *asked)["fix_first"][0]
+    assert whole["usd_saved_per_year"] == pytest.approx(12 * whole["usd_saved"])
+    assert half["usd_saved_per_year"] == pytest.approx(2 * 12 * half["usd_saved"])
+
+
+def test_without_a_success_nothing_is_marked_or_ranked(run, tmp_path):
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    keep(bench / "one")
+    keep(bench / "none", ok=False)
+    out = run("cost", bench).out
+    assert "~-" not in out
+    assert "Runs rag #1: none; rag #2: one" in " ".join(out.split())
+    alone = run("cost", bench / "none", "--tornado").out
+    assert "What decides it? no task succeeded" in " ".join(alone.split())
+
+
+def test_nothing_is_said_of_cash_that_nobody_named(run, tmp_path):
+    out = run("cost", keep(tmp_path / "one"), *TERMS, "--value-per-task", "1").out
+    assert "runway" not in out
+    assert "payback" not in out
+
+
+def test_all_prices_known_make_a_whole_total(run, tmp_path):
+    free = ("--price", "tool/search=free", "--price", "network=free")
+    record = costed(run, keep(tmp_path / "one"), *PRICES, *free, "--price", "accelerator/h100-sxm=free")
+    part = record["per_task"]
+    assert (part["tool_usd"], part["network_usd"], part["accelerator_usd"]) == (0, 0, 0)
+    assert (record["partial"], record["unpriced"]) == ([], [])
+    assert record["usd_per_mtok"] == 0  # known, and not null
+    assert record["per_success_usd"] == pytest.approx(3.3e-5)
+
+
+def test_a_part_known_in_part_says_at_least(run, tmp_path):
+    one = keep(tmp_path / "one")
+    table = store.open_run(one).tables["spans"].copy()
+    table.loc[table.index[0], "name"] = "parse"
+    table.to_parquet(one / "spans.parquet")
+    record = costed(run, one, "--price", "tool/search=0.006")
+    assert record["per_task"]["tool_usd"] == pytest.approx(0.005)  # 5 calls by 6 tasks
+    assert "tool" in record["partial"]
+    assert "at least $5.00" in run("cost", one, "--price", "tool/search=0.006").out
+
+
 def test_several_runs_have_a_frontier(run, tmp_path):
     bench = tmp_path / "bench"
     bench.mkdir()
@@ -238,6 +312,8 @@ def test_the_latest_run_is_the_default(run, tmp_path):
         (["--price-per-task", "nan"], "@ --price-per-task"),
         (["--price-per-task", "inf"], "@ --price-per-task"),
         (["--price-per-task", "1e13"], "@ --price-per-task"),
+        (["--price-per-task", "1000001"], "at most 1,000,000"),
+        (["--value-per-task", "1e7"], "@ --value-per-task"),
         (["--tasks-per-month", "many"], "@ --tasks-per-month"),
         (["--fixed-per-month", "-5"], "@ --fixed-per-month"),
         (["--cash", "0"], "@ --cash"),

@@ -120,6 +120,22 @@ def test_tools_and_network_that_have_a_price():
     assert made.partial == ()
 
 
+def test_tools_of_which_some_have_a_price_cost_that_much_at_least():
+    used = usage(tools={"search": np.array([2, 1]), "parse": np.array([0, 7])})
+    made = bill(used, tariff(tools={"search": price("tool/search", "0.01")}), SERVED)
+    assert made.parts["tool"].usd == Decimal("0.03")
+    assert made.parts["tool"].by_task == pytest.approx([0.02, 0.01])
+    assert "tool" in made.partial
+    assert "parse" in made.parts["tool"].reason
+    assert "search" not in made.parts["tool"].reason
+
+
+def test_a_free_network_costs_nothing_however_many_bytes():
+    made = bill(usage(), tariff(network=price("network", "0")), SERVED)
+    assert made.parts["network"].usd == 0
+    assert made.partial == ()
+
+
 def test_an_answer_without_tokens_counts_as_the_mean_and_a_failure_as_unbilled():
     used = usage(
         calls=calls([0, 0, 1, 1], [(1000, 0), (3000, 0), None, None], answered=[True, True, True, False])

@@ -1,0 +1,80 @@
+"""Notes: what a reader must know of a bill beside its figures: what was assumed, left out, or given in vain."""
+
+from typing import Final
+
+from orchprof.economics.priced import Priced
+from orchprof.prices.book import OPTION
+from orchprof.prices.price import Book
+from orchprof.prices.rates import per_accelerator
+
+_MEASURED_ALIKE: Final = 1.05  # CPU and wall time come from two clocks
+
+
+def notes(run: Priced, book: Book) -> list[str]:
+    """Return what a reader must know of a bill beside its figures."""
+    used = run.usage
+    failed, unjudged = run.bill.n - run.bill.successes, int((~used.judged).sum())
+    said = [
+        *run.bill.notes,
+        unjudged and f"{unjudged} of {used.n} answers were judged by nobody and count as successes",
+        failed and f"{failed} of {used.n} tasks failed and are paid for",
+        used.warmup and f"{_tasks_said(used.warmup)} of warm-up left out",
+        used.unfinished and f"{_tasks_said(used.unfinished)} that never ended left out",
+        _not_called(run, book),
+        _mixed(run, book),
+        _shared(run),
+        _crowded(run),
+    ]
+    return [note for note in said if note]
+
+
+def _tasks_said(n: int) -> str:
+    return f"{n} task{'' if n == 1 else 's'}"
+
+
+def _not_called(run: Priced, book: Book) -> str | None:
+    """Say which tools were given a price on the command line that no task called: a slip of the pen, perhaps."""
+    called = {f"tool/{name}" for name, calls in run.usage.tools.items() if calls.any()}
+    stated = (name for name in book.given if name.startswith("tool/") and name not in called)
+    unused = sorted(name for name in stated if book.prices[name].source == OPTION)
+    return f"no task called {', '.join(unused)}: the price is not used" if unused else None
+
+
+def _mixed(run: Priced, book: Book) -> str | None:
+    """Say what the CPU side would be where cores and accelerators are not priced on the same basis."""
+    own, whose, served = run.tariff.accelerator, run.route.accelerator, run.bill.parts["accelerator"].usd
+    if own is None or whose is None or not served or own.basis == run.tariff.core.basis:
+        return None
+    listed = [per_accelerator(each) for each in book.machines.values() if each.accelerator == whose]
+    listed = sorted(
+        (each for each in listed if each.basis == run.tariff.core.basis), key=lambda each: each.value
+    )
+    if not listed:
+        return None
+    middle = listed[(len(listed) - 1) // 2].value
+    others = run.bill.total - served
+    share = others / (others + served * middle / own.value)
+    return (
+        f"cores are priced as clouds list them, the accelerator as what it costs its owner; at the median list price "
+        f"of {len(listed)} offers, {middle:.2f} USD per hour, all but the accelerator is {share:.1%} of the cost"
+    )
+
+
+def _shared(run: Priced) -> str | None:
+    at_once = run.usage.at_once or 1.0
+    if at_once <= 1.5 or run.report["run"]["params"].get("mode") == "processes":  # noqa: PLR2004
+        return None
+    return (
+        f"{at_once:.1f} tasks at a time shared a worker, and each is charged all its cores: "
+        f"shared evenly, reserved cores cost 1/{at_once:.1f} of what is said"
+    )
+
+
+def _crowded(run: Priced) -> str | None:
+    busy, held = run.usage.cpu_busy_s, run.usage.cpu_reserved_s
+    if busy is None or busy.sum() <= _MEASURED_ALIKE * held.sum():
+        return None
+    return (
+        f"tasks were busy on {busy.sum() / run.usage.latency_s.sum():.1f} cores but {run.usage.cores_per_worker:g} "
+        "is counted as reserved: the total says too little"
+    )

@@ -1,0 +1,107 @@
+"""The part of the cost for a terminal that says at what price and volume it earns, and why where it cannot say."""
+
+from typing import Final
+
+from orchprof.report import money, naming, text
+from orchprof.report.money import Record, usd
+
+_MODEL: Final = ("accelerator", "token")
+_NOT_ASKED: Final = "not asked"
+
+
+def mark_of(record: Record) -> str:
+    """Return what marks an amount that modelled accelerator time is in; nothing where none is."""
+    return naming.mark(record) if record["per_task"]["accelerator_usd"] else ""
+
+
+def earns(record: Record) -> list[str]:
+    """Return the lines on price, volume, a month, users, worth and cash, as far as they were asked."""
+    margin, even = record["margin"], record["break_even"]
+    lines = ["At what price and volume do we earn?"]
+    lines += text.labelled("  price", _price_said(record))
+    if margin["contribution_usd"] is not None:
+        said = (
+            f"{usd(margin['contribution_usd'])} a task, {text.fine_share(margin['contribution_margin'])} of "
+        )
+        said += f"{usd(margin['price_per_task_usd'])}, fixed cost apart"
+        lines += text.labelled("  contribution", f" {said}")
+    fixed, needed = margin["fixed_usd_per_month"], even["tasks_per_month"]
+    if fixed and needed is not None:
+        lines += text.labelled(
+            "  volume",
+            f"{money.count(needed)} tasks a month pay {usd(fixed)} of fixed cost, machines paid for as used",
+        )
+    elif fixed:
+        lines += text.labelled("  volume", f"that pays {usd(fixed)}: {even['reasons']['tasks_per_month']}")
+    lines += _monthly(margin)
+    return lines + _users(record) + _worth(margin) + _unanswered(margin)
+
+
+def _unanswered(margin: Record) -> list[str]:
+    """Return why what was asked of a sum of cash has no answer."""
+    lines = []
+    for name, label in (("runway_months", "  runway"), ("payback_months", "  payback")):
+        reason = margin["reasons"].get(name, _NOT_ASKED)
+        lines += [] if reason.startswith(_NOT_ASKED) else text.labelled(label, reason)
+    return lines
+
+
+def _price_said(record: Record) -> str:
+    even = record["break_even"]
+    if even["price_usd"] is None:
+        return str(even["reasons"]["price_usd"])
+    at = ", ".join(
+        f"{usd(each['price_usd'])} for {each['margin']:.0%}" for each in even["price_for_margin"][1:]
+    )
+    said = f"above {mark_of(record)}{usd(even['price_usd'])} a task earns something; {at} margin"
+    if set(_MODEL) & set(record["partial"]):
+        said = f"what the model costs is NOT in it; {said}"
+    if even["full_cost_price_usd"] is not None:
+        said += f"; {usd(even['full_cost_price_usd'])} with fixed cost at this volume"
+    return said
+
+
+def _monthly(margin: Record) -> list[str]:
+    if margin["operating_usd_per_month"] is None:
+        return []
+    rows = [
+        ("  a month", "", ""),
+        ("  revenue", usd(margin["revenue_usd_per_month"]), ""),
+        ("  cost of goods", usd(margin["cogs_usd_per_month"]), "machines whole, tokens, calls"),
+        ("  gross", usd(margin["gross_usd_per_month"]), text.fine_share(margin["gross_margin"])),
+        (
+            "  fixed",
+            usd(margin["fixed_usd_per_month"]),
+            "" if margin["fixed_usd_per_month"] else "none given",
+        ),
+        ("  operating", usd(margin["operating_usd_per_month"]), text.fine_share(margin["operating_margin"])),
+    ]
+    lines = ["", *text.columns(rows, "<><")]
+    if margin["loss_per_usd_of_revenue"]:
+        lines += text.labelled("  loss", f"{usd(margin['loss_per_usd_of_revenue'])} per $1 of revenue")
+    if margin["runway_months"] is not None:
+        lines += text.labelled("  runway", f"the cash lasts {text.number(margin['runway_months'])} months")
+    return lines
+
+
+def _users(record: Record) -> list[str]:
+    margin, even = record["margin"], record["break_even"]
+    if margin["user_cost_usd_per_month"] is None:
+        return []
+    said = f"costs {usd(margin['user_cost_usd_per_month'])} a month"
+    if margin["user_contribution_usd_per_month"] is not None:
+        said += f" and brings {usd(margin['user_contribution_usd_per_month'])} above that"
+    if even["users"] is not None:
+        said += f"; {money.count(even['users'])} users pay the fixed cost"
+    return text.labelled("  one more user", f" {said}")
+
+
+def _worth(margin: Record) -> list[str]:
+    if margin["value_net_usd"] is None:
+        return []
+    net = margin["value_net_usd"]
+    said = f"{usd(abs(net))} {'below' if net < 0 else 'above'} its cost, "
+    said += f"{text.number(margin['value_per_usd_spent'])} per $1 spent"
+    if margin["payback_months"] is not None:
+        said += f"; the cash is back in {text.number(margin['payback_months'])} months"
+    return text.labelled("  a task is worth", f" {said}")
