@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import accumulate, chain, count, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -72,9 +72,8 @@ def _gamma(load: Open, draw: np.random.Generator) -> Iterator[float]:
 
 
 def endless(draw: Callable[[int], NDArray[Any]]) -> Iterator[Any]:
-    """Yield draws for ever: they are made by the thousand, which costs a tenth of drawing them one by one."""
-    while True:
-        yield from draw(_BLOCK).tolist()
+    """Return draws for ever: they are made by the thousand, which costs a tenth of drawing them one by one."""
+    return chain.from_iterable(draw(_BLOCK).tolist() for _ in repeat(None))
 
 
 KINDS: Final[dict[str, Callable[[Open, np.random.Generator], Iterator[float]]]] = {

@@ -6,6 +6,7 @@ nothing is kept of a request but where its task goes next.
 
 import math
 from collections import deque
+from functools import cache
 from heapq import heappop, heappush
 from typing import Final
 
@@ -14,31 +15,36 @@ from orchprof.models.batch import Limits
 from orchprof.models.steps import Steps
 
 _SLACK: Final = 1e-9  # of a step, as in models.batch
-Request = tuple[float, Task, Node]
 
 
 class Replica:
-    """One batch. A request is kept as it came: when, who, and its node."""
+    """One batch."""
 
     __slots__ = (
-        "_armed_s", "_book", "_busy_s", "_cache", "_context", "_done", "_ends", "_event", "_first_s", "_growth_s",
-        "_joining", "_leaving", "_limits", "_open", "_prompts", "_running", "_start_s", "_steps", "_stretch",
-        "_waiting", "waits",
+        "_armed_s", "_base_s", "_book", "_busy_s", "_context", "_done", "_ends", "_event", "_first_s", "_growth_s",
+        "_joining", "_leaving", "_most", "_open", "_prompts", "_room", "_running", "_seats", "_start_s", "_steps",
+        "_stretch", "_waiting", "waits",
     )  # fmt: skip
 
     def __init__(self, calendar: Calendar, steps: Steps, limits: Limits) -> None:
         self._book = calendar.at
         self._event = (self._fire, None, None)
         self._steps = steps
-        self._limits = limits
-        self._waiting: deque[Request] = deque()
-        self._leaving: dict[int, list[Request]] = {}  # who has all tokens at the end of which step
+        self._base_s = cache(steps.base_s)
+        self._seats = limits.sequences
+        self._room = limits.kv_tokens  # what is left of the cache
+        self._most = limits.prompt_tokens  # in one step
+        self._waiting: deque[tuple[float, Task, Node]] = deque()
+        # Who has all tokens at the end of which step, what comes after it, and what cache that frees.
+        self._leaving: dict[int, list[tuple[Task, Node, int]]] = {}
         self._ends: list[int] = []  # a heap of its keys
-        self._running = self._context = self._cache = self._done = 0
-        self._joining = self._prompts = 0  # requests that the step under way admitted, and tokens of their prompts
+        self._running = self._context = self._done = 0
+        self._joining = self._prompts = (
+            0  # requests that the step under way admitted, and tokens of their prompts
+        )
         self._start_s = self._first_s = self._growth_s = 0.0
         self._stretch = 0  # steps from `_start_s` until something changes; 0 is idle
-        self._open = False  # whether an arrival can end the stretch early
+        self._open = True  # whether an arrival can change the plan: idle, or nobody waits during a stretch
         self._armed_s = math.inf
         self._busy_s = 0.0
         self.waits = 0.0
@@ -46,13 +52,13 @@ class Replica:
     def enter(self, now_s: float, task: Task, node: Node) -> None:
         """Let a request arrive."""
         self._waiting.append((now_s, task, node))
-        if not self._stretch:
-            self._start(now_s)
-        elif self._open:
-            # Who comes after it waits for it, and so cannot end the stretch either.
-            self._open = False
-            if self._fits(node):
+        if self._open:
+            if not self._stretch:
+                self._start(now_s)
+            elif self._fits(node):
                 self._cut(now_s)
+            # Who comes after it waits for it, and so cannot change the plan either.
+            self._open = False
 
     @property
     def load(self) -> int:
@@ -64,10 +70,8 @@ class Replica:
         return self._busy_s + (now_s - self._start_s if self._stretch else 0.0)
 
     def _fits(self, node: Node) -> bool:
-        return (
-            self._running < self._limits.sequences
-            and self._cache + node.cache_tokens <= self._limits.kv_tokens
-        )
+        _, _, cache_tokens, _ = node.request
+        return self._running < self._seats and cache_tokens <= self._room
 
     def _cut(self, now_s: float) -> None:
         """End the stretch with the step under way."""
@@ -80,53 +84,47 @@ class Replica:
 
     def _plan(self, steps: int) -> None:
         self._stretch = steps
-        lasts_s = steps * self._first_s + self._growth_s * steps * (steps - 1) / 2
-        self._armed_s = self._start_s + lasts_s
-        self._book(self._armed_s, self._event)
+        lasts_s = steps * (self._first_s + self._growth_s * (steps - 1) / 2)
+        self._armed_s = end_s = self._start_s + lasts_s
+        self._book(end_s, self._event)
 
     def _start(self, now_s: float) -> None:
         """Plan what runs from now on: one step with admissions, or many without."""
         self._start_s = now_s
         self._stretch = 0
-        prompts_s = self._admit(now_s) if self._waiting else 0.0
         steps, running = self._steps, self._running
+        prompts_s = self._admit(now_s) if self._waiting else 0.0
+        self._open = not (self._joining or self._waiting)
         if self._joining or running:
-            base_s = steps.base_s(running + self._prompts)
-            self._first_s = (
-                base_s + steps.sequence_s * running + steps.context_token_s * self._context + prompts_s
-            )
-            if self._joining:
-                self._growth_s = 0.0
-                self._open = False
-                self._plan(1)
-            else:
-                self._growth_s = steps.context_token_s * running
-                self._open = not self._waiting
-                self._plan(self._ends[0] - self._done)
+            base_s = self._base_s(running + self._prompts)
+            running_s = steps.sequence_s * running + steps.context_token_s * self._context
+            self._first_s = base_s + running_s + prompts_s
+            self._growth_s = 0.0 if self._joining else steps.context_token_s * running
+            self._plan(1 if self._joining else self._ends[0] - self._done)
 
     def _admit(self, now_s: float) -> float:
         """Seat who waits, in order, while there is room; return their prompts' seconds."""
-        waiting, leaving, most = self._waiting, self._leaving, self._limits.prompt_tokens
-        seats, cache = self._limits.sequences - self._running, self._limits.kv_tokens - self._cache
-        joining, tokens, prompts_s, since_s = 0, 0, 0.0, 0.0
+        waiting, leaving, done = self._waiting, self._leaving, self._done
+        seats, room, most = self._seats - self._running, self._room, self._most
+        joining, prompts, prompts_s, since_s = 0, 0, 0.0, 0.0
         while waiting and joining < seats:
-            came_s, _, node = request = waiting[0]
-            if node.cache_tokens > cache or (tokens and tokens + node.prompt_tokens > most):
+            came_s, task, node = waiting[0]
+            tokens, prompt_tokens, cache_tokens, prompt_s = node.request
+            if cache_tokens > room or (prompts and prompts + prompt_tokens > most):
                 break
             waiting.popleft()
             joining += 1
-            cache -= node.cache_tokens
             since_s += came_s
-            tokens += node.prompt_tokens
-            prompts_s += node.prompt_s
-            end = self._done + node.tokens
+            room -= cache_tokens
+            prompts += prompt_tokens
+            prompts_s += prompt_s
+            leaver, end = (task, node.then, cache_tokens), done + tokens
             if end in leaving:
-                leaving[end].append(request)
+                leaving[end].append(leaver)
             else:
-                leaving[end] = [request]
+                leaving[end] = [leaver]
                 heappush(self._ends, end)
-        self._cache = self._limits.kv_tokens - cache
-        self._joining, self._prompts = joining, tokens
+        self._room, self._joining, self._prompts = room, joining, prompts
         self.waits += now_s * joining - since_s
         return prompts_s
 
@@ -136,18 +134,18 @@ class Replica:
             return  # it was cut
         self._busy_s += now_s - self._start_s
         self._done += self._stretch
-        ended: list[Request] = []
-        while self._ends and self._ends[0] <= self._done:
-            ended += self._leaving.pop(heappop(self._ends))
-        freed = sum([node.cache_tokens for _, _, node in ended])
+        ends = self._ends
+        ended = self._leaving.pop(heappop(ends)) if ends and ends[0] == self._done else []
+        freed = 0
+        for _, _, cache_tokens in ended:
+            freed += cache_tokens
         # Who joined has its prompt in the cache, and each who ran a token more for each step.
         self._context += self._running * self._stretch + self._prompts + self._joining - freed
-        self._cache -= freed
+        self._room += freed
         self._running += self._joining - len(ended)
         self._joining = self._prompts = 0
         self._start(now_s)
-        for _, task, node in ended:
-            then = node.then
+        for task, then, _ in ended:
             then.enter(now_s, task, then)
 
 

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 Enter = Callable[[float, Any, Any], object]
 Event = tuple[Enter, Any, Any]
+# Tokens of a model's answer, of the prompt and of both together, and what the prompt adds to its step.
+Request = tuple[int, int, int, float]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,10 +27,7 @@ class Node:
         then: what comes after it; a node without an end leads to itself and is never left.
         forks: what a fork begins, in order.
         place: a join's, in its task's counts.
-        tokens: of a model's answer.
-        prompt_tokens: of its request.
-        cache_tokens: both together.
-        prompt_s: what the prompt adds to its step.
+        request: to a model.
     """
 
     enter: Enter
@@ -36,10 +35,7 @@ class Node:
     then: "Node" = field(init=False)
     forks: tuple["Node", ...] = ()
     place: int = 0
-    tokens: int = 0
-    prompt_tokens: int = 0
-    cache_tokens: int = 0
-    prompt_s: float = 0.0
+    request: Request = (0, 0, 0, 0.0)
 
 
 @dataclass(slots=True, eq=False)

@@ -4,9 +4,8 @@ To the cores either is a single thread: they see a job of the interpreter's own,
 threads share evenly is what handing over every few milliseconds comes to for work that is longer.
 """
 
+from bisect import bisect_left
 from collections import deque
-from heapq import heappop, heappush
-from math import inf, nextafter
 
 from orchprof.capacity.cores import SLACK_S, Cores
 from orchprof.capacity.events import Level, Node, Task
@@ -73,11 +72,11 @@ class Threads:
     def __init__(self, cores: Cores, every: Interpreters) -> None:
         self._cores = cores
         self._all = every
-        self._ends: list[float] = []
-        self._jobs: dict[float, tuple[Task, Node]] = {}
+        self._ends: list[float] = []  # in its own virtual time, which runs down as the cores' does
+        self._jobs: list[tuple[Task, Node]] = []
         self._virtual_s = 0.0
         self._since_s = 0.0  # the cores' virtual time at which ours was right
-        self._end_s = 0.0  # the name of our job there
+        self._end_s = 0.0  # where our job ends there
         self._own = _seen_as(self)
 
     def enter(self, now_s: float, task: Task, node: Node) -> None:
@@ -85,28 +84,28 @@ class Threads:
         self._all.wanted.change(now_s, 1)
         if self._jobs:
             self._virtual_s += (self._cores.virtual_s(now_s) - self._since_s) / len(self._jobs)
-            self._cores.leave(now_s, self._end_s)
+            self._cores.leave(now_s, self, self._end_s)
         else:
             self._all.held.change(now_s, 1)
-        end_s = self._virtual_s + node.amount
-        while end_s in self._jobs:
-            end_s = nextafter(end_s, inf)
-        self._jobs[end_s] = task, node
-        heappush(self._ends, end_s)
+        end_s = self._virtual_s - node.amount
+        place = bisect_left(self._ends, end_s)
+        self._ends.insert(place, end_s)
+        self._jobs.insert(place, (task, node))
         self._begin(now_s)
 
     def _begin(self, now_s: float) -> None:
         """Ask the cores for what the process needs until the first of its threads ends."""
         self._since_s = self._cores.virtual_s(now_s)
-        self._own.amount = max(0.0, self._ends[0] - self._virtual_s) * len(self._jobs)
+        self._own.amount = max(0.0, self._virtual_s - self._ends[-1]) * len(self._jobs)
         self._end_s = self._cores.enter(now_s, self, self._own)
 
     def served(self, now_s: float, _self: "Threads", _node: Node) -> None:
         """Let everybody go on whose end has come."""
-        self._virtual_s = self._ends[0]
+        self._virtual_s = self._ends[-1]
         ended = []
-        while self._ends and self._ends[0] <= self._virtual_s + SLACK_S:
-            ended.append(self._jobs.pop(heappop(self._ends)))
+        while self._ends and self._virtual_s - self._ends[-1] <= SLACK_S:
+            self._ends.pop()
+            ended.append(self._jobs.pop())
         self._all.wanted.change(now_s, -len(ended))
         if self._jobs:
             self._begin(now_s)

@@ -98,27 +98,27 @@ class Workers:
             self.lanes.waiting.change(now_s, -1)
 
     def _begin(self, now_s: float, task: Task) -> bool:
-        process = self._place(task.path.memory_bytes)
-        if process is None:
+        path, free = task.path, self._free
+        bytes_ = path.memory_bytes
+        if not free or (bytes_ and not self._turn(bytes_)):
             return False
-        task.process = process
-        if task.path.memory_bytes:
-            process.machine.free_bytes -= task.path.memory_bytes
-            self.memory.held.change(now_s, task.path.memory_bytes)
+        task.process = process = free.popleft()
+        if bytes_:
+            process.machine.free_bytes -= bytes_
+            self.memory.held.change(now_s, bytes_)
         self.lanes.held.change(now_s, 1)
-        start = task.path.start
+        start = path.start
         start.enter(now_s, task, start)
         return True
 
-    def _place(self, bytes_: float) -> Process | None:
-        """Return the process of a free lane, taken, whose machine has so much memory left."""
+    def _turn(self, bytes_: float) -> bool:
+        """Turn the free lanes until the first one's machine has so much memory left; return whether one has."""
         free = self._free
         for _ in range(len(free)):
-            process = free.popleft()
-            if bytes_ <= process.machine.free_bytes:
-                return process
-            free.append(process)
-        return None
+            if bytes_ <= free[0].machine.free_bytes:
+                return True
+            free.rotate(-1)
+        return False
 
     def compute(self, now_s: float, task: Task, node: Node) -> None:
         """Let a task have a core of its machine for the node's seconds."""

@@ -82,7 +82,7 @@ class World:
         self._mark = self._first = window.warmup
         self._came = self._ended = 0
         self._last_s = 0.0
-        self._left = window.tasks
+        self._left = self._tasks = window.tasks
         self._paths = _drawn(paths, [workload.weight for workload in mix], np.random.default_rng((seed, 0)))
         self._load = _Users(load, seed, self) if isinstance(load, Closed) else _Arrivals(load, seed, self)
 
@@ -100,7 +100,7 @@ class World:
             return
         self._came = index + 1
         path = next(self._paths)
-        self.workers.enter(now_s, Task(index, now_s, path, path.joins.copy()))
+        self.workers.enter(now_s, Task(index, now_s, path, path.joins and path.joins.copy()))
         self._load.came(now_s)
 
     def _passes(self, now_s: float, index: int) -> bool:
@@ -116,11 +116,11 @@ class World:
     def _end(self, now_s: float, task: Task, _node: Node) -> None:
         self._ended += 1
         self._last_s = now_s
-        self.events += task.path.events
-        place = task.index - self._first
-        if 0 <= place < len(self.workload):
+        path, place = task.path, task.index - self._first
+        self.events += path.events
+        if 0 <= place < self._tasks:
             self.response_s[place] = now_s - task.arrived_s
-            self.workload[place] = task.path.workload
+            self.workload[place] = path.workload
             self._left -= 1
         if self._left or len(self.looks) < LOOKS:
             self.workers.leave(now_s, task)
@@ -183,7 +183,7 @@ def _drawn(
         [np.full(len(each), w / len(each)) for each, w in zip(paths, weights, strict=True)]
     )
     bounds = np.cumsum(chances)[:-1] / chances.sum()
-    return (every[index] for index in endless(lambda n: np.searchsorted(bounds, draw.random(n), "right")))
+    return map(every.__getitem__, endless(lambda n: np.searchsorted(bounds, draw.random(n), "right")))
 
 
 def _pools(calendar: Calendar, workers: Workers, system: System) -> tuple[dict[str, Pool], dict[str, Enter]]:
