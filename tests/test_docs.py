@@ -39,7 +39,12 @@ def help_of(command):
 
 
 SHOWN = sorted(
-    set(re.findall(r"`orchprof (bench|claim|cost|env|plan|prices|record|report|serve-model|verify|whatif)\b([^`]*)`", README))
+    set(
+        re.findall(
+            r"`orchprof (bench|claim|cost|env|plan|prices|record|report|serve-model|verify|whatif)\b([^`]*)`",
+            README,
+        )
+    )
 )
 
 

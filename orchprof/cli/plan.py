@@ -104,7 +104,7 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
     ] = False,
     form: FormatOption = "console",
 ) -> None:
-    """Find the cheapest machines that hold a load, and say what binds.
+    """Find the cheapest machines that hold a load.
 
     Exits with 1 when nothing holds it.
     """

@@ -6,7 +6,7 @@ Without a recorder running each of them costs one attribute read and records not
 import functools
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast, overload
 
 from orchprof.record.log import PLAIN, json_text, pack
 from orchprof.record.state import STATE, first_seen
@@ -15,6 +15,8 @@ from orchprof.record.strands import ENTER, EXIT, ROLE, SPAN_END, Fiber
 F = TypeVar("F", bound=Callable[..., Any])
 _NOBODY: Final = Fiber(0)
 _RELIEVE_EVERY: Final = 0xFFF
+# What ends a task from outside says nothing of its answer.
+_NO_FAILURES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class Span:
@@ -190,6 +192,8 @@ class Task(Span):
         carrier.strands.open_tasks.discard(self.id)
         carrier.strands.end(self.id, carrier.cut())
         _sample(self.id)
+        if error is not None and not isinstance(error, _NO_FAILURES):
+            self.outcome(ok=False, reason=type(error).__name__)
 
 
 def _note(kind: str, number: int, detail: Any) -> None:
@@ -202,12 +206,38 @@ def _sample(task: int) -> None:
         STATE.recorder.sample(task)
 
 
-def task(name: str, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Task:
-    """Return the task named `name`; `index` says which input it runs, `warmup` that it is not to be counted."""
-    return Task(name, attributes or None, index, warmup=warmup)
+def _bare(made: Span) -> Any:
+    """Return a span; where its name is the function that it decorates without parentheses, that one under it.
+
+    Raises:
+        TypeError: the name is neither text nor a function.
+    """
+    named: Any = made.name
+    if isinstance(named, str):
+        return made
+    if not callable(named):
+        raise TypeError(f"a span's name is text, not {named!r}")
+    made.name = getattr(named, "__name__", type(named).__name__)
+    return made(named)
 
 
-def span(name: str, /, role: str = "framework", **attributes: Any) -> Span:
+@overload
+def task(name: F, /) -> F: ...
+@overload
+def task(name: str, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Task: ...
+def task(name: Any, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Any:
+    """Return the task named `name`; `index` says which input it runs, `warmup` that it is not to be counted.
+
+    Like the others, it decorates without parentheses, too: what is done then has the function's name.
+    """
+    return _bare(Task(name, attributes or None, index, warmup=warmup))
+
+
+@overload
+def span(name: F, /) -> F: ...
+@overload
+def span(name: str, /, role: str = "framework", **attributes: Any) -> Span: ...
+def span(name: Any, /, role: str = "framework", **attributes: Any) -> Any:
     """Return a span of any role: framework, client, tool, model, user (a human is waited for) or profiler.
 
     Raises:
@@ -215,18 +245,26 @@ def span(name: str, /, role: str = "framework", **attributes: Any) -> Span:
     """
     if role not in ROLE:
         raise ValueError(f"unknown role {role!r}, choose from {', '.join(ROLE)}")
-    return Span(name, role, attributes or None)
+    return _bare(Span(name, role, attributes or None))
 
 
-def tool(name: str, /, **attributes: Any) -> Span:
+@overload
+def tool(name: F, /) -> F: ...
+@overload
+def tool(name: str, /, **attributes: Any) -> Span: ...
+def tool(name: Any, /, **attributes: Any) -> Any:
     """Return a span for one tool call: its time, its threads' and its child processes' is the tool's."""
-    return Span(name, "tool", attributes or None)
+    return _bare(Span(name, "tool", attributes or None))
 
 
-def model(name: str, /, **attributes: Any) -> Span:
+@overload
+def model(name: F, /) -> F: ...
+@overload
+def model(name: str, /, **attributes: Any) -> Span: ...
+def model(name: Any, /, **attributes: Any) -> Any:
     """Return a span for one call of a model through a client library.
 
     Time inside it is the client's, less the part that its HTTP request spends on the network and the server,
     which is the model's. A model that computes in this process wants `span(name, role="model")` instead.
     """
-    return Span(name, "client", attributes or None)
+    return _bare(Span(name, "client", attributes or None))

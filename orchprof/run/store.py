@@ -12,7 +12,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +29,7 @@ META: Final = "run.json"
 BENCH: Final = "bench.json"
 LOGS: Final = "logs"
 ROOT: Final = Path("orchprof-runs")
+_INTERRUPTED: Final = 130  # by somebody at the terminal: that says nothing of the program
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def seal_run(path: Path) -> dict[str, Any]:
         tables, findings, labels = seal(
             sorted((path / LOGS).glob("*.bin")), whole_programs=meta.get("task_from") == "auto"
         )
+        tables["tasks"] = _judged(tables["tasks"], meta, findings)
         for name, table in tables.items():
             partial = path / f"{name}.parquet.partial"
             table.to_parquet(partial, index=False)
@@ -128,6 +130,17 @@ def seal_run(path: Path) -> dict[str, Any]:
         _sync(path)
         shutil.rmtree(path / LOGS, ignore_errors=True)
         return _meta(path)
+
+
+def _judged(
+    tasks: "pd.DataFrame", meta: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
+) -> "pd.DataFrame":
+    """Return the tasks; where the whole program is the only one, it failed if the program did."""
+    code = int(meta.get("exit_code") or 0)
+    whole = meta.get("task_from") == "program" or "whole_program" in {each["code"] for each in findings}
+    if code in (0, _INTERRUPTED) or not whole or len(tasks) != 1 or tasks["ok"].notna().any():
+        return tasks
+    return tasks.assign(ok=False, reason=f"exit code {code}").astype(tasks.dtypes.to_dict())
 
 
 @contextlib.contextmanager

@@ -9,7 +9,10 @@ import textwrap
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+import orchprof
 
 RECORD = (sys.executable, "-m", "orchprof", "record")
 HOME = str(Path(__file__).parents[2])
@@ -205,3 +208,14 @@ def test_what_is_written_wrong_is_refused_before_anything_starts(run, tmp_path, 
     result = run("record", *arguments.split())
     assert (result.code, result.out, result.err) == (2, "", f"error: {said}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [[], ["--task-from", "program"]])
+@pytest.mark.parametrize(
+    ("body", "ok"), [("raise KeyError('gone')", False), ("exit(3)", False), ("print(1)", None)]
+)
+def test_a_program_that_is_the_task_failed_if_it_says_so(folder, how, body, ok):
+    finished("--quiet", "--out", "here", *how, "--", *program(folder, body))
+    task = orchprof.load(folder / "here").tables["tasks"].iloc[0]
+    assert (None if pd.isna(task["ok"]) else bool(task["ok"])) is ok
+    assert pd.isna(task["reason"]) or task["reason"] == f"exit code {3 if '3' in body else 1}"

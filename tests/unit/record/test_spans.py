@@ -1,6 +1,7 @@
 """Spans and tasks: what is opened, nested, awaited and closed out of order, and how it is tiled."""
 
 import asyncio
+import contextlib
 import functools
 import json
 
@@ -241,3 +242,47 @@ def test_a_thread_that_outlives_the_task_it_was_started_in_can_start_tasks(recor
         thread.join()
 
     assert recorded(program)["tasks"]["name"].tolist() == ["first", "second", "third"]
+
+
+def test_a_task_that_an_exception_leaves_has_failed_unless_it_was_ended_from_outside(recorded):
+    def program():
+        for index, error in enumerate((ValueError("bad"), asyncio.CancelledError(), KeyboardInterrupt())):
+            with contextlib.suppress(BaseException), orchprof.task("t", index=index):
+                raise error
+        with orchprof.task("t", index=3) as judged:
+            pass
+        judged.outcome(ok=True)
+
+    tasks = recorded(program)["tasks"].set_index("index")
+    assert tasks["ok"].astype("object").where(tasks["ok"].notna(), None).to_dict() == {
+        0: False, 1: False, 2: None, 3: True
+    }  # fmt: skip
+    assert tasks["reason"].dropna().to_dict() == {0: "ValueError", 1: "CancelledError"}
+
+
+def test_a_decorator_without_parentheses_takes_the_functions_name(recorded):
+    @orchprof.tool
+    def double(x):
+        return 2 * x
+
+    @orchprof.model
+    async def ask(x):
+        return x
+
+    @orchprof.task
+    def agent():
+        return double(asyncio.run(ask(4)))
+
+    answers = []
+    tables = recorded(lambda: answers.append(agent()))
+    assert answers == [8]
+    assert list(tables["tasks"]["name"]) == ["agent"]
+    assert dict(zip(tables["spans"]["name"], tables["spans"]["role"], strict=True)) == {
+        "ask": "client", "double": "tool"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [orchprof.task, orchprof.span, orchprof.tool, orchprof.model])
+def test_a_name_that_is_no_text_is_refused(make):
+    with pytest.raises(TypeError, match="a span's name is text, not 3"):
+        make(3)
