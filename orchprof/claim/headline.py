@@ -38,7 +38,8 @@ def _wins(report: Mapping[str, Any], tables: Tables) -> list[Record]:
     base = sum(graph.length_ns for graph, _ in graphs)
     found = []
     for row in ours if base else ():
-        replayed = sum(replay(graph, {row["name"]: FASTER}, events) for graph, events in graphs)
+        scale = {(row["role"], row["name"]): FASTER}  # a name alone may be a role's, too
+        replayed = sum(replay(graph, scale, events) for graph, events in graphs)
         found.append(
             {
                 "run": report["run"]["id"], "workload": report["run"]["workload"], "role": row["role"],

@@ -35,12 +35,12 @@ def replay(graph: TaskGraph, scale: Scale, events: Events | None = None) -> floa
 
     Args:
         graph: the task.
-        scale: what to multiply the time of by how much: a label (role, state), a role, or the name of a span;
-            0 is an infinite speed-up. Where several apply they multiply.
+        scale: what to multiply the time of by how much: a label (role, state), a role, a span (role, name) or the name
+            of spans; 0 is an infinite speed-up. Where several apply they multiply.
         events: what `network` returned for this graph, to replay it more than once.
 
     Raises:
-        UsageError: a key that is none of the three, or a multiplier below 0.
+        UsageError: a key that is none of these, or a multiplier below 0.
     """
     events = events or network(graph)
     pieces = graph.pieces
@@ -107,7 +107,7 @@ def _multipliers(graph: TaskGraph, scale: Scale) -> Floats:
 
 
 def _named(graph: TaskGraph, key: str | tuple[str, str]) -> list[int]:
-    found = [index for index, (_, name) in enumerate(graph.names) if name == key]
+    found = [index for index, (role, name) in enumerate(graph.names) if key in (name, (role, name))]
     if not found:
         raise UsageError(f"nothing to scale, {key!r} @ scale, give a role, a label or a span's name")
     return found

@@ -13,6 +13,12 @@ def test_the_largest_relative_gain_wins(rag_run):
     assert (win["base_s"], win["replayed_s"]) == pytest.approx((0.05, 0.03))
 
 
+def test_a_tool_that_is_called_as_a_role_is_still_that_tool(rag_run):
+    win = headline([rag_run("a", 30, tool="model")])["win"]
+    assert (win["role"], win["name"]) == ("tool", "model")
+    assert win["gain_share"] == pytest.approx(15 / 40)
+
+
 def test_the_model_is_no_part_that_its_user_makes_faster(rag_run):
     report, tables = rag_run("a", 1)
     for row in report["by_name"]:
