@@ -17,8 +17,11 @@ from orchprof.models.batch import Limits
 Record = dict[str, Any]
 # What is not known of a core's speed where nobody calibrated: a tenth either way is what shared cores differ by.
 SPEED_DOUBT: Final = 0.1
-_MOST_IN_FLIGHT: Final = 250  # of larger fleets a part is simulated, with its part of the load
+_MOST_IN_FLIGHT: Final = 100  # of larger fleets a part is simulated, with its part of the load
 _WORK_ITEMS: Final = 40_000  # of a trial of the search
+_LEAST_WARM: Final = 20  # tasks
+_FILLED: Final = 1.5  # times the tasks in flight come before a fleet is taken to be filled
+_MOST_PILOTS: Final = 2  # each warmed up for what the one before met
 _SPARE_SLOTS: Final = 4
 _MOST_ROOM: Final = (
     8.0  # no more slots than for so many times the tasks that would be in flight without contention
@@ -86,14 +89,41 @@ def trial(question: Question, fleet: Fleet, rate_per_s: float | None, effort: Ef
         return None
     part = _part(fleet, float(flying or 1))
     load = question.target.load(rate_per_s, part)
-    warm = max(20, ceil((flying or 1) * part))
-    length = Length(max(effort.tasks(question), 2 * warm), warm)
-    rng = np.random.default_rng(question.target.seed)
-    runs = [
-        simulate(_system(question, fleet, layout, part, rng), _mix(question, rng), load, length, seed)
-        for seed in range(question.target.seed, question.target.seed + effort.runs)
-    ]
+    warm = max(_LEAST_WARM, ceil(_FILLED * (flying or 1) * part))
+
+    def run(warm: int, number: int) -> Outcome:
+        rng = np.random.default_rng([question.target.seed, number])
+        return simulate(
+            _system(question, fleet, layout, part, rng),
+            _mix(question, rng),
+            load,
+            Length(max(effort.tasks(question), warm), warm),
+            question.target.seed + number,
+        )
+
+    pilot = run(warm, 0)
+    for _ in range(_MOST_PILOTS if rate_per_s is not None else 0):
+        filled = _filled(pilot, (rate_per_s or 0.0) * part)
+        if not _is_fast(question, pilot) or (filled <= warm and not pilot.saturated):
+            break
+        warm = ceil(_FILLED * max(filled, warm))
+        pilot = run(warm, 0)
+    # What one run misses by half needs no more than another to say so.
+    count = effort.runs if _is_fast(question, pilot, 1.5) else 2
+    runs = [pilot, *(run(warm, number) for number in range(1, count))]
     return _judged(question, fleet, (layout, part, rate_per_s), runs)
+
+
+def _is_fast(question: Question, run: Outcome, times: float = 1.0) -> bool:
+    return all(run.quantile_s(slo.q) <= times * slo.most_s for slo in question.target.slos)
+
+
+def _filled(run: Outcome, per_s: float) -> float:
+    """Return how many tasks come before as many end as come: those that come while one is under way (Little).
+
+    A measurement that begins before then takes a fleet that fills for one whose backlog grows.
+    """
+    return per_s * run.mean_s if np.isfinite(run.response_s).all() else 0.0
 
 
 def _wanted(question: Question, fleet: Fleet, rate_per_s: float | None) -> int:

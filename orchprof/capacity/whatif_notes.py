@@ -71,7 +71,8 @@ def findings(run: Recorded, fitted: Fitted | None, asked: Asked, ratio: float | 
 
 def _too_few(run: Recorded) -> str | None:
     n = len(run.graphs)
-    return f"{n} tasks are too few for an interval (needs {LEAST})" if n < LEAST else None
+    are = "task is" if n == 1 else "tasks are"
+    return f"{n} {are} too few for an interval (needs {LEAST})" if n < LEAST else None
 
 
 def _only_failed(run: Recorded) -> str | None:

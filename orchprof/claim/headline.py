@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from orchprof.ledger.graph import build
-from orchprof.ledger.replay import network, replay
+from orchprof.ledger.replay import Scale, network, replay
 from orchprof.ledger.strands import Tables
 from orchprof.units import NS_PER_S
 
@@ -38,7 +38,7 @@ def _wins(report: Mapping[str, Any], tables: Tables) -> list[Record]:
     base = sum(graph.length_ns for graph, _ in graphs)
     found = []
     for row in ours if base else ():
-        scale = {(row["role"], row["name"]): FASTER}  # a name alone may be a role's, too
+        scale: Scale = {(row["role"], row["name"]): FASTER}  # a name alone may be a role's, too
         replayed = sum(replay(graph, scale, events) for graph, events in graphs)
         found.append(
             {

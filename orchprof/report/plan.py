@@ -14,7 +14,9 @@ def render(record: Record, details: bool = False) -> str:
     """Return orchprof.plan/1 as text; `details` adds the method, the inputs and the assumptions."""
     lines: list[str] = []
     if record["machines"]:
-        lines = [_head(record), "", *_answer(record), "", *_rates(record), "", *_bursts(record)]
+        lines = [_head(record), "", *_answer(record)]
+        for table in (_rates(record), _bursts(record)):
+            lines += ["", *table] if table else []
         for finding in record["findings"]:
             lines += text.labelled("Mind", finding["message"])
         lines += ["", *_explained(record)] if details else []

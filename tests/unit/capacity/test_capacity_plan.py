@@ -86,6 +86,14 @@ def test_a_saturated_point_is_not_dropped():
     assert counts(best(question))["x/small"] >= 2
 
 
+def test_a_fleet_that_fills_is_not_taken_for_a_saturated_one():
+    # Batches make a task twice as long as it is alone: a warm-up of as many as come in that time would be too short.
+    question = asked(made(cpu=5, call=150), rate=400.0, slo="p95=1000s", arrivals="constant")
+    found = trial(question, Fleet(Kind(LARGE, None), 4, 4, 4), 400.0, QUICK)
+    assert not found.saturated
+    assert found.figures["throughput_per_s"]["value"] == pytest.approx(400.0, rel=0.1)
+
+
 def test_more_never_costs_less():
     prices = [float(best(asked(rate=rate)).fleet.usd_per_hour) for rate in (10.0, 60.0, 240.0)]
     assert prices == sorted(prices)
