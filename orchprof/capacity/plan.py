@@ -7,7 +7,7 @@ from typing import Final
 
 from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind, cores_of, per_machine, slots
 from orchprof.capacity.question import Question
-from orchprof.capacity.trial import FULL, QUICK, Effort, Trial, least_accelerator_s, trial
+from orchprof.capacity.trial import BRIEF, FULL, QUICK, Effort, Trial, least_accelerator_s, trial
 from orchprof.errors import OrchprofError
 
 _MOST_DOUBLINGS: Final = 6
@@ -161,14 +161,10 @@ def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
     flying = (search.rate_per_s or 0.0) * question.no_load_s + (question.target.users or 0)
     hosts = 4 * plenty.hosts + ceil(flying / roomy.host.vcpus)
 
-    def holds(replicas: int, effort: Effort = QUICK) -> bool:
-        return search.holds(Fleet(roomy, hosts, replicas, replicas), effort)
+    def holds(replicas: int) -> bool:
+        return search.holds(Fleet(roomy, hosts, replicas, replicas), QUICK)
 
     found = _smallest(holds, max(1, ceil((search.rate_per_s or 0.0) * least_accelerator_s(question))))
-    for _ in range(_MOST_STEPS):
-        if found is None or holds(found, search.last):
-            break
-        found += max(1, found // 16)
     if found is None:
         raise OrchprofError(
             f"no number of accelerators holds it, {_wish(search)} @ --slo, allow more time or use a faster one"
@@ -208,4 +204,18 @@ def _sure(search: Search, kind: Kind, replicas: int, best: Trial | None) -> Tria
         hosts += max(1, hosts // 16)
         if replicas and step % _HOSTS_FIRST == 0:
             replicas += max(1, replicas // 16)  # then it is not the hosts
+    return None
+
+
+def in_proportion(question: Question, best: Trial, factor: float, rate_per_s: float) -> Trial | None:
+    """Return the fewest machines that surely hold a rate, of the best's kind and in its proportions.
+
+    None when none does within a few more than in proportion.
+    """
+    fleet = best.fleet
+    for more in range(_MOST_STEPS):
+        hosts, replicas = (ceil(count * factor) + more for count in (fleet.hosts, fleet.replicas))
+        found = trial(question, fleet_of(question, fleet.kind, hosts, replicas), rate_per_s, BRIEF)
+        if found is not None and found.holds(question, surely=True):
+            return found
     return None

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from orchprof.capacity.demand import Demand
 from orchprof.capacity.fleet import Kind
-from orchprof.capacity.plan import Search, cheapest
+from orchprof.capacity.plan import Search, cheapest, in_proportion
 from orchprof.capacity.question import Question
 from orchprof.capacity.trial import (
     BRIEF,
@@ -153,20 +153,29 @@ def _market(kinds: list[Kind]) -> list[float]:
 
 
 def _rates(question: Question, rate_per_s: float | None, best: Trial, kinds: list[Kind]) -> list[Record]:
-    """Return a row per rate: the kind of the answer alone, where one rate was asked for; else the cheapest of all."""
-    asked = question.target.rates_per_s
+    """Return a row per rate: the cheapest of all, or beside a single rate the answer's machines in proportion."""
     if rate_per_s is None:
         return []
     rows = [_row(question, rate_per_s, best)]
-    several = len(asked) > 1
-    for each in asked[1:] if several else [rate_per_s * factor for factor in _AROUND]:
-        try:
-            found = cheapest(Search(question, each, BRIEF), kinds if several else [best.fleet.kind])
-        except OrchprofError as error:
-            rows.append({"rate_per_s": each, "holds": False, "why": str(error)})
-        else:
-            rows.append(_row(question, each, found))
+    others = question.target.rates_per_s[1:]
+    rows += [_searched(question, each, kinds) for each in others]
+    rows += [_scaled(question, best, rate_per_s, factor) for factor in (() if others else _AROUND)]
     return sorted(rows, key=lambda row: float(row["rate_per_s"]))
+
+
+def _searched(question: Question, rate_per_s: float, kinds: list[Kind]) -> Record:
+    try:
+        return _row(question, rate_per_s, cheapest(Search(question, rate_per_s, BRIEF), kinds))
+    except OrchprofError as error:
+        return {"rate_per_s": rate_per_s, "holds": False, "why": str(error)}
+
+
+def _scaled(question: Question, best: Trial, rate_per_s: float, factor: float) -> Record:
+    found = in_proportion(question, best, factor, factor * rate_per_s)
+    if found is None:
+        why = "not held by the answer's machines in proportion"
+        return {"rate_per_s": factor * rate_per_s, "holds": False, "why": why}
+    return _row(question, factor * rate_per_s, found)
 
 
 def _row(question: Question, rate_per_s: float, found: Trial) -> Record:

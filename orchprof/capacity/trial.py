@@ -43,7 +43,7 @@ class Effort:
         return int(min(max(self.items / max(each, 1.0), self.least), self.most))
 
 
-QUICK: Final = Effort(runs=3, items=_WORK_ITEMS // 3, least=80, most=400)
+QUICK: Final = Effort(runs=2, items=_WORK_ITEMS // 3, least=80, most=400)
 BRIEF: Final = Effort(runs=3, items=_WORK_ITEMS // 6, least=60, most=200)
 FULL: Final = Effort(runs=6, items=_WORK_ITEMS // 2, least=150, most=600)
 
@@ -97,7 +97,7 @@ def trial(question: Question, fleet: Fleet, rate_per_s: float | None, effort: Ef
             _system(question, fleet, layout, part, rng),
             _mix(question, rng),
             load,
-            Length(max(effort.tasks(question), warm), warm),
+            Length(max(effort.tasks(question), warm // 2), warm),
             question.target.seed + number,
         )
 
