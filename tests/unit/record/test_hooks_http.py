@@ -136,8 +136,9 @@ def test_a_model_call_is_a_remote_strand_with_its_servers_account(recorded, url,
 def test_the_first_token_is_not_the_role_chunk_and_the_call_ends_with_its_stream(recorded, url, program):
     call = recorded(lambda: program(url))["model_calls"].iloc[0]
     assert call["stream"]
-    assert call["first_token_ns"] - call["headers_ns"] > 0.9 * FIRST_S * 1e9
-    assert call["end_ns"] - call["first_token_ns"] > 1.8 * TOKEN_S * 1e9
+    # A busy machine reads late: by half, the role chunk or the last token would not pass for the first.
+    assert call["first_token_ns"] - call["headers_ns"] > 0.5 * FIRST_S * 1e9
+    assert call["end_ns"] - call["first_token_ns"] > TOKEN_S * 1e9
 
 
 @pytest.mark.parametrize(
