@@ -17,6 +17,7 @@ from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.names import entered
 from orchprof.ledger.replay import latest, network, work_before
+from orchprof.ledger.resources import asked_model
 from orchprof.ledger.strands import Tables
 from orchprof.stats.intervals import ratio_intervals
 from orchprof.units import NS_PER_S
@@ -53,7 +54,10 @@ def whatif(tables: Tables, meta: Mapping[str, Any], asked: Asked | None = None) 
     tasks = np.array([graph.task for graph in run.graphs])
     return {
         "schema": SCHEMA,
-        "run": {key: meta.get(key) for key in ("id", "workload", "variant")},
+        "run": {
+            **{key: meta.get(key) for key in ("id", "workload", "variant")},
+            "model": asked_model(tables["model_calls"], meta),
+        },
         "tasks": len(tasks),
         **figures,
         "replay_error": error,

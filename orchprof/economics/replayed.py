@@ -11,7 +11,6 @@ from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.replay import Events, Scale, network, replay
 from orchprof.ledger.shares import SHARES
-from orchprof.run.schema import ROLES
 from orchprof.units import NS_PER_S
 
 TASKS: Final = 48  # the mean of so many tasks is near enough for what is asked of it here
@@ -27,16 +26,13 @@ def orchestration(multiplier: float) -> Scale:
 
 
 def halved(tools: Sequence[str]) -> dict[str, Scale]:
-    """Return the scales that halve orchestration, all tools, the model, and each of some tools.
-
-    A tool that is called like a role is left out: replay would take its name for all of that role's time.
-    """
+    """Return the scales that halve orchestration, all tools, the model, and each of some tools."""
     parts: dict[str, Scale] = {
         "orchestration": orchestration(0.5),
         "tools": {"tool": 0.5},
         "model": {"model": 0.5},
     }
-    return parts | {f"tool {name}": {name: 0.5} for name in tools if name not in ROLES}
+    return parts | {f"tool {name}": {("tool", name): 0.5} for name in tools}
 
 
 @dataclass(frozen=True, slots=True)

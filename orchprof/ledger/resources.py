@@ -67,12 +67,16 @@ def _together(family: pd.DataFrame) -> float:
 
 
 def model_side(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
-    """Return the report's `run.model`: what was asked for, and what the replies themselves say it was.
+    """Return the report's `run.model`, by the calls of the tasks that count."""
+    return asked_model(counted_calls(tables, books), meta)
+
+
+def asked_model(calls: pd.DataFrame, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which model was asked, and what the replies themselves say it was.
 
     Somebody's server may model its time, or follow a script, or say nothing: its calls know, its address does not.
     """
     asked = {"spec": None, "provenance": None, **(meta.get("model") or {})}
-    calls = counted_calls(tables, books)
     answered = calls[calls["error"].isna()]
     said = {
         "provenance": _weakest(answered["provenance"], _PROVENANCE),

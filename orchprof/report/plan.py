@@ -81,7 +81,8 @@ def _figures(predicted: Record) -> str:
 
 def _needs(record: Record) -> str:
     asks = record["demand"]
-    said = f"{text.number(asks['core_s'])} core-s and {text.number(asks['model_calls'])} model calls a task; "
+    said = f"{text.number(asks['core_s'])} core-s and {text.number(asks['model_calls'])} "
+    said += f"model call{'s' * (asks['model_calls'] != 1)} a task; "
     said += f"{text.number(record['cores'])} cores at 70% busy, {units.show_bytes(record['memory_bytes'])}, "
     return said + f"{record['workers']} workers ({record['mode']})"
 

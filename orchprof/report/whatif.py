@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from orchprof.report import text
+from orchprof.report import naming, text
 
 _SHOWN: Final = 14
 _LEAST: Final = 0.005  # of latency: what buys less is left out of the short list
@@ -33,7 +33,8 @@ def _head(record: Record) -> str:
     run = record["run"]
     name = "/".join(str(run[key]) for key in ("workload", "variant") if run[key]) or run["id"]
     base = text.fine_seconds(record["base_s"])
-    return f"{name}, {record['tasks']} task{'s' * (record['tasks'] != 1)} of {base} on average"
+    head = f"{name}, {record['tasks']} task{'s' * (record['tasks'] != 1)} of {base} on average"
+    return f"{head}\n{naming.model_line(record)}"
 
 
 def _list(record: Record, details: bool) -> list[str]:
@@ -44,7 +45,8 @@ def _list(record: Record, details: bool) -> list[str]:
         return ["No part of it would buy much by itself."]
     header = ("", "calls", "takes", "10% faster", "2x faster", "gone")
     bounds = ("gone saves",) if details else ()
-    cells = [(*header, *bounds), *((*_row(row, base), *(_bounds(row),) * details) for row in rows)]
+    mark = naming.mark(record)
+    cells = [(*header, *bounds), *((*_row(row, base, mark), *(_bounds(row),) * details) for row in rows)]
     lines = ["Latency when one part gets faster, every task replayed; parts overlap", ""]
     lines += text.columns(cells, "<>>>>>" + ">" * details)
     left = len(record["ranking"]) - len(rows)
@@ -52,12 +54,15 @@ def _list(record: Record, details: bool) -> list[str]:
     return [*lines, *more, *_legend(rows)]
 
 
-def _row(row: Record, base: float) -> tuple[str, ...]:
-    calls = row["calls_per_task"]
+def _row(row: Record, base: float, mark: str) -> tuple[str, ...]:
+    """Return a row's cells; time in which the model answers is marked where nobody measured it."""
+    # A named call of a client lasts as long as its answer; the client's own time beside it was measured.
+    is_answer = row["role"] == "model" or (row["role"] == "client" and row["name"] is not None)
+    calls, mark = row["calls_per_task"], mark * is_answer
     return (
         _cut(row["key"]),
         "" if calls is None else f"{calls:.1f}",
-        text.fine_seconds(row["cp_s"]),
+        mark + text.fine_seconds(row["cp_s"]),
         *(_change(row[at] / base - 1 if base else None) for at in ("at_10pct_s", "at_50pct_s", "at_zero_s")),
     )
 

@@ -26,6 +26,7 @@ def test_the_list_of_what_to_fix(run, tmp_path):
     said = run("whatif", keep(tmp_path / "one"))
     assert (said.code, said.err) == (0, "")
     assert "rag, 6 tasks of 100" in said.out
+    assert "model time REPORTED" in said.out
     rows = {line.split()[0]: line.split() for line in said.out.splitlines() if line}
     assert rows["framework"] == ["framework", "30", "ms", "-3.0%", "-15.0%", "-30.0%"]
     assert rows["model"] == ["model", "70", "ms", "-7.0%", "-10.0%", "-10.0%"]
@@ -36,6 +37,15 @@ def test_the_list_of_what_to_fix(run, tmp_path):
     assert "tool:search_docs" in details.out
     assert "10 ms-70 ms" in details.out
     assert max(map(len, details.out.splitlines())) <= 80
+
+
+def test_a_modelled_time_is_marked(run, tmp_path):
+    tables = forked()
+    tables["model_calls"]["provenance"] = "modelled"
+    said = run("whatif", keep(tmp_path / "one", tables))
+    rows = {line.split()[0]: line.split() for line in said.out.splitlines() if line}
+    assert "model time MODELLED (~" in said.out
+    assert (rows["model"][1], rows["framework"][1]) == ("~70", "30")
 
 
 def test_as_json(run, tmp_path):

@@ -12,14 +12,14 @@ from orchprof.ledger.graph import build
 MS = 1_000_000
 
 
-def graphs_of(agent_ms, tool_ms, model_ms, n=1):
-    """n equal tasks; the tool's span is called `search`."""
+def graphs_of(agent_ms, tool_ms, model_ms, n=1, tool="search"):
+    """n equal tasks; `tool` is what the tool's span is called."""
     run, now = Run(), 0
     for task in range(1, n + 1):
         ends = [now + step * MS for step in (agent_ms, agent_ms + tool_ms, agent_ms + tool_ms + model_ms)]
         run.task(task, now, ends[2])
         run.strand(task, now, ends[2], task=task)
-        run.span(500 + task, "tool", "search", strand=task, task=task)
+        run.span(500 + task, "tool", tool, strand=task, task=task)
         run.segment(task, now, ends[0], "framework", cpu=agent_ms * MS)
         run.segment(task, ends[0], ends[1], "tool", cpu=tool_ms * MS, span=500 + task)
         call = 100 + task

@@ -12,7 +12,7 @@ from support import assert_tiled
 
 import orchprof
 
-FIRST_S, TOKEN_S = 0.03, 0.01
+FIRST_S, TOKEN_S = 0.06, 0.04  # so long that a busy machine, which reads late, is not taken for a fault
 CLOCK = {"queue_s": 0.005, "prefill_s": 0.02, "decode_s": 0.03, "total_s": 0.06, "accelerator_s": 0.01}
 TAIL = {
     "model": "m1",
@@ -136,9 +136,8 @@ def test_a_model_call_is_a_remote_strand_with_its_servers_account(recorded, url,
 def test_the_first_token_is_not_the_role_chunk_and_the_call_ends_with_its_stream(recorded, url, program):
     call = recorded(lambda: program(url))["model_calls"].iloc[0]
     assert call["stream"]
-    # A busy machine reads late: by half, the role chunk or the last token would not pass for the first.
-    assert call["first_token_ns"] - call["headers_ns"] > 0.5 * FIRST_S * 1e9
-    assert call["end_ns"] - call["first_token_ns"] > TOKEN_S * 1e9
+    assert call["first_token_ns"] - call["headers_ns"] > 0.9 * FIRST_S * 1e9
+    assert call["end_ns"] - call["first_token_ns"] > 1.8 * TOKEN_S * 1e9
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 from watched import python, told, until, watch
 
@@ -74,14 +75,15 @@ def test_two_that_want_one_core_wait_for_it(tmp_path):
 
 def test_what_a_process_uses_is_sampled_unless_it_is_a_root(tmp_path):
     code = "x = bytearray(200 << 20)\nimport time; t = time.process_time()\nwhile time.process_time() - t < 1.2: pass"
+    others = {each.pid for each in psutil.Process().children(recursive=True)}  # that tests before have left
     with Watch([os.getpid()], tmp_path):
         child = subprocess.Popen([sys.executable, "-c", code])
         _, _, used = os.wait4(child.pid, 0)
         child.returncode = 0
     mine = [sample for sample in told(tmp_path).samples if sample.pid == child.pid]
-    assert os.getpid() not in {sample.pid for sample in told(tmp_path).samples}
+    assert {sample.pid for sample in told(tmp_path).samples} - others == {child.pid}
     assert max(sample.rss_bytes for sample in mine) > 200 << 20
-    assert 0.5 < mine[-1].cpu_ns / (used.ru_utime + used.ru_stime) / 1e9 < 1.1
+    assert 0.7 < mine[-1].cpu_ns / (used.ru_utime + used.ru_stime) / 1e9 < 1.1
     assert all(a.wall_ns <= b.wall_ns and a.cpu_ns <= b.cpu_ns for a, b in pairwise(mine))
 
 
