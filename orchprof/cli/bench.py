@@ -14,12 +14,12 @@ from orchprof.cli.progress import progress
 from orchprof.cli.report import bench_record, summary
 from orchprof.cli.words import (
     INTERRUPTED,
+    BurstinessOption,
     DetailsOption,
     FormatOption,
     complain,
     duration_s,
     new_path,
-    positive,
     settings_of,
     show,
     whole,
@@ -79,14 +79,7 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
         str,
         typer.Option(metavar="KIND", help="With --rate: constant, poisson or gamma; or trace:FILE alone."),
     ] = "constant",
-    burstiness: Annotated[
-        float | None,
-        typer.Option(
-            metavar="CV",
-            parser=positive("--burstiness"),
-            help="Coefficient of variation of gamma's gaps; 1 is poisson.  [default: 2]",
-        ),
-    ] = None,
+    burstiness: BurstinessOption = None,
     duration: Annotated[
         float | None,
         typer.Option(metavar="S", parser=duration_s("--duration"), help="Start no task after S seconds."),

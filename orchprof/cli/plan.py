@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orchprof.cli.words import FormatOption, positive, rate_per_s, several, show, whole
+from orchprof.cli.words import BurstinessOption, FormatOption, positive, rate_per_s, several, show, whole
 from orchprof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,14 +43,7 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
     arrivals: Annotated[
         str, typer.Option(metavar="KIND", help="How tasks arrive: poisson, constant or gamma.")
     ] = "poisson",
-    burstiness: Annotated[
-        float | None,
-        typer.Option(
-            metavar="CV",
-            parser=positive("--burstiness"),
-            help="Coefficient of variation of gamma's gaps; 1 is poisson.  [default: 2]",
-        ),
-    ] = None,
+    burstiness: BurstinessOption = None,
     machine: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A machine to choose from; repeatable.  [default: all]"),

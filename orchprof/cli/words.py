@@ -91,6 +91,14 @@ FormatOption = Annotated[
     ),
 ]
 DetailsOption = Annotated[bool, typer.Option("--details", help="Everything that was measured, run by run.")]
+BurstinessOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="CV",
+        parser=positive("--burstiness"),
+        help="Coefficient of variation of gamma's gaps; 1 is poisson.  [default: 2]",
+    ),
+]
 
 
 def complain(problem: object) -> None:

@@ -12,7 +12,7 @@ from orchprof.capacity.calibration import Calibration
 from orchprof.capacity.demand import demand
 from orchprof.capacity.fleet import Fleet, Kind, Layout, kinds, slots
 from orchprof.capacity.interval import predicted
-from orchprof.capacity.plan import Search, at_least, cheapest
+from orchprof.capacity.plan import Search, at_least, cheapest, in_proportion
 from orchprof.capacity.question import Question, Slo, Target, check, slos
 from orchprof.capacity.quotas import read
 from orchprof.capacity.record import plan
@@ -267,6 +267,17 @@ def test_the_record_keeps_to_its_contract():
     assert record["usd_per_task"] == pytest.approx(record["usd_per_hour"] / 36000)
     assert any("CPU speed assumed equal" in said for said in record["assumptions"])
     assert any("MODELLED" in said for said in record["assumptions"])
+
+
+def test_machines_in_proportion_to_a_rate():
+    question = asked(rate=100.0)
+    one = best(question, names=["x/small"])
+    more = in_proportion(question, one, 3.0, 300.0)
+    # 300/s of 50 ms each keep 15 cores busy, which 8 machines of 2 have; never fewer than in proportion.
+    assert more.fleet.kind.host.name == "x/small"
+    assert more.fleet.hosts >= 3 * one.fleet.hosts >= 8
+    assert more.holds(question, surely=True)
+    assert in_proportion(asked(rate=100.0, slo="p95=1ms"), one, 3.0, 300.0) is None
 
 
 def test_what_lies_beyond_the_measurement_is_said():
