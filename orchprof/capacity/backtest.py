@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from orchprof.capacity.simulation import Length, Outcome, simulate
 from orchprof.capacity.system import CPU, INTERPRETER, Host, Replicas, Station, System
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.columns import Floats, flags
+from orchprof.ledger.summary import summarise
 from orchprof.models.batch import Limits
 from orchprof.run import machine, store
 from orchprof.run.store import Run
@@ -36,6 +38,7 @@ LEAST_TASKS: Final = 40
 MOST_TASKS: Final = 1500
 MOST_IN_FLIGHT: Final = 48  # every task in flight may be a process
 PROBE_TASKS: Final = 12
+PROBE_CROWD: Final = 2  # tasks in flight per core that keep all cores at work
 RUNS: Final = 8
 LIMITS: Final = {"throughput_per_s": 0.10, "p50_s": 0.10, "p95_s": 0.20}
 _MODES: Final = ("processes", "threads", "async")
@@ -47,7 +50,15 @@ _ANY: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """What the loads are put to: the demand, how workers run, and what the machine gives them."""
+    """What the loads are put to: the demand, how workers run, and what the machine gives them.
+
+    Attributes:
+        asks: of a task.
+        mode: how workers run.
+        cores: that are left to the workers, each worth one that has the machine for itself.
+        speed: of a core, by that of the run.
+        rests: what a worker does between two tasks.
+    """
 
     asks: Demand
     mode: str
@@ -112,17 +123,32 @@ def _refuse(run: Run, mode: str) -> None:
 
 
 def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
-    """Return the bed, after a few tasks one at a time that tell what the endpoint and the driver need."""
+    """Return the bed, after a few of the run's tasks once more: one at a time, then with all cores at work.
+
+    The first tell what endpoint and driver need, and both what a core is worth now: by the CPU of the same tasks.
+    """
     rests = between(run.tables, run.meta["params"])
     plain = demand(run)
     seen = Onlooker()
-    driver.run(replace(_alone(run), tasks=PROBE_TASKS), folder, _both(seen, notify))
-    probe = demand(store.open_run(folder))
+    count = min(PROBE_TASKS, len(plain.paths))
+    alone = replace(_alone(run), tasks=count)
+    every = float(machine.fingerprint()["cores"])
+    crowd = replace(alone, concurrency=ceil(PROBE_CROWD * every), mode=mode)
+    driver.run(alone, folder / "alone", _both(seen, notify))
+    driver.run(crowd, folder / "crowd", notify)
+    recorded_s, alone_s, crowd_s = (
+        _cpu_s(each, count) for each in (plain, *(demand(store.open_run(folder / n)) for n in ("alone", "crowd")))
+    )
     need = CPU if mode == "processes" else INTERPRETER
     extra = Extra(seen.serving_s(plain.calls) if plain.model is not None else 0.0, rests.core_s, need)
-    speed = (probe.core_speed or 1.0) / (plain.core_speed or probe.core_speed or 1.0)
-    cores = float(machine.fingerprint()["cores"]) - seen.driver_cores()
-    return Bed(demand(run, extra=extra), mode, max(cores, 0.1), speed, rests)
+    cores = max(every - seen.driver_cores(), 0.1) * min(alone_s / crowd_s, 1.0)
+    return Bed(demand(run, extra=extra), mode, cores, recorded_s / alone_s, rests)
+
+
+def _cpu_s(asks: Demand, count: int) -> float:
+    """Return the CPU of the first tasks, in the mean."""
+    needs = [item.amount for path in asks.paths[:count] for item in path.items if item.need in (CPU, INTERPRETER)]
+    return max(sum(needs) / count, 1e-9)
 
 
 def _both(one: Notify, other: Notify) -> Notify:
@@ -176,9 +202,10 @@ def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> Record:
     """Predict one load, then measure it."""
     foretold, seen = predict(bed, plan), Onlooker()
     driver.run(plan, folder, _both(seen, notify))
-    found = measured(store.open_run(folder))
+    done = store.open_run(folder)
+    found = measured(done)
     errors = {name: foretold[name]["value"] / found[name] - 1 if found[name] else None for name in LIMITS}
-    speed = (store.open_run(folder).meta["machine"].get("core_speed") or 0.0) / (bed.asks.core_speed or 1.0)
+    core_s = summarise(done.tables, done.meta)["resources"]["core_s_busy"]
     return {
         "kind": "open" if plan.load.is_open else "closed",
         "rate_per_s": plan.load.rate_per_s,
@@ -189,7 +216,7 @@ def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> Record:
         "interval": {name: each["interval"] for name, each in foretold.items()},
         "measured": found,
         "error": errors,
-        "core_speed_ratio": speed,
+        "core_s_ratio": core_s and core_s * bed.speed / bed.asks.core_s,
         "strange_cores": seen.strange_cores(),
         "held": all(each is not None and abs(each) <= LIMITS[name] for name, each in errors.items()),
     }

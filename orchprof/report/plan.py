@@ -7,6 +7,7 @@ from orchprof.report import text
 
 Record = dict[str, Any]
 _QUIET_CORES: Final = 0.1  # others may use so much of a machine that is called quiet
+_SAME_CPU: Final = 0.1
 _ERRORS: Final = ("throughput_per_s", "p50_s", "p95_s")
 
 
@@ -179,16 +180,24 @@ def _backtest(found: Record) -> list[str]:
             "Mind",
             f"others kept up to {text.number(strange)} of its cores busy: repeat it on a quiet machine",
         )
+    costly = [row for row in found["loads"] if abs((row.get("core_s_ratio") or 1.0) - 1) > _SAME_CPU]
+    if costly:
+        worst = max(costly, key=lambda row: abs(row["core_s_ratio"] - 1))
+        lines += text.labelled(
+            "Mind",
+            f"{_load(worst)} a task took {worst['core_s_ratio'] - 1:+.0%} CPU by that of RUN: a core's worth changed",
+        )
     return lines
 
 
+def _load(row: Record) -> str:
+    if row["kind"] == "closed":
+        return f"{row['concurrency']} at a time"
+    return f"{text.number(row['rate_per_s'])}/s"
+
+
 def _row(row: Record) -> tuple[str, ...]:
-    load = (
-        f"{row['concurrency']} at a time"
-        if row["kind"] == "closed"
-        else f"{text.number(row['rate_per_s'])}/s"
-    )
-    cells = [load, str(row["tasks"])]
+    cells = [_load(row), str(row["tasks"])]
     for name in _ERRORS:
         show = text.number if name == "throughput_per_s" else _seconds
         error = row["error"][name]

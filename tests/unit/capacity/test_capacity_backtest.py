@@ -120,6 +120,20 @@ def test_modes_that_cannot_be():
         backtest.backtest(made(), "async", 0, lambda event: None)
 
 
+def test_what_a_core_is_worth_now_is_told_by_the_same_tasks(monkeypatch, tmp_path):
+    ours = {"cpu_model": "ours", "cores": 4.0}
+    runs = {"alone": made(cpu=40, net=0, model=HOSTED), "crowd": made(cpu=50, net=0, model=HOSTED)}
+    asked = []
+    monkeypatch.setattr(driver, "run", lambda plan, out, notify: asked.append((plan.concurrency, plan.tasks)))
+    monkeypatch.setattr(backtest.store, "open_run", lambda path: runs[path.name])
+    monkeypatch.setattr(backtest.machine, "fingerprint", lambda: ours)
+    found = backtest._bed(made(cpu=80, net=0, model=HOSTED), "processes", tmp_path, lambda event: None)
+    assert asked == [(1, 12), (8, 12)]
+    # 80 ms then are 40 now; and with all cores at work 50, as if there were fewer of them.
+    assert found.speed == pytest.approx(2.0)
+    assert found.cores == pytest.approx(4.0 * 40 / 50)
+
+
 def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
     """Every load is predicted before it is measured, and the errors are those of the two."""
     ours = {"cpu_model": machine.fingerprint()["cpu_model"], "core_speed": 10.0}
@@ -141,7 +155,7 @@ def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
         backtest, "measured", lambda run: {"throughput_per_s": 1.0, "p50_s": 1.05, "p95_s": None}
     )
     found = backtest.backtest(run, None, 0, lambda event: None)
-    assert [kind for kind, *_ in order] == ["run", *["predict", "run"] * 6]
+    assert [kind for kind, *_ in order] == ["run", "run", *["predict", "run"] * 6]
     row = found["loads"][0]
     assert row["error"] == {
         "throughput_per_s": pytest.approx(0.1),
