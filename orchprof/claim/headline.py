@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
+from orchprof.capacity.ranking import ranking
 from orchprof.ledger.graph import build
-from orchprof.ledger.replay import Scale, network, replay
+from orchprof.ledger.names import entered
 from orchprof.ledger.strands import Tables
 from orchprof.units import NS_PER_S
 
 FASTER: Final = 0.5  # multiplies the time of what is made twice as fast
+_HALVED: Final = "at_50pct_s"
 RATE_PER_S: Final = 50.0
 BUSY: Final = 0.7  # cores busier than this make tasks wait for them
 _OURS: Final = ("framework", "tool")  # what the agent's owner can make faster
-_TRIED: Final = 5  # names per run; what is less on the critical path saves less
 Record = dict[str, Any]
 
 
@@ -31,23 +34,18 @@ def headline(runs: Sequence[tuple[Record, Tables]]) -> Record:
 
 def _wins(report: Mapping[str, Any], tables: Tables) -> list[Record]:
     """Return by how much a run's tasks would be shorter with one name's own time halved, tasks replayed."""
-    ours = [row for row in report["by_name"] if row["role"] in _OURS and row["cp_s"] > 0][:_TRIED]
-    graphs = (
-        [(graph, network(graph)) for graph in build(tables, failed=False) or build(tables)] if ours else []
-    )
-    base = sum(graph.length_ns for graph, _ in graphs)
-    found = []
-    for row in ours if base else ():
-        scale: Scale = {(row["role"], row["name"]): FASTER}  # a name alone may be a role's, too
-        replayed = sum(replay(graph, scale, events) for graph, events in graphs)
-        found.append(
-            {
-                "run": report["run"]["id"], "workload": report["run"]["workload"], "role": row["role"],
-                "name": row["name"], "scale": FASTER, "base_s": base / len(graphs) / NS_PER_S,
-                "replayed_s": replayed / len(graphs) / NS_PER_S, "gain_share": 1 - replayed / base,
-            }
-        )  # fmt: skip
-    return found
+    graphs = build(tables, failed=False) or build(tables)
+    base_s = sum(graph.length_ns for graph in graphs) / max(len(graphs), 1) / NS_PER_S
+    rows = ranking(graphs, entered(tables, np.array([graph.task for graph in graphs]))) if base_s else []
+    return [
+        {
+            "run": report["run"]["id"], "workload": report["run"]["workload"], "role": row["role"],
+            "name": row["name"], "scale": FASTER, "base_s": base_s, "replayed_s": row[_HALVED],
+            "gain_share": 1 - row[_HALVED] / base_s,
+        }
+        for row in rows
+        if row["name"] is not None and row["role"] in _OURS
+    ]  # fmt: skip
 
 
 def _scale(reports: Sequence[Mapping[str, Any]]) -> Record | None:

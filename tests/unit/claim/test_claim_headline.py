@@ -21,8 +21,7 @@ def test_a_tool_that_is_called_as_a_role_is_still_that_tool(rag_run):
 
 def test_the_model_is_no_part_that_its_user_makes_faster(rag_run):
     report, tables = rag_run("a", 1)
-    for row in report["by_name"]:
-        row["role"] = "client"
+    tables["spans"] = tables["spans"].assign(role="client")
     assert headline([(report, tables)])["win"] is None
 
 
