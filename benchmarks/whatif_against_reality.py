@@ -3,6 +3,7 @@
 Run it on a machine that does nothing else: `python benchmarks/whatif_against_reality.py [ROUNDS]`. Base and changed
 program run in turn; a prediction is made from the base run of its own round, and medians over the rounds are compared.
 `alone` is the error when nothing waits for a core in base and changed run alike: what neighbours did is not in it.
+Where cores or workers change, waiting for cores is the question, and there is no such error.
 """
 
 import json
@@ -20,11 +21,18 @@ AS_RUN, ALONE = (), ("--scale", "runq=0")
 
 @dataclass(frozen=True)
 class Change:
-    """What to tell whatif, and what to tell bench besides the base's options."""
+    """What to tell whatif, and what to tell bench besides the base's options; `cores` are those it may use."""
 
     name: str
     whatif: Sequence[str]
-    bench: Sequence[str]
+    bench: Sequence[str] = ()
+    cores: str | None = None
+
+    @property
+    def how(self):
+        """The ways to compare."""
+        crowds = {"--cores", "--workers"} & set(self.whatif)
+        return (AS_RUN,) if crowds else (AS_RUN, ALONE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Case:
     workload: str
     base: Sequence[str]
     changes: Sequence[Change]
+    tasks: int = 10
 
 
 def other_model(accelerator):
@@ -78,12 +87,22 @@ CASES = (
             other_model("b200"),
         ),
     ),
+    Case(
+        "rag",
+        ("--concurrency", "4", "--mode", "processes"),
+        (
+            Change("one core, not two", ("--cores", "1"), cores="0"),
+            Change("8 workers, not 4", ("--workers", "8"), ("--concurrency", "8")),
+        ),
+        tasks=200,
+    ),
 )
 
 
-def orchprof(*arguments):
+def orchprof(*arguments, cores=None):
+    pinned = ["taskset", "--cpu-list", cores] if cores else []
     done = subprocess.run(
-        [sys.executable, "-m", "orchprof", *map(str, arguments), "--format", "json"],
+        [*pinned, sys.executable, "-m", "orchprof", *map(str, arguments), "--format", "json"],
         capture_output=True,
         text=True,
         check=False,
@@ -93,9 +112,9 @@ def orchprof(*arguments):
     return json.loads(done.stdout)
 
 
-def bench(case, options, out, tasks):
+def bench(case, options, out, cores=None):
     """Run the workload; an option given twice is taken from its last place, so a change comes after the base."""
-    orchprof("bench", case.workload, "--tasks", tasks, "--out", out, *case.base, *options)
+    orchprof("bench", case.workload, "--tasks", case.tasks, "--out", out, *case.base, *options, cores=cores)
 
 
 def median_s(run, *options):
@@ -103,16 +122,16 @@ def median_s(run, *options):
     return orchprof("whatif", run, *options)["predicted_p50_s"]
 
 
-def compare(case, folder, rounds, tasks):
-    """Return (change, [(predicted, real)]) of a case: as run, and with no strand waiting for a core in either."""
+def compare(case, folder, rounds):
+    """Return (change, [[(predicted, real)]]) of a case: as run, and with no strand waiting for a core in either."""
     found = {change: [] for change in case.changes}
     for number in range(rounds):
-        base = folder / f"{case.workload}-{number}-base"
-        bench(case, (), base, tasks)
+        base = folder / f"{number}-base"
+        bench(case, (), base)
         for place, change in enumerate(case.changes):
-            changed = folder / f"{case.workload}-{number}-{place}"
-            bench(case, change.bench, changed, tasks)
-            found[change].append([multiples(base, changed, change, how) for how in (AS_RUN, ALONE)])
+            changed = folder / f"{number}-{place}"
+            bench(case, change.bench, changed, change.cores)
+            found[change].append([multiples(base, changed, change, how) for how in change.how])
     return found
 
 
@@ -127,16 +146,18 @@ def write(line):
     sys.stdout.flush()
 
 
-def main(rounds=3, tasks=10):
+def main(rounds=3):
     """Print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        write(f"{'workload':9}{'change':26}{'predicted':>10}{'real':>8}{'error':>8}{'alone':>8}")
-        for case in CASES:
-            for change, rows in compare(case, Path(folder), rounds, tasks).items():
-                said, real, said_alone, real_alone = (
-                    median(row[how][side] for row in rows) for how in (0, 1) for side in (0, 1)
-                )
-                errors = f"{said / real - 1:+8.1%}{said_alone / real_alone - 1:+8.1%}"
+    write(f"{'workload':9}{'change':26}{'predicted':>10}{'real':>8}{'error':>8}{'alone':>8}")
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            for change, rows in compare(case, Path(folder), rounds).items():
+                ways = [
+                    [median(row[way][side] for row in rows) for side in (0, 1)]
+                    for way in range(len(change.how))
+                ]
+                errors = "".join(f"{said / real - 1:+8.1%}" for said, real in ways)
+                said, real = ways[0]
                 write(f"{case.workload:9}{change.name:26}{said:10.3f}{real:8.3f}{errors}")
 
 

@@ -137,7 +137,8 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
     driver.run(alone, folder / "alone", _both(seen, notify))
     driver.run(crowd, folder / "crowd", notify)
     recorded_s, alone_s, crowd_s = (
-        _cpu_s(each, count) for each in (plain, *(demand(store.open_run(folder / n)) for n in ("alone", "crowd")))
+        _cpu_s(each, count)
+        for each in (plain, *(demand(store.open_run(folder / n)) for n in ("alone", "crowd")))
     )
     need = CPU if mode == "processes" else INTERPRETER
     extra = Extra(seen.serving_s(plain.calls) if plain.model is not None else 0.0, rests.core_s, need)
@@ -147,7 +148,9 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
 
 def _cpu_s(asks: Demand, count: int) -> float:
     """Return the CPU of the first tasks, in the mean."""
-    needs = [item.amount for path in asks.paths[:count] for item in path.items if item.need in (CPU, INTERPRETER)]
+    needs = [
+        item.amount for path in asks.paths[:count] for item in path.items if item.need in (CPU, INTERPRETER)
+    ]
     return max(sum(needs) / count, 1e-9)
 
 

@@ -7,7 +7,17 @@ from typing import Final
 
 from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind, cores_of, per_machine, slots
 from orchprof.capacity.question import Question
-from orchprof.capacity.trial import BRIEF, FULL, QUICK, Effort, Trial, least_accelerator_s, trial
+from orchprof.capacity.trial import (
+    BRIEF,
+    FULL,
+    MOST_BUSY,
+    QUICK,
+    Effort,
+    Trial,
+    least_accelerator_s,
+    slowest,
+    trial,
+)
 from orchprof.errors import OrchprofError
 
 _MOST_DOUBLINGS: Final = 6
@@ -25,6 +35,7 @@ class Search:
     last: Effort = FULL  # what the answer itself is simulated with
     considered: int = 0
     tried: int = 0
+    flying: float | None = None  # tasks at once, as the last fleet that kept up had
     known: dict[tuple[object, ...], Trial | None] = field(default_factory=dict)
 
     def look(self, fleet: Fleet, effort: Effort) -> Trial | None:
@@ -33,8 +44,10 @@ class Search:
         key = (host.vcpus, host.memory_gib, fleet.hosts, fleet.replicas, effort.runs)
         if key not in self.known:
             self.tried += 1
-            self.known[key] = trial(self.question, fleet, self.rate_per_s, effort)
+            self.known[key] = trial(self.question, fleet, self.rate_per_s, effort, self.flying)
         found = self.known[key]
+        if found is not None and not found.saturated:
+            self.flying = found.in_flight
         return found and Trial(
             fleet, found.layout, found.figures, found.saturated, found.busy, found.in_flight, found.part
         )
@@ -90,6 +103,8 @@ def _wish(search: Search) -> str:
 def at_least(search: Search, kind: Kind, replicas: int = 1) -> Fleet | None:
     """Return the fewest machines that could do, by the utilisation law; None where no worker fits the memory.
 
+    Cores are to be MOST_BUSY at most even as slow as they may be at the target's confidence.
+
     Args:
         search: for what.
         kind: of machines.
@@ -102,7 +117,7 @@ def at_least(search: Search, kind: Kind, replicas: int = 1) -> Fleet | None:
     if slots(kind.host, question.layout, 1, question.size) is None:
         return None
     cores = cores_of(kind.host, question.calibration, question.asks[0].core_speed)
-    busy = rate_per_s * question.core_s / cores.speed
+    busy = rate_per_s * question.core_s / (cores.speed * slowest(question)) / MOST_BUSY
     flying = rate_per_s * question.no_load_s
     memory = flying * question.size[1] / (kind.host.memory_gib * GIB * USABLE_MEMORY)
     hosts = max(1, ceil(busy / cores.count), ceil(memory))
@@ -126,13 +141,7 @@ def _refuse_limits(search: Search) -> None:
     """Refuse a rate that a limit does not let through, however many machines there are."""
     question = search.question
     for quota in question.quotas:
-        asked = question.mean(
-            [
-                sum(item.amount for path in each.paths for item in path.items if item.need == quota.station)
-                / len(each.paths)
-                for each in question.asks
-            ]
-        )
+        asked = question.amount(quota.station)
         if search.rate_per_s and asked * search.rate_per_s >= quota.per_s:
             raise OrchprofError(
                 f"a limit binds, {search.rate_per_s:g} tasks/s ask for {asked * search.rate_per_s:.4g} "
@@ -177,10 +186,13 @@ def _smallest(holds: Callable[[int], bool], least: int) -> int | None:
     low, high = least - 1, least
     for _ in range(_MOST_DOUBLINGS):
         if holds(high):
-            break
+            return _between(holds, low, high)
         low, high = high, 2 * high
-    else:
-        return None
+    return None
+
+
+def _between(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """Return nearly the smallest number that holds, above one that does not and up to one that does."""
     while high - low > max(1, high // _COARSE):
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
@@ -192,7 +204,15 @@ def _sure(search: Search, kind: Kind, replicas: int, best: Trial | None) -> Tria
     question = search.question
     least = at_least(search, kind)
     assert least is not None
-    hosts = _smallest(lambda n: search.holds(fleet_of(question, kind, n, replicas), QUICK), least.hosts)
+
+    def holds(hosts: int) -> bool:
+        return search.holds(fleet_of(question, kind, hosts, replicas), QUICK)
+
+    if best is None:
+        hosts = _smallest(holds, least.hosts)
+    else:
+        most = _most_below(question, kind, (least.hosts, replicas), best.fleet)
+        hosts = _between(holds, least.hosts - 1, most) if holds(most) else None
     if hosts is None:
         return None
     for step in range(1, _MOST_STEPS + 1):
@@ -207,15 +227,23 @@ def _sure(search: Search, kind: Kind, replicas: int, best: Trial | None) -> Tria
     return None
 
 
+def _most_below(question: Question, kind: Kind, least: tuple[int, int], best: Fleet) -> int:
+    """Return how many hosts, of a kind that is cheaper with the least of them, still cost less than the best."""
+    hosts, replicas = least
+    while fleet_of(question, kind, hosts + 1, replicas).usd_per_hour < best.usd_per_hour:
+        hosts += 1
+    return hosts
+
+
 def in_proportion(question: Question, best: Trial, factor: float, rate_per_s: float) -> Trial | None:
     """Return the fewest machines that surely hold a rate, of the best's kind and in its proportions.
 
     None when none does within a few more than in proportion.
     """
-    fleet = best.fleet
+    fleet, flying = best.fleet, best.in_flight * factor
     for more in range(_MOST_STEPS):
         hosts, replicas = (ceil(count * factor) + more for count in (fleet.hosts, fleet.replicas))
-        found = trial(question, fleet_of(question, fleet.kind, hosts, replicas), rate_per_s, BRIEF)
+        found = trial(question, fleet_of(question, fleet.kind, hosts, replicas), rate_per_s, BRIEF, flying)
         if found is not None and found.holds(question, surely=True):
             return found
     return None

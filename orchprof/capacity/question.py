@@ -99,6 +99,14 @@ class Question:
         """Latency of a task alone, in the mean of the mix."""
         return self.mean([float(each.no_load_s.mean()) for each in self.asks])
 
+    def amount(self, need: str) -> float:
+        """Return how much a task asks of a resource or a station, in the mean of the mix."""
+        sums = [
+            [sum(item.amount for item in path.items if item.need == need) for path in each.paths]
+            for each in self.asks
+        ]
+        return self.mean([float(np.mean(each)) for each in sums])
+
     def mean(self, values: Sequence[float]) -> float:
         """Return the mean of something over the mix."""
         return float(np.average(values, weights=[each.weight for each in self.asks]))
@@ -169,9 +177,8 @@ def _check_runs(question: Question) -> None:
     for each in question.asks:
         if len(each.paths) < least:
             what = ", ".join(slo.name for slo in question.target.slos)
-            raise RunError(
-                f"too few tasks, {len(each.paths)} @ {each.name}, {what} needs {least}: run it with --tasks {least}"
-            )
+            more = f"run it with --tasks {least}" if each.params.get("tasks") else f"record {least} or more"
+            raise RunError(f"too few tasks, {len(each.paths)} @ {each.name}, {what} needs {least}: {more}")
 
 
 def _check_possible(question: Question) -> None:

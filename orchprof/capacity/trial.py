@@ -11,13 +11,14 @@ from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Slots, cores_of, 
 from orchprof.capacity.interval import predicted
 from orchprof.capacity.question import Question
 from orchprof.capacity.simulation import Length, Outcome, simulate
-from orchprof.capacity.system import Host, Replicas, Station, System
+from orchprof.capacity.system import INTERPRETER, Host, Replicas, Station, System
 from orchprof.models.batch import Limits
 
 Record = dict[str, Any]
 # What is not known of a core's speed where nobody calibrated: a tenth either way is what shared cores differ by.
 SPEED_DOUBT: Final = 0.1
-_MOST_IN_FLIGHT: Final = 100  # of larger fleets a part is simulated, with its part of the load
+# Of a pool that is fuller in an open loop, a simulation as short as these does not show how long its queue becomes.
+MOST_BUSY: Final = 0.95
 _WORK_ITEMS: Final = 40_000  # of a trial of the search
 _LEAST_WARM: Final = 20  # tasks
 _FILLED: Final = 1.5  # times the tasks in flight come before a fleet is taken to be filled
@@ -30,12 +31,16 @@ _MOST_ROOM: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long and how often a fleet is simulated; the tasks are as many as `items` hold, within the bounds."""
+    """How long and how often a fleet is simulated; the tasks are as many as `items` hold, within the bounds.
+
+    Of a fleet with more than `in_flight` tasks at once a part is simulated, with its part of the load.
+    """
 
     runs: int
     items: int
     least: int
     most: int
+    in_flight: int
 
     def tasks(self, question: Question) -> int:
         """Return how many tasks each run measures."""
@@ -43,9 +48,9 @@ class Effort:
         return int(min(max(self.items / max(each, 1.0), self.least), self.most))
 
 
-QUICK: Final = Effort(runs=2, items=_WORK_ITEMS // 3, least=80, most=400)
-BRIEF: Final = Effort(runs=3, items=_WORK_ITEMS // 6, least=60, most=200)
-FULL: Final = Effort(runs=6, items=_WORK_ITEMS // 2, least=150, most=600)
+QUICK: Final = Effort(runs=2, items=_WORK_ITEMS // 3, least=80, most=400, in_flight=100)
+BRIEF: Final = Effort(runs=3, items=_WORK_ITEMS // 6, least=60, most=200, in_flight=60)
+FULL: Final = Effort(runs=6, items=_WORK_ITEMS // 2, least=150, most=600, in_flight=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Trial:
         layout: workers and tasks of one host.
         figures: `p50_s`, `p95_s`, the percentiles asked for, `throughput_per_s`, each with `value` and `interval`.
         saturated: the backlog grew without end.
-        busy: busy share of each pool, in the mean; `accelerator` counts its time at the best batch there is.
+        busy: busy share of each pool, in the mean.
         in_flight: tasks at once on all machines.
         part: share of the fleet that was simulated.
     """
@@ -72,24 +77,41 @@ class Trial:
 
     def holds(self, question: Question, *, surely: bool) -> bool:
         """Return whether every limit holds: in the mean, or with the target's confidence."""
-        if self.saturated:
+        if self.saturated or (question.target.users is None and self._is_full(question)):
             return False
         for slo in question.target.slos:
             found = self.figures[f"{slo.name}_s"]
-            if not (found["interval"][1] if surely else found["value"]) <= slo.most_s:
+            if found["value"] > slo.most_s or (surely and found["interval"][1] > slo.most_s):
                 return False
         return True
 
+    def _is_full(self, question: Question) -> bool:
+        """Return whether a pool is fuller than MOST_BUSY, cores as slow as they may be."""
+        speed = {"cores": slowest(question), "interpreter": slowest(question)}
+        return any(share / speed.get(name, 1.0) > MOST_BUSY for name, share in self.busy.items())
 
-def trial(question: Question, fleet: Fleet, rate_per_s: float | None, effort: Effort) -> Trial | None:
-    """Return what comes of a fleet under a load; None where not one worker fits its hosts' memory."""
-    flying = question.target.users if rate_per_s is None else rate_per_s * question.no_load_s
+
+def trial(
+    question: Question, fleet: Fleet, rate_per_s: float | None, effort: Effort, flying: float | None = None
+) -> Trial | None:
+    """Return what comes of a fleet under a load; None where not one worker fits its hosts' memory.
+
+    Args:
+        question: the target and the work.
+        fleet: what is tried.
+        rate_per_s: of the load; None: the target's users.
+        effort: how long and how often.
+        flying: tasks at once, as one like it had: it is filled with so many; None: as if each task were alone.
+    """
+    if rate_per_s is None:
+        flying = float(question.target.users or 1)
+    flying = flying or (rate_per_s or 0.0) * question.no_load_s
     layout = slots(fleet.kind.host, question.layout, _wanted(question, fleet, rate_per_s), question.size)
     if layout is None:
         return None
-    part = _part(fleet, float(flying or 1))
+    part = _part(fleet, flying, effort.in_flight)
     load = question.target.load(rate_per_s, part)
-    warm = max(_LEAST_WARM, ceil(_FILLED * (flying or 1) * part))
+    warm = max(_LEAST_WARM, ceil(_FILLED * flying * part))
 
     def run(warm: int, number: int) -> Outcome:
         rng = np.random.default_rng([question.target.seed, number])
@@ -108,8 +130,8 @@ def trial(question: Question, fleet: Fleet, rate_per_s: float | None, effort: Ef
             break
         warm = ceil(_FILLED * max(filled, warm))
         pilot = run(warm, 0)
-    # What one run misses by half needs no more than another to say so.
-    count = effort.runs if _is_fast(question, pilot, 1.5) else 2
+    # What one run misses by half no others mend.
+    count = effort.runs if _is_fast(question, pilot, 1.5) else 1
     runs = [pilot, *(run(warm, number) for number in range(1, count))]
     return _judged(question, fleet, (layout, part, rate_per_s), runs)
 
@@ -150,8 +172,9 @@ def _judged(
     figures["throughput_per_s"] = predicted(per_s, level)
     busy = {name: float(np.mean([run.uses[name].busy_share for run in runs])) for name in runs[0].uses}
     flying = float(np.mean([run.uses["workers"].busy for run in runs])) / part
-    busy |= _shares(question, fleet, rate_per_s or figures["throughput_per_s"]["value"])
-    return Trial(fleet, layout, figures, saturated, _named(question, busy), flying, part)
+    busy = _named(question, busy)
+    busy |= _by_law(question, fleet, layout, rate_per_s or figures["throughput_per_s"]["value"])
+    return Trial(fleet, layout, figures, saturated, busy, flying, part)
 
 
 def _named(question: Question, busy: dict[str, float]) -> dict[str, float]:
@@ -161,14 +184,22 @@ def _named(question: Question, busy: dict[str, float]) -> dict[str, float]:
     return {renamed.get(name, name): share for name, share in busy.items()}
 
 
-def _shares(question: Question, fleet: Fleet, rate_per_s: float) -> dict[str, float]:
-    """Return the share of the accelerators' best throughput that a rate takes.
+def _by_law(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -> dict[str, float]:
+    """Return which share of cores, interpreters and accelerators a rate takes, by the utilisation law.
 
-    A replica that decodes one request is busy, and could decode a hundred: the time it ran says nothing.
+    It holds for ever, where the busy share of a simulation hangs on who happened to come. Of the accelerators it is
+    the share of their best throughput: a replica that decodes one request is busy, and could decode a hundred.
+
+    Source: Lazowska et al. (1984), Quantitative System Performance, chapter 3.
     """
-    if not fleet.replicas:
-        return {}
-    return {"accelerator": rate_per_s * least_accelerator_s(question) / fleet.replicas}
+    cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
+    found = {"cores": rate_per_s * question.core_s / (fleet.hosts * cores.count * cores.speed)}
+    if layout.lanes > 1:
+        interpreters = fleet.hosts * layout.processes * cores.speed
+        found["interpreter"] = rate_per_s * question.amount(INTERPRETER) / interpreters
+    if fleet.replicas:
+        found["accelerator"] = rate_per_s * least_accelerator_s(question) / fleet.replicas
+    return found
 
 
 def least_accelerator_s(question: Question) -> float:
@@ -192,15 +223,20 @@ def least_accelerator_s(question: Question) -> float:
     return question.mean(totals)
 
 
-def _part(fleet: Fleet, flying: float) -> float:
+def _part(fleet: Fleet, flying: float, most: int) -> float:
     """Return which part of a fleet to simulate: few tasks in flight, on two hosts and replicas at least."""
-    if flying <= _MOST_IN_FLIGHT or fleet.hosts < 4:  # noqa: PLR2004
+    if flying <= most or fleet.hosts < 4:  # noqa: PLR2004
         return 1.0
-    hosts = max(2, ceil(fleet.hosts * _MOST_IN_FLIGHT / flying))
+    hosts = max(2, ceil(fleet.hosts * most / flying))
     if fleet.replicas:
         # Whole replicas and whole hosts in nearly the same proportion.
         hosts = max(hosts, ceil(2 * fleet.hosts / fleet.replicas))
     return min(hosts / fleet.hosts, 1.0)
+
+
+def slowest(question: Question) -> float:
+    """Return how slow a core may be by what is known of it, with the target's confidence."""
+    return 1.0 if question.calibration else 1.0 - SPEED_DOUBT * (2 * question.target.confidence - 1)
 
 
 def _system(question: Question, fleet: Fleet, layout: Slots, part: float, rng: np.random.Generator) -> System:

@@ -25,7 +25,7 @@ from orchprof.capacity.system import (
 )
 from orchprof.capacity.workers import Workers
 
-LOOKS: Final = 3
+LOOKS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class World:
     """One run. `response_s` and `workload` are of the measured tasks, in order of arrival.
 
     Attributes:
-        looks: as the first measured task came, as the last one came, and as the next came or all was over.
+        looks: as the first measured task came, the one in the middle, the last one, and as the next came or all was
+            over.
         pools: what is counted, by name.
         events: of all tasks that ended.
     """
@@ -105,11 +106,12 @@ class World:
 
     def _passes(self, now_s: float, index: int) -> bool:
         """Look where a look is due; return whether a task may still come, and stop when all is done."""
-        marks = (self.window.warmup, self.window.end - 1, self.window.end)
+        first, end = self.window.warmup, self.window.end
+        marks = (first, first + self.window.tasks // 2, end - 1, end)
         while index < self.window.most and len(self.looks) < LOOKS and index == marks[len(self.looks)]:
             self._look(now_s)
         self._mark = marks[min(len(self.looks), LOOKS - 1)]
-        if index >= self.window.end and not self._left:
+        if index >= end and not self._left:
             self.calendar.stop()
         return index < self.window.most
 

@@ -185,19 +185,19 @@ def _backtest(found: Record) -> list[str]:
         worst = max(costly, key=lambda row: abs(row["core_s_ratio"] - 1))
         lines += text.labelled(
             "Mind",
-            f"{_load(worst)} a task took {worst['core_s_ratio'] - 1:+.0%} CPU by that of RUN: a core's worth changed",
+            f"{_put_to(worst)} a task took {worst['core_s_ratio'] - 1:+.0%} CPU by that of RUN: a core's worth changed",
         )
     return lines
 
 
-def _load(row: Record) -> str:
+def _put_to(row: Record) -> str:
     if row["kind"] == "closed":
         return f"{row['concurrency']} at a time"
     return f"{text.number(row['rate_per_s'])}/s"
 
 
 def _row(row: Record) -> tuple[str, ...]:
-    cells = [_load(row), str(row["tasks"])]
+    cells = [_put_to(row), str(row["tasks"])]
     for name in _ERRORS:
         show = text.number if name == "throughput_per_s" else _seconds
         error = row["error"][name]

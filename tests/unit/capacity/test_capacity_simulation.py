@@ -229,6 +229,16 @@ def test_a_load_above_what_the_system_does_is_saturated():
     assert outcome.throughput_per_s == pytest.approx(1.0, abs=0.01)
 
 
+def test_a_system_that_only_fills_is_not_saturated():
+    # From empty to 50 under way, nearly all of it in the first half of the 200 that come.
+    stays = [Path((Item(DELAY, 0.2 + 1.6 * (k % 10) / 9),)) for k in range(100)]
+    outcome = simulate(
+        System(Host(1, 200)), [Workload("w", stays)], Open(50.0, "constant"), Length(200), seed=1
+    )
+    assert outcome.uses["workers"].busy > 30
+    assert not outcome.saturated
+
+
 _seconds = some.floats(0.0, 3.0)
 _item = some.builds(
     Item, some.sampled_from([CPU, INTERPRETER, DELAY, "pool", "limit"]), _seconds,
