@@ -7,7 +7,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # One environment per file of pins: some frameworks cannot be installed beside others.
 FRAMEWORKS := $(patsubst tests/frameworks/%.txt,%,$(wildcard tests/frameworks/*.txt))
 
-.PHONY: help setup check lint types test cover frameworks bench overhead published repeatability
+.PHONY: help setup check lint types test cover frameworks bench overhead published repeatability reality
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,3 +55,6 @@ published: setup ## the published configurations, measured here beside their fig
 
 repeatability: setup ## interleaved pairs of runs with different seeds: do their intervals overlap?
 	python benchmarks/repeatability.py --pairs 2
+
+reality: setup ## what-if's predictions beside programs really changed: README's table
+	python benchmarks/whatif_against_reality.py

@@ -26,7 +26,7 @@ def ranking(graphs: Sequence[TaskGraph], calls: Ints) -> list[Record]:
     `cp_s` is its time on the critical path, the first-order worth; what speeding it up without end saves lies
     between `exposed_s` and `cp_s`. `at_*` are mean latencies. Rows overlap: a tool's time is also its role's. Parts
     without a name that take less than LEAST of the path have no row: they cannot save more than that.
-    `usd_per_task_at_50pct` is None: nothing here knows prices.
+    `usd_per_task_at_50pct` is None: nothing here knows prices, `economics` does.
 
     Args:
         graphs: of a run's tasks, at least one.

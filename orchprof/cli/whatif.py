@@ -2,12 +2,15 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchprof.cli.words import DetailsOption, FormatOption, positive, show, whole
-from orchprof.errors import UsageError
+from orchprof.errors import OrchprofError, UsageError
+
+if TYPE_CHECKING:
+    from orchprof.run.store import Run
 
 
 def whatif(  # noqa: PLR0913  typer reads the options from the signature
@@ -57,7 +60,23 @@ def whatif(  # noqa: PLR0913  typer reads the options from the signature
     others = [(key, store.open_run(Path(path))) for key, path in pairs]
     opened = store.open_run(run or store.latest())
     swaps = [(key, other.tables, other.meta) for key, other in others]
-    show(ask(opened.tables, opened.meta, Asked(scaled, swaps, cores, workers, model)), form, details=details)
+    found = ask(opened.tables, opened.meta, Asked(scaled, swaps, cores, workers, model))
+    show(_with_cost(found, opened) if found["ranking"] else found, form, details=details)
+
+
+def _with_cost(found: dict[str, Any], opened: "Run") -> dict[str, Any]:
+    """Return the ranking with what a task would cost; as it is where the run cannot be priced: `cost` says why."""
+    from orchprof.economics.halving import priced_ranking
+    from orchprof.economics.options import Options
+    from orchprof.economics.priced import priced
+    from orchprof.ledger.summary import summarise
+    from orchprof.prices.book import book
+
+    with suppress(OrchprofError):
+        report = summarise(opened.tables, opened.meta)
+        cost = priced(report, opened.tables, opened.meta, book(), Options()).parts()
+        return found | {"ranking": priced_ranking(found["ranking"], found["base_s"], cost)}
+    return found
 
 
 def _scaled(text: str) -> tuple[str, float]:

@@ -36,6 +36,12 @@ class Parts:
         served = [usd for usd in (self.accelerator_usd, self.written_usd, self.read_usd) if usd is not None]
         return sum(served) if served else None
 
+    @property
+    def priced_usd(self) -> float | None:
+        """All that has a price; None where cores have none."""
+        held = self.held_usd
+        return None if held is None else held + (self.model_usd or 0.0) + (self.other_usd or 0.0)
+
 
 def parts_of(bill: Bill) -> Parts:
     """Return a bill's mean task, the model's side as a whole or not at all."""

@@ -183,10 +183,9 @@ def _backtest(found: Record) -> list[str]:
     costly = [row for row in found["loads"] if abs((row.get("core_s_ratio") or 1.0) - 1) > _SAME_CPU]
     if costly:
         worst = max(costly, key=lambda row: abs(row["core_s_ratio"] - 1))
-        lines += text.labelled(
-            "Mind",
-            f"{_put_to(worst)} a task took {worst['core_s_ratio'] - 1:+.0%} CPU by that of RUN: a core's worth changed",
-        )
+        off = worst["core_s_ratio"] - 1
+        by = f"{abs(off):.0%} {'more' if off > 0 else 'less'} CPU than in RUN"
+        lines += text.labelled("Mind", f"{_put_to(worst)}: a task took {by}, the cores changed or were shared")
     return lines
 
 

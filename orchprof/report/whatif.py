@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from orchprof.report import naming, text
+from orchprof.report import money, naming, text
 
 _SHOWN: Final = 14
 _LEAST: Final = 0.005  # of latency: what buys less is left out of the short list
@@ -44,14 +44,14 @@ def _list(record: Record, details: bool) -> list[str]:
     if not rows:
         return ["No part of it would buy much by itself."]
     header = ("", "calls", "takes", "10% faster", "2x faster", "gone")
-    bounds = ("gone saves",) if details else ()
+    more = ("saves", "2x: $/1,000") if details else ()
     mark = naming.mark(record)
-    cells = [(*header, *bounds), *((*_row(row, base, mark), *(_bounds(row),) * details) for row in rows)]
+    cells = [(*header, *more), *((*_row(row, base, mark), *_more(row, mark) * details) for row in rows)]
     lines = ["Latency when one part gets faster, every task replayed; parts overlap", ""]
-    lines += text.columns(cells, "<>>>>>" + ">" * details)
+    lines += text.columns(cells, "<>>>>>" + ">>" * details)
     left = len(record["ranking"]) - len(rows)
-    more = [f"and {left} parts that buy less, see --details"] if left else []
-    return [*lines, *more, *_legend(rows)]
+    rest = [f"and {left} parts that buy less, see --details"] if left else []
+    return [*lines, *rest, *_legend(rows)]
 
 
 def _row(row: Record, base: float, mark: str) -> tuple[str, ...]:
@@ -71,9 +71,10 @@ def _cut(key: str) -> str:
     return key if len(key) <= _KEY else f"{key[: _KEY - 2]}.."
 
 
-def _bounds(row: Record) -> str:
-    """Return how much the part's end saves for certain, and at most."""
-    return f"{text.fine_seconds(row['exposed_s'])}-{text.fine_seconds(row['cp_s'])}"
+def _more(row: Record, mark: str) -> tuple[str, str]:
+    """Return what the part's end saves for certain, and what 1,000 tasks cost at half its time."""
+    usd = row["usd_per_task_at_50pct"]
+    return text.fine_seconds(row["exposed_s"]), mark * (usd is not None) + money.per_thousand(usd)
 
 
 def _change(share: float | None) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchprof.economics.bill import PARTS, Bill, Part
-from orchprof.economics.halving import claim_in_money, halvings
+from orchprof.economics.halving import claim_in_money, halvings, priced_ranking
 from orchprof.economics.parts import Parts, parts_of
 from orchprof.economics.replayed import TASKS, recorded
 
@@ -37,6 +37,27 @@ def test_a_sequential_task_by_hand():
     assert found["orchestration"]["usd_saved"] == pytest.approx(1000 * 0.010)
     assert found["model"]["usd_saved"] == pytest.approx(1000 * (0.020 + 0.20))
     assert found["model"]["usd_saved_per_year"] == pytest.approx(10_000 * 12 * 0.22)
+
+
+@pytest.mark.parametrize(
+    ("part", "usd"),
+    [
+        # 0.55 in all. A fifth of the latency is a fifth of the 0.10 that cores and memory cost for as long as it lasts.
+        (("tool", "search", None), 0.55 - 0.02),
+        ((None, None, "runq"), 0.55 - 0.02),
+        # The model's accelerator works half as long; of what part of its work that is, nobody told.
+        (("model", None, None), 0.55 - 0.02 - 0.20),
+        (("model", None, "queue"), 0.55 - 0.02),
+        (("model", None, "decode"), None),
+        (("client", "llama", None), None),
+    ],
+)
+def test_whatifs_ranking_in_money(part, usd):
+    row = dict(zip(("role", "name", "state"), part, strict=True)) | {"key": "k", "at_50pct_s": 0.8}
+    (found,) = priced_ranking([row], 1.0, OWNED)
+    assert found["usd_per_task_at_50pct"] == (None if usd is None else pytest.approx(usd))
+    (unpriced,) = priced_ranking([row], 1.0, replace(OWNED, cores_usd=None))
+    assert unpriced["usd_per_task_at_50pct"] is None
 
 
 def test_the_most_money_comes_first():
