@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from orchprof.bench import driver, schedule
 from orchprof.bench.driver import Event
@@ -125,7 +126,7 @@ def _refuse(run: Run, mode: str) -> None:
 def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
     """Return the bed, after a few of the run's tasks once more: one at a time, then with all cores at work.
 
-    The first tell what endpoint and driver need, and both what a core is worth now: by the CPU of the same tasks.
+    The first tell what endpoint and driver need, and both what a core is worth now: by the CPU of the same inputs.
     """
     rests = between(run.tables, run.meta["params"])
     plain = demand(run)
@@ -136,22 +137,29 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
     crowd = replace(alone, concurrency=ceil(PROBE_CROWD * every), mode=mode)
     driver.run(alone, folder / "alone", _both(seen, notify))
     driver.run(crowd, folder / "crowd", notify)
-    recorded_s, alone_s, crowd_s = (
-        _cpu_s(each, count)
-        for each in (plain, *(demand(store.open_run(folder / n)) for n in ("alone", "crowd")))
+    recorded, lone, crowded = (
+        _cpu_ns(each) for each in (run, *(store.open_run(folder / name) for name in ("alone", "crowd")))
     )
     need = CPU if mode == "processes" else INTERPRETER
     extra = Extra(seen.serving_s(plain.calls) if plain.model is not None else 0.0, rests.core_s, need)
-    cores = max(every - seen.driver_cores(), 0.1) * min(alone_s / crowd_s, 1.0)
-    return Bed(demand(run, extra=extra), mode, cores, recorded_s / alone_s, rests)
+    cores = max(every - seen.driver_cores(), 0.1) * min(_times(lone, crowded), 1.0)
+    return Bed(demand(run, extra=extra), mode, cores, _times(recorded, lone), rests)
 
 
-def _cpu_s(asks: Demand, count: int) -> float:
-    """Return the CPU of the first tasks, in the mean."""
-    needs = [
-        item.amount for path in asks.paths[:count] for item in path.items if item.need in (CPU, INTERPRETER)
-    ]
-    return max(sum(needs) / count, 1e-9)
+def _cpu_ns(run: Run) -> "pd.Series[float]":
+    """Return the CPU of each measured task, by the input that it was given."""
+    tasks, strands, segments = (run.tables[name] for name in ("tasks", "strands", "segments"))
+    tasks = tasks[~flags(tasks["warmup"]) & tasks["end_ns"].notna()]
+    of = dict(zip(strands["strand"].tolist(), strands["task"].tolist(), strict=True))
+    used = segments["cpu_ns"].astype("float64").groupby(segments["strand"].map(of)).sum()
+    by_input = pd.Series(used.reindex(tasks["task"]).to_numpy("float64"), index=tasks["index"].tolist())
+    return by_input.groupby(level=0).mean()
+
+
+def _times(one: "pd.Series[float]", other: "pd.Series[float]") -> float:
+    """Return how many times the CPU of the other the same tasks took: the median, as neighbours disturb some of them."""
+    ratio = (one / other).replace([np.inf, 0.0], np.nan).median()
+    return 1.0 if np.isnan(ratio) else float(ratio)
 
 
 def _both(one: Notify, other: Notify) -> Notify:

@@ -21,7 +21,7 @@ def task_rows(rows, task, at, times):
     ends = [at + cpu + runq]
     for each in (child, net, call):
         ends.append(ends[-1] + each)
-    rows.task(task, at, ends[-1])
+    rows.task(task, at, ends[-1], index=task)
     rows.strand(task, at, ends[-1], task=task)
     rows.segment(task, at, ends[0], "framework", cpu=cpu, runq=runq)
     if child:
