@@ -157,7 +157,7 @@ def _cpu_ns(run: Run) -> "pd.Series[float]":
 
 
 def _times(one: "pd.Series[float]", other: "pd.Series[float]") -> float:
-    """Return how many times the CPU of the other the same tasks took: the median, as neighbours disturb some of them."""
+    """Return how many times the CPU of the other the same inputs took: the median, as neighbours disturb some."""
     ratio = (one / other).replace([np.inf, 0.0], np.nan).median()
     return 1.0 if np.isnan(ratio) else float(ratio)
 
