@@ -22,7 +22,6 @@ from orchprof.capacity.simulation import Length, Outcome, simulate
 from orchprof.capacity.system import CPU, INTERPRETER, Host, Replicas, Station, System
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.columns import Floats, flags
-from orchprof.ledger.summary import summarise
 from orchprof.models.batch import Limits
 from orchprof.run import machine, store
 from orchprof.run.store import Run
@@ -58,6 +57,7 @@ class Bed:
         mode: how workers run.
         cores: that are left to the workers, each worth one that has the machine for itself.
         speed: of a core, by that of the run.
+        cpu_ns: of each of the run's tasks, by input.
         rests: what a worker does between two tasks.
     """
 
@@ -65,6 +65,7 @@ class Bed:
     mode: str
     cores: float
     speed: float
+    cpu_ns: "pd.Series[float]"
     rests: Between = field(default_factory=lambda: Between(0.0, 0.0))
 
 
@@ -143,7 +144,7 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
     need = CPU if mode == "processes" else INTERPRETER
     extra = Extra(seen.serving_s(plain.calls) if plain.model is not None else 0.0, rests.core_s, need)
     cores = max(every - seen.driver_cores(), 0.1) * min(_times(lone, crowded), 1.0)
-    return Bed(demand(run, extra=extra), mode, cores, _times(recorded, lone), rests)
+    return Bed(demand(run, extra=extra), mode, cores, _times(recorded, lone), recorded, rests)
 
 
 def _cpu_ns(run: Run) -> "pd.Series[float]":
@@ -216,7 +217,6 @@ def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> Record:
     done = store.open_run(folder)
     found = measured(done)
     errors = {name: foretold[name]["value"] / found[name] - 1 if found[name] else None for name in LIMITS}
-    core_s = summarise(done.tables, done.meta)["resources"]["core_s_busy"]
     return {
         "kind": "open" if plan.load.is_open else "closed",
         "rate_per_s": plan.load.rate_per_s,
@@ -227,7 +227,7 @@ def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> Record:
         "interval": {name: each["interval"] for name, each in foretold.items()},
         "measured": found,
         "error": errors,
-        "core_s_ratio": core_s and core_s * bed.speed / bed.asks.core_s,
+        "core_s_ratio": _times(_cpu_ns(done), bed.cpu_ns) * bed.speed,
         "strange_cores": seen.strange_cores(),
         "held": all(each is not None and abs(each) <= LIMITS[name] for name, each in errors.items()),
     }

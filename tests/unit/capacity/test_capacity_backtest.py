@@ -20,7 +20,8 @@ HOSTED = "http://localhost:1/v1#m"
 
 
 def bed(mode="processes", **times):
-    return Bed(demand(made(**({"cpu": 50, "net": 50, "model": HOSTED} | times))), mode, 2.0, 1.0)
+    run = made(**({"cpu": 50, "net": 50, "model": HOSTED} | times))
+    return Bed(demand(run), mode, 2.0, 1.0, backtest._cpu_ns(run))
 
 
 def test_the_capacity_is_that_of_what_binds():
@@ -162,6 +163,7 @@ def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
         "p50_s": pytest.approx(1.1 / 1.05 - 1),
         "p95_s": None,
     }
+    assert row["core_s_ratio"] == pytest.approx(1.0)
     assert not row["held"]
     assert not found["held"]
     record = backtest_only(found)
