@@ -1,8 +1,9 @@
 """Demand: what one task of a run asks of each resource, whole tasks kept so that what hangs together stays so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from orchprof.units import NS_PER_S
 
 Record = dict[str, Any]
 LEAST_TASKS: Final = 10  # fewer say nothing of how tasks differ, whatever percentile is asked for
+SWITCH_S: Final = 0.005  # after which CPython asks who holds the interpreter to let another thread have it
 _BUSY: Final = np.array([state in BUSY for _, state in LABELS])
 # A piece of work below this share of a task's latency joins one like it: the simulation is faster, its answer the same.
 _SMALL_SHARE: Final = 1e-3
@@ -135,7 +137,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     model = _model(spec)
     items = _items(run, graphs, quotas, (spec or "", model, extra))
     core_s = _core_s(report, graphs)
-    beside = [Item(CPU, _strays_s(core_s, items), ()), Item(extra.between_need, extra.between_s, ())]
+    beside = [Item(CPU, _strays_s(core_s, items), ()), *_sliced(extra)]
     used = report["resources"]
     held_bytes = used["rss_per_task_bytes"] or 0.0
     return Demand(
@@ -248,6 +250,13 @@ def _strays_s(core_s: float, items: Sequence[tuple[Item, ...]]) -> float:
     """Return the CPU per task that its processes used and no strand accounts for, such as a library's own threads."""
     accounted = sum(item.amount for each in items for item in each if item.need in (CPU, INTERPRETER))
     return max(core_s - accounted / len(items), 0.0)
+
+
+def _sliced(extra: Extra) -> Iterator[Item]:
+    """Yield what a worker does between tasks: where other tasks share it, on a thread that hands the lock over."""
+    slices = max(1, ceil(extra.between_s / SWITCH_S)) if extra.between_need == INTERPRETER else 1
+    for place in range(slices):
+        yield Item(extra.between_need, extra.between_s / slices, None if place else ())
 
 
 def _with(items: tuple[Item, ...], beside: Sequence[Item]) -> tuple[Item, ...]:

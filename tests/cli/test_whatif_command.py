@@ -36,7 +36,11 @@ def test_the_list_of_what_to_fix(run, tmp_path):
     details = run("whatif", tmp_path / "one", "--details")
     assert "tool:search_docs" in details.out
     model = next(line.split() for line in details.out.splitlines() if line.startswith("model "))
-    assert model[6:] == ["10", "ms", "-"]  # what is left of its 70 when others hide them; no price in a made-up run
+    assert model[6:] == [
+        "10",
+        "ms",
+        "-",
+    ]  # what is left of its 70 when others hide them; no price in a made-up run
     assert max(map(len, details.out.splitlines())) <= 80
 
 

@@ -7,7 +7,7 @@ from plan_runs import MS, PACED, Rows, made
 
 from orchprof.capacity import calibration, quotas
 from orchprof.capacity.arrivals import Closed
-from orchprof.capacity.demand import demand
+from orchprof.capacity.demand import Extra, demand
 from orchprof.capacity.simulation import Length, simulate
 from orchprof.capacity.system import CPU, DELAY, INTERPRETER, Host, Replicas, System, Workload
 from orchprof.capacity.taskwork import Setting, items_of
@@ -168,3 +168,12 @@ def test_a_speed_that_no_core_has(tmp_path):
 def test_a_calibration_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match="cannot read it"):
         calibration.read(tmp_path / "none.json")
+
+
+def test_what_a_worker_does_between_tasks_hands_the_interpreter_over():
+    # 12 ms beside tasks that share the interpreter: on a thread that lets others have it every 5 ms.
+    shared = demand(made(), extra=Extra(between_s=0.012, between_need=INTERPRETER)).paths[0].items
+    assert [item.amount for item in shared[-3:]] == pytest.approx([0.004] * 3)
+    assert [item.after for item in shared[-3:]] == [(), None, None]
+    alone = demand(made(), extra=Extra(between_s=0.012)).paths[0].items
+    assert (alone[-1].need, alone[-1].amount, alone[-1].after) == (CPU, 0.012, ())
