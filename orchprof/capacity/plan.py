@@ -142,11 +142,12 @@ def _refuse_limits(search: Search) -> None:
     question = search.question
     for quota in question.quotas:
         asked = question.amount(quota.station)
-        if search.rate_per_s and asked * search.rate_per_s >= quota.per_s:
+        most_per_s = MOST_BUSY * quota.per_s
+        if search.rate_per_s and asked * search.rate_per_s > most_per_s:
             raise OrchprofError(
                 f"a limit binds, {search.rate_per_s:g} tasks/s ask for {asked * search.rate_per_s:.4g} "
                 f"{quota.station}/s of {quota.per_s:.4g} @ --limit, "
-                f"plan for less than {quota.per_s / asked:.3g} tasks/s"
+                f"plan for {most_per_s / asked:.3g} tasks/s at most, {MOST_BUSY:.0%} of it"
             )
 
 

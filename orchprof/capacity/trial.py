@@ -185,7 +185,7 @@ def _named(question: Question, busy: dict[str, float]) -> dict[str, float]:
 
 
 def _by_law(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -> dict[str, float]:
-    """Return which share of cores, interpreters and accelerators a rate takes, by the utilisation law.
+    """Return which share of cores, interpreters, limits and accelerators a rate takes, by the utilisation law.
 
     It holds for ever, where the busy share of a simulation hangs on who happened to come. Of the accelerators it is
     the share of their best throughput: a replica that decodes one request is busy, and could decode a hundred.
@@ -194,6 +194,9 @@ def _by_law(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) 
     """
     cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
     found = {"cores": rate_per_s * question.core_s / (fleet.hosts * cores.count * cores.speed)}
+    found |= {
+        quota.station: rate_per_s * question.amount(quota.station) / quota.per_s for quota in question.quotas
+    }
     if layout.lanes > 1:
         interpreters = fleet.hosts * layout.processes * cores.speed
         found["interpreter"] = rate_per_s * question.amount(INTERPRETER) / interpreters
