@@ -1,9 +1,8 @@
 """Demand: what one task of a run asks of each resource, whole tasks kept so that what hangs together stays so."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 
 from orchprof.capacity.quotas import Quota, metered
 from orchprof.capacity.system import CPU, INTERPRETER, Item, Path, Workload
-from orchprof.capacity.taskwork import Call, Setting, items_of, no_load_s
+from orchprof.capacity.taskwork import Call, Setting, items_of, no_load_s, turns
 from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph, build
@@ -25,7 +24,6 @@ from orchprof.units import NS_PER_S
 
 Record = dict[str, Any]
 LEAST_TASKS: Final = 10  # fewer say nothing of how tasks differ, whatever percentile is asked for
-SWITCH_S: Final = 0.005  # after which CPython asks who holds the interpreter to let another thread have it
 _BUSY: Final = np.array([state in BUSY for _, state in LABELS])
 # A piece of work below this share of a task's latency joins one like it: the simulation is faster, its answer the same.
 _SMALL_SHARE: Final = 1e-3
@@ -137,7 +135,11 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     model = _model(spec)
     items = _items(run, graphs, quotas, (spec or "", model, extra))
     core_s = _core_s(report, graphs)
-    beside = [Item(CPU, _strays_s(core_s, items), ()), *_sliced(extra)]
+    between = turns(extra.between_need, extra.between_s)
+    beside = [
+        Item(CPU, _strays_s(core_s, items), ()),
+        *(Item(extra.between_need, part, None if place else ()) for place, part in enumerate(between)),
+    ]
     used = report["resources"]
     held_bytes = used["rss_per_task_bytes"] or 0.0
     return Demand(
@@ -188,14 +190,14 @@ def _items(
     run: Run, graphs: Sequence[TaskGraph], quotas: Sequence[Quota], model: tuple[str, Paced | None, Extra]
 ) -> list[tuple[Item, ...]]:
     spec, paced, extra = model
-    process = _processes(run)
+    process, threads = _processes(run), _threads(run)
     calls = {} if paced is None else _calls(run)
     small_s = _SMALL_SHARE * float(np.mean([graph.length_ns for graph in graphs])) / NS_PER_S
     return [
         items_of(
             graph,
             Setting(
-                process, calls, spec, extra.serving_s,
+                process, threads, calls, spec, extra.serving_s,
                 metered(quotas, run.tables, graph.task, graph.start_ns), max(small_s, 1e-4),
             ),
         )
@@ -208,6 +210,13 @@ def _processes(run: Run) -> dict[int, int]:
     strands = run.tables["strands"]
     own = np.where(strands["kind"] == "child", -1 - strands["strand"], strands["pid"])
     return dict(zip(strands["strand"].tolist(), own.tolist(), strict=True))
+
+
+def _threads(run: Run) -> frozenset[int]:
+    """Return the strands that have a thread of their own beside their task's: jobs of pools, and threads."""
+    strands = run.tables["strands"]
+    own = strands["kind"].isin(["job", "thread"]) & (strands["strand"] != strands["task"])
+    return frozenset(strands.loc[own, "strand"].tolist())
 
 
 def _calls(run: Run) -> dict[int, Call]:
@@ -250,13 +259,6 @@ def _strays_s(core_s: float, items: Sequence[tuple[Item, ...]]) -> float:
     """Return the CPU per task that its processes used and no strand accounts for, such as a library's own threads."""
     accounted = sum(item.amount for each in items for item in each if item.need in (CPU, INTERPRETER))
     return max(core_s - accounted / len(items), 0.0)
-
-
-def _sliced(extra: Extra) -> Iterator[Item]:
-    """Yield what a worker does between tasks: where other tasks share it, on a thread that hands the lock over."""
-    slices = max(1, ceil(extra.between_s / SWITCH_S)) if extra.between_need == INTERPRETER else 1
-    for place in range(slices):
-        yield Item(extra.between_need, extra.between_s / slices, None if place else ())
 
 
 def _with(items: tuple[Item, ...], beside: Sequence[Item]) -> tuple[Item, ...]:

@@ -6,6 +6,7 @@ wait stays as long as it was. What a model takes stays too, unless its replicas 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,9 @@ CONTENTION: Final = ("runq", "gil", "loop_lag", "pool_wait")
 _SERVED: Final = ("queue", "prefill", "decode")
 _OWN: Final = (CPU, INTERPRETER, DELAY)
 _MOST_AFTER: Final = 3
+# After so long CPython asks who holds the interpreter to let another thread have it; longer work has few longer turns.
+SWITCH_S: Final = 0.005
+_MOST_TURNS: Final = 20
 
 _IS_BUSY: Final = np.array([state in BUSY for _, state in LABELS])
 _IS_CONTENTION: Final = np.array([state in CONTENTION for _, state in LABELS])
@@ -45,6 +49,7 @@ class Setting:
 
     Attributes:
         process: of each strand, by strand; what runs in the root's process needs its interpreter.
+        threads: strands that have a thread of their own, whose work takes turns with the others of the process.
         calls: requests by their remote strand, where the model is to be simulated.
         model: the station that simulates it.
         serving_s: CPU that the model's endpoint takes per request on the host; part of the way, not on top of it.
@@ -53,6 +58,7 @@ class Setting:
     """
 
     process: Mapping[int, int]
+    threads: frozenset[int] = frozenset()
     calls: Mapping[int, Call] = field(default_factory=dict)
     model: str = ""
     serving_s: float = 0.0
@@ -118,7 +124,10 @@ class _Builder:
         if not is_last and _is_small(pieces, self.setting.small_s):
             self.carried[strand] = pieces
             return []
-        return [Item(need, amount) for need, amount in _merged(pieces, self.setting.small_s)]
+        found = _merged(pieces, self.setting.small_s)
+        if self.ids[strand] not in self.setting.threads:
+            return [Item(need, amount) for need, amount in found]
+        return [Item(need, part) for need, amount in found for part in turns(need, amount)]
 
     def _called(self, call: Call, pieces: Pieces) -> list[Item]:
         """Return a model call: half of the way, the endpoint's own work, the replica, and half of the way back."""
@@ -173,6 +182,12 @@ class _Builder:
             if low < high:
                 found.setdefault(min(piece, high - 1), []).append((station, units))
         return found
+
+
+def turns(need: str, amount: float) -> list[float]:
+    """Return the amounts in which a thread does its work: in turns, where it needs the interpreter."""
+    count = min(max(1, ceil(amount / SWITCH_S)), _MOST_TURNS) if need == INTERPRETER else 1
+    return [amount / count] * count
 
 
 def _seconds(graph: TaskGraph) -> tuple[list[float], list[float], list[float]]:

@@ -10,7 +10,7 @@ from orchprof.capacity.arrivals import Closed
 from orchprof.capacity.demand import Extra, demand
 from orchprof.capacity.simulation import Length, simulate
 from orchprof.capacity.system import CPU, DELAY, INTERPRETER, Host, Replicas, System, Workload
-from orchprof.capacity.taskwork import Setting, items_of
+from orchprof.capacity.taskwork import Setting, items_of, turns
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.graph import build
 from orchprof.models.batch import Limits
@@ -177,3 +177,16 @@ def test_what_a_worker_does_between_tasks_hands_the_interpreter_over():
     assert [item.after for item in shared[-3:]] == [(), None, None]
     alone = demand(made(), extra=Extra(between_s=0.012)).paths[0].items
     assert (alone[-1].need, alone[-1].amount, alone[-1].after) == (CPU, 0.012, ())
+
+
+def test_a_thread_beside_the_loop_takes_turns():
+    # Both threads compute: the first hands its 20 ms over in four turns, the second keeps the interpreter for 30.
+    graph = parallel()
+    graph.pieces.ns[:, 2], graph.pieces.ns[:, 6] = graph.pieces.ns.sum(axis=1), 0
+    items = items_of(graph, Setting({1: 7, 2: 7, 3: 7}, threads=frozenset({2})))
+    assert [(item.amount, item.after) for item in items] == [
+        (0.010, ()), *((0.005, (place,)) for place in range(4)), (0.030, (0,)), (0.005, (4, 5))
+    ]  # fmt: skip
+    assert turns(INTERPRETER, 0.012) == pytest.approx([0.004] * 3)
+    assert turns(CPU, 0.012) == [0.012]
+    assert len(turns(INTERPRETER, 10.0)) == 20
