@@ -201,7 +201,10 @@ def _bursts(question: Question, rate_per_s: float | None, best: Trial) -> list[R
     rows = []
     for kind, spread in _BURSTS:
         changed = with_arrivals(question, kind, spread or 1.0)
-        found = trial(changed, best.fleet, rate_per_s, BRIEF, best.in_flight)
+        is_asked = kind == question.target.arrivals and (
+            kind != "gamma" or spread == question.target.burstiness
+        )
+        found = best if is_asked else trial(changed, best.fleet, rate_per_s, BRIEF, best.in_flight)
         assert found is not None
         figures = {name: each["value"] for name, each in found.figures.items()}
         holds = found.holds(changed, surely=False)
