@@ -180,8 +180,7 @@ def _judged(
 def _named(question: Question, busy: dict[str, float]) -> dict[str, float]:
     """Return the pools by the names of the record: memory is what workers and tasks hold, replicas are left out."""
     busy.pop(question.model_spec or "", None)
-    renamed = {"workers": "worker slots", "interpreter": "interpreter"}
-    return {renamed.get(name, name): share for name, share in busy.items()}
+    return {"worker slots" if name == "workers" else name: share for name, share in busy.items()}
 
 
 def _by_law(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -> dict[str, float]:

@@ -30,7 +30,7 @@ def claim_in_money(cost: Parts, shares: Mapping[str, Any]) -> Row:
     cpu, model = cost.held_usd, cost.model_usd
     of_latency = {name: (shares[name] or {}).get("cp") for name in _LATENCY}
     waiting = of_latency["model"]
-    whole = None if cpu is None or model is None else cpu + model + (cost.other_usd or 0.0)
+    whole = cost.whole_usd
     return {
         "cpu_side_usd": cpu,
         "model_usd": model,
@@ -94,25 +94,25 @@ def _row(what: str, base_s: float, saved_s: float | None, cost: Parts) -> Row:
 def priced_ranking(rows: Sequence[Row], base_s: float, cost: Parts) -> list[Row]:
     """Return what-if's ranking with `usd_per_task_at_50pct`: a mean task's cost when a part takes half its time.
 
-    None where cores have no price, and where a part is some of the model's work, but nobody knows how much of its
-    accelerator's: a client's calls, prefill, decode.
+    None where cores or the model have no price, and where a part is some of the model's work, but nobody knows how
+    much of its accelerator's: a client's calls, prefill, decode.
 
     Args:
         rows: of orchprof.whatif/1, which stay as they are.
         base_s: the mean latency as it is.
         cost: of a mean task.
     """
-    total = cost.priced_usd
-    return [row | {"usd_per_task_at_50pct": _halved_usd(row, base_s, cost, total)} for row in rows]
+    return [row | {"usd_per_task_at_50pct": _halved_usd(row, base_s, cost)} for row in rows]
 
 
-def _halved_usd(row: Row, base_s: float, cost: Parts, total: float | None) -> float | None:
+def _halved_usd(row: Row, base_s: float, cost: Parts) -> float | None:
+    whole = cost.whole_usd
     is_model = row["role"] == MODEL and row["state"] is None and row["name"] is None
     is_some = (row["role"] == MODEL and row["state"] in _SERVING) or (row["role"] == "client" and row["name"])
-    if total is None or not base_s or (is_some and cost.accelerator_usd):
+    if whole is None or not base_s or (is_some and cost.accelerator_usd):
         return None
     saved, _ = _saved_usd(MODEL if is_model else row["key"], 1 - row["at_50pct_s"] / base_s, cost)
-    return None if saved is None else total - saved
+    return None if saved is None else whole - saved
 
 
 def _saved_usd(what: str, share: float | None, cost: Parts) -> tuple[float | None, str | None]:

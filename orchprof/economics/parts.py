@@ -37,10 +37,10 @@ class Parts:
         return sum(served) if served else None
 
     @property
-    def priced_usd(self) -> float | None:
-        """All that has a price; None where cores have none."""
-        held = self.held_usd
-        return None if held is None else held + (self.model_usd or 0.0) + (self.other_usd or 0.0)
+    def whole_usd(self) -> float | None:
+        """All of it, tools and network as far as they have a price; None where cores or the model have none."""
+        held, model = self.held_usd, self.model_usd
+        return None if held is None or model is None else held + model + (self.other_usd or 0.0)
 
 
 def parts_of(bill: Bill) -> Parts:

@@ -184,10 +184,8 @@ def _backtest(found: Record) -> list[str]:
     if costly:
         worst = max(costly, key=lambda row: abs(row["core_s_ratio"] - 1))
         off = worst["core_s_ratio"] - 1
-        by = f"{abs(off):.0%} {'more' if off > 0 else 'less'} CPU than in RUN"
-        lines += text.labelled(
-            "Mind", f"{_put_to(worst)}: a task took {by}, the cores changed or were shared"
-        )
+        by = f"{abs(off):.0%} {'more' if off > 0 else 'less'} CPU than one at a time just before"
+        lines += text.labelled("Mind", f"{_put_to(worst)}: a task took {by}, which was not foreseen")
     return lines
 
 

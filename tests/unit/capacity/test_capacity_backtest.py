@@ -171,6 +171,8 @@ def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
     said = report.render(record, "console")
     assert "MISSED" in said
     found["loads"][1]["core_s_ratio"] = 1.17
-    assert "a task took 17% more CPU than in RUN" in " ".join(report.render(record, "console").split())
+    assert "a task took 17% more CPU than one at a time just before" in " ".join(
+        report.render(record, "console").split()
+    )
     assert max(map(len, said.splitlines())) <= 80
     assert json.loads(report.render(record, "json"))["machines"] == []

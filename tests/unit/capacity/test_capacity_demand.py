@@ -7,13 +7,14 @@ from plan_runs import MS, PACED, Rows, made
 
 from orchprof.capacity import calibration, quotas
 from orchprof.capacity.arrivals import Closed
-from orchprof.capacity.demand import Extra, demand
+from orchprof.capacity.demand import Extra, _threads, demand
 from orchprof.capacity.simulation import Length, simulate
 from orchprof.capacity.system import CPU, DELAY, INTERPRETER, Host, Replicas, System, Workload
 from orchprof.capacity.taskwork import Setting, items_of, turns
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.graph import build
 from orchprof.models.batch import Limits
+from orchprof.run.store import Run
 
 
 def needs(path):
@@ -177,6 +178,13 @@ def test_what_a_worker_does_between_tasks_hands_the_interpreter_over():
     assert [item.after for item in shared[-3:]] == [(), None, None]
     alone = demand(made(), extra=Extra(between_s=0.012)).paths[0].items
     assert (alone[-1].need, alone[-1].amount, alone[-1].after) == (CPU, 0.012, ())
+
+
+def test_which_strands_have_a_thread_beside_their_task():
+    rows = Rows()
+    for strand, kind in ((1, "thread"), (2, "job"), (3, "coroutine"), (4, "thread"), (5, "child")):
+        rows.strand(strand, 0, MS, kind=kind, parent=None if strand == 1 else 1, task=1)
+    assert _threads(Run(None, {}, rows.tables())) == {2, 4}
 
 
 def test_a_thread_beside_the_loop_takes_turns():

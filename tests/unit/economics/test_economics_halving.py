@@ -15,6 +15,7 @@ from orchprof.economics.parts import Parts, parts_of
 from orchprof.economics.replayed import TASKS, recorded
 
 OWNED = Parts(0.08, 0.02, 0.40, 0.0, 0.0, 0.05)
+MODEL_SIDE = ("accelerator_usd", "written_usd", "read_usd")
 BOUGHT = Parts(0.08, 0.02, 0.0, 0.30, 0.10, 0.05)
 
 
@@ -56,8 +57,9 @@ def test_whatifs_ranking_in_money(part, usd):
     row = dict(zip(("role", "name", "state"), part, strict=True)) | {"key": "k", "at_50pct_s": 0.8}
     (found,) = priced_ranking([row], 1.0, OWNED)
     assert found["usd_per_task_at_50pct"] == (None if usd is None else pytest.approx(usd))
-    (unpriced,) = priced_ranking([row], 1.0, replace(OWNED, cores_usd=None))
-    assert unpriced["usd_per_task_at_50pct"] is None
+    for unpriced in (replace(OWNED, cores_usd=None), replace(OWNED, **dict.fromkeys(MODEL_SIDE))):
+        (unknown,) = priced_ranking([row], 1.0, unpriced)
+        assert unknown["usd_per_task_at_50pct"] is None
 
 
 def test_the_most_money_comes_first():
