@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from orchprof.ledger.columns import Floats, Ints
 from orchprof.ledger.critical import critical_path
 from orchprof.ledger.graph import TaskGraph
-from orchprof.ledger.labels import BUSY, LABELS
+from orchprof.ledger.labels import LABELS
 from orchprof.ledger.measures import label_weights, measure
 from orchprof.ledger.names import Names
 from orchprof.ledger.replay import replay
 from orchprof.ledger.shares import membership
-
-_BUSY = np.array([role != "profiler" and state in BUSY for role, state in LABELS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,8 @@ def _name_weights(graph: TaskGraph) -> tuple[Ints, Floats]:
 def _busy(graph: TaskGraph) -> NDArray[Any]:
     """Return the CPU time of every name (N,), orchprof's own left out."""
     pieces = graph.pieces
-    cpu = np.where(_BUSY[pieces.label], pieces.ns, 0).sum(axis=1)
     known = pieces.owner >= 0
-    return np.bincount(pieces.owner[known], cpu[known], minlength=len(graph.names))
+    return np.bincount(pieces.owner[known], pieces.core[known], minlength=len(graph.names))
 
 
 def share_of_latency(books: Account, role: str | None = None, state: str | None = None) -> float | None:

@@ -13,7 +13,7 @@ from orchprof.ledger.joins import Joins, read_joins, wait_states
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
 from orchprof.ledger.names import Names, inherited_spans, span_names
 from orchprof.ledger.remote import read_remote
-from orchprof.ledger.segments import SLOTS, composed, composed_tail, read_segments, slots
+from orchprof.ledger.segments import CPU, GC, SLOTS, composed, composed_tail, read_segments, slots
 from orchprof.ledger.strands import Tables, finished_tasks, read_strands
 
 
@@ -39,6 +39,7 @@ class Pieces:
     join: Bools
     label: Codes  # (P, SLOTS) codes of labels
     ns: Ints  # (P, SLOTS) time under each; a JOIN has none
+    core: Ints  # CPU time, orchprof's own left out; that of a child on several cores exceeds its length
     owner: Ints  # index into the graph's names, NONE where no span was open
 
 
@@ -91,13 +92,16 @@ def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[
     return _cut_by_task(tasks, strands, pieces, _targets(pieces, joins), names)
 
 
-def _pieces(part: Columns, label: Codes, ns: Ints, join: Ints | None = None) -> Columns:
+def _pieces(
+    part: Columns, label: Codes, ns: Ints, join: Ints | None = None, core: Ints | None = None
+) -> Columns:
     """Return active pieces, or JOINs when `join` says of which segment, under the columns of Pieces."""
     wait = np.full(len(ns), NONE) if join is None else join
     return {
         **{name: part[name] for name in ("strand", "start", "end", "span")},
         "label": label,
         "ns": ns,
+        "core": ns[:, [GC, CPU]].sum(axis=1) if core is None else core,
         "wait": wait,
     }
 
@@ -106,7 +110,9 @@ def _segment_pieces(segments: Columns, joins: Joins) -> list[Columns]:
     """Return the active pieces of plain segments, then those after, before and of the waits."""
     waits = joins.end >= 0
     label = slots(segments, wait_states(segments, joins))
-    plain = _pieces(take(segments, ~waits), label[~waits], composed(take(segments, ~waits)))
+    active = take(segments, ~waits)
+    core = np.maximum(active["cpu"] - active["profiler"], 0)
+    plain = _pieces(active, label[~waits], composed(active), core=core)
     held = take(segments, waits)
     start, end = joins.start[waits], joins.end[waits]
     after, before = composed_tail(held, held["end"] - end, start - held["start"])
@@ -121,7 +127,8 @@ def _segment_pieces(segments: Columns, joins: Joins) -> list[Columns]:
 
 
 def _remote_pieces(tiles: Columns) -> Columns:
-    return _pieces(tiles, *_single(tiles["label"], tiles["end"] - tiles["start"]))
+    label, ns = _single(tiles["label"], tiles["end"] - tiles["start"])
+    return _pieces(tiles, label, ns, core=np.zeros(len(ns), np.int64))
 
 
 def _lead_pieces(strands: Columns, segments: Columns, line: Line, joins: Joins) -> Columns:
@@ -132,7 +139,8 @@ def _lead_pieces(strands: Columns, segments: Columns, line: Line, joins: Joins) 
     role = np.full(len(late), ROLE["framework"])
     role[tile >= 0] = segments["role"][tile[tile >= 0]]
     part = {"strand": late, "start": start, "end": end, "span": np.full(len(late), NONE)}
-    return _pieces(part, *_single(role * N_STATES + STATE["unexplained"], end - start))
+    label, ns = _single(role * N_STATES + STATE["unexplained"], end - start)
+    return _pieces(part, label, ns, core=np.zeros(len(ns), np.int64))
 
 
 def _single(label: Ints, length: Ints) -> tuple[Codes, Ints]:
@@ -196,7 +204,7 @@ def _cut_by_task(
         )
         tiled = Pieces(
             piece_strand[p], pieces["start"][p], pieces["end"][p], pieces["wait"][p] >= 0,
-            pieces["label"][p], pieces["ns"][p], pieces["owner"][p],
+            pieces["label"][p], pieces["ns"][p], pieces["core"][p], pieces["owner"][p],
         )  # fmt: skip
         waits = Targets(target_piece[m], target_strand[m], targets["position"][m])
         graph = TaskGraph(

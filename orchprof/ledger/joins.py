@@ -14,6 +14,7 @@ from orchprof.ledger.columns import NEVER, NONE, Bools, Columns, Ints, Line, ind
 from orchprof.ledger.labels import STATE
 from orchprof.ledger.strands import Tables
 
+_ROUNDING_NS = 1_000  # clocks that are read one after the other differ by less than this
 _DEPTH = 64  # nobody waits through a chain of more strands than this at one instant
 
 
@@ -88,7 +89,7 @@ def _released(targets: Columns, strands: Columns, segments: Columns) -> tuple[Co
     wall = segments["end"] - segments["start"]
     held = segments["runq"] + segments["gil"] + segments["lag"]
     measured = np.minimum(segments["cpu"] + held, wall)
-    latest = segments["end"] - np.where(message, measured, np.minimum(segments["lag"], wall))
+    latest = segments["end"] - np.where(message, measured, np.clip(segments["lag"] - _ROUNDING_NS, 0, wall))
     position = np.minimum(np.where(alive, NEVER, strands["until"][target]), latest[join])
     targets = take({**targets, "position": position}, strands["begin"][target] <= position)
     end = _ends(targets, segments["start"])

@@ -9,5 +9,5 @@ CODES: Final = {label: code for code, label in enumerate(LABELS)}
 ROLE: Final = {role: index for index, role in enumerate(ROLES)}
 STATE: Final = {state: index for index, state in enumerate(STATES)}
 N_STATES: Final = len(STATES)
-# States in which a core is at work; `startup` and `child` are what `cpu_state` may say instead of `cpu`.
-BUSY: Final = ("cpu", "gc", "serialise", "startup", "child")
+# States in which a core is at work; `startup` is what `cpu_state` may say instead of `cpu`.
+BUSY: Final = ("cpu", "gc", "serialise", "startup")

@@ -20,6 +20,7 @@ from orchprof.ledger.strands import Tables
 
 COUNTERS = ("cpu", "gc", "profiler", "runq", "gil", "lag")
 SLOTS = 7
+GC, CPU = 0, 2  # the slots of what used a core for the program
 
 
 def read_segments(tables: Tables, tasks: Columns, strands: Columns) -> Columns:
@@ -35,13 +36,15 @@ def read_segments(tables: Tables, tasks: Columns, strands: Columns) -> Columns:
     table, strand = table[keep], strand[keep]
     zero = tasks["start"][strands["task"][strand]]
     role = codes(table["role"], ROLE, "segments.role")
+    # CPU of a child is CPU; runs of before said `child` for it.
+    cpu_state = codes(table["cpu_state"].fillna("cpu").replace("child", "cpu"), STATE, "segments.cpu_state")
     columns = {
         "strand": strand,
         "start": ints(table["start_ns"]) - zero,
         "end": ints(table["end_ns"]) - zero,
         "at": ints(table["end_ns"]) - zero,
         "role": np.where(role == NONE, ROLE["framework"], role),
-        "cpu_state": codes(table["cpu_state"].fillna("cpu"), STATE, "segments.cpu_state"),
+        "cpu_state": cpu_state,
         "wait_state": codes(table["wait_state"], STATE, "segments.wait_state"),
         "span": ints(table["span"]),
         "join": flags(table["join"]),

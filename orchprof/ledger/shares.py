@@ -25,7 +25,7 @@ _PARTS: Final = {
     "orchestration": _labels(_LOOP, _WORK),
     "orchestration_wait": _labels(_LOOP, _EXPLAINED - _WORK),
     "tool_local": _labels(_TOOL, _TOOL_WORK),
-    "tool_cpu": _labels(_TOOL, frozenset({"cpu", "gc", "serialise", "child"})),
+    "tool_cpu": _labels(_TOOL, frozenset({"cpu", "gc", "serialise"})),
     "tool_wait": _labels(_TOOL, _EXPLAINED - _TOOL_WORK),
     **{role: _labels(frozenset({role}), _EXPLAINED) for role in ("model", "user", "profiler")},
     "unexplained": _labels(frozenset(ROLES), frozenset({"unexplained"})),

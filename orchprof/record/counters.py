@@ -9,8 +9,8 @@ from pathlib import Path
 
 def counters() -> tuple[int, int, int, int]:
     """Return this process's (wall ns, CPU ns, its reaped descendants' CPU ns, resident bytes), now."""
-    times = os.times()
-    children_ns = int((times.children_user + times.children_system) * 1e9)
+    reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
+    children_ns = int((reaped.ru_utime + reaped.ru_stime) * 1e9)
     return time.monotonic_ns(), time.process_time_ns(), children_ns, rss_bytes()
 
 

@@ -16,7 +16,7 @@ from orchprof.record.log import COLUMNS, VERSION, read_frames
 LOG_BITS: Final = 40
 CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
 # Notes whose second field is an id of the log.
-_NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries")
+_NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries", "signal")
 # A model call whose process was killed while it went on.
 _UNHEARD: Final = {"end_ns": None, "error": None, "provenance": "client_only", "granularity": "request"}
 

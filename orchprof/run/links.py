@@ -48,7 +48,7 @@ def _stand_in(
     children: list[tuple[int, int]] = [
         (pid, strand) for other in journals for strand, pid in other.told("pid").items()
     ]
-    for pid in _line(journal, seen):
+    for pid in line_of(journal, seen):
         for its, strand in reversed(children):
             if its == pid and windows[strand][0] <= born_ns <= windows[strand][1]:
                 return strand
@@ -57,7 +57,7 @@ def _stand_in(
     return None
 
 
-def _line(journal: Journal, seen: Sequence[Process]) -> list[int]:
+def line_of(journal: Journal, seen: Sequence[Process]) -> list[int]:
     """Return a process and its ancestors, the nearest first, as far as they are known."""
     parents = {one.pid: one.parent for one in seen}
     meta = journal.meta or {}
@@ -72,7 +72,7 @@ def _line(journal: Journal, seen: Sequence[Process]) -> list[int]:
 def has_recorded_ancestor(journal: Journal, journals: Sequence[Journal], seen: Sequence[Process]) -> bool:
     """Return whether a process above this one was recorded too."""
     recorded = {other.pid for other in journals}
-    return any(pid in recorded for pid in _line(journal, seen)[1:])
+    return any(pid in recorded for pid in line_of(journal, seen)[1:])
 
 
 def joined_up(strands: pd.DataFrame, found: Links) -> pd.DataFrame:

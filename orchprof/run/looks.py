@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchprof.record import strands as rec
 from orchprof.run.journal import Journal
@@ -22,6 +23,10 @@ _PRECEDENCE: Final = ("running", "file", "net", "sleep", "gil", "lock", "child",
 _SILENCE_NS: Final = 1_000_000_000
 _FADES_NS: Final = 20_000_000
 _STATES: Final = len(rec.LOOKS)
+UNSEEN: Final = -1
+IDLE: Final = _STATES
+# In these a thread can wait for another process, which is then told with it.
+FOR_OTHERS: Final = (CHILD, rec.LOOKS.index("net"), OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Looks:
     runs: pd.DataFrame
     threads: Timeline
     points: "Points"
+    rows: dict[int, Ints]  # of each process, which runs are its
 
     @property
     def watched(self) -> bool:
@@ -47,27 +53,48 @@ class Looks:
         inside = counted * (end_ns - start_ns)[:, None] // np.maximum(total, 1)
         return np.where(total > 0, inside, self.threads.within(tid, start_ns, end_ns))
 
-    def of_processes(self, pids: Iterable[int], window_ns: tuple[int, int]) -> Ints:
-        """Return how long some processes together were in each state within a window (states,), in ns.
+    def course(self, pids: Iterable[int], window_ns: tuple[int, int], idle_on: int = 0) -> "Course":
+        """Return what some processes together did within a window, as far as it was seen.
 
-        At each instant one state counts: the one nearest to work among all their threads.
+        At each instant one state counts: the one nearest to work among all their threads. Waiting for the process
+        `idle_on` counts last, as a state of its own.
         """
         start_ns, end_ns = window_ns
-        runs = self.runs[self.runs["pid"].isin(list(pids))]
+        mine = [self.rows[pid] for pid in pids if pid in self.rows]
+        runs = self.runs.iloc[np.concatenate([np.zeros(0, np.int64), *mine])]
         runs = runs[(runs["end_ns"] > start_ns) & (runs["start_ns"] < end_ns)]
         low = runs["start_ns"].clip(lower=start_ns).to_numpy()
         high = runs["end_ns"].clip(upper=end_ns).to_numpy()
-        bounds = np.unique(np.concatenate([low, high]))
-        lasted, taken = np.diff(bounds), np.zeros(max(len(bounds) - 1, 0), bool)
-        found = np.zeros(_STATES, np.int64)
-        for state in (rec.LOOKS.index(name) for name in _PRECEDENCE):
-            mine = (runs["state"] == state).to_numpy()
-            change = np.zeros(len(bounds) + 1, np.int64)
-            np.add.at(change, np.searchsorted(bounds, low[mine]), 1)
-            np.add.at(change, np.searchsorted(bounds, high[mine]), -1)
-            present = (np.cumsum(change)[: len(taken)] > 0) & ~taken
-            found[state] = lasted[present].sum()
-            taken |= present
+        idle = (
+            (runs["holder"] == idle_on).to_numpy() & runs["state"].isin(FOR_OTHERS).to_numpy() & (idle_on > 0)
+        )
+        state = np.where(idle, IDLE, runs["state"].to_numpy())
+        bounds = np.unique(np.concatenate([low, high, np.array(window_ns, np.int64)]))
+        count = np.zeros((_STATES + 1, len(bounds)), np.int64)
+        np.add.at(count, (state, np.searchsorted(bounds, low)), 1)
+        np.add.at(count, (state, np.searchsorted(bounds, high)), -1)
+        present = np.cumsum(count, axis=1)[:, :-1]
+        found = np.full(len(bounds) - 1, UNSEEN)
+        for each in (rec.LOOKS.index(name) for name in reversed(_PRECEDENCE)):
+            found[present[each] > 0] = each
+        found[(found == UNSEEN) & (present[IDLE] > 0)] = IDLE
+        return Course(bounds, found, present[RUNNING] > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Stretches one after the other: n + 1 bounds, n states (of LOOKS, IDLE or UNSEEN), whether several ran at once."""
+
+    bounds: Ints
+    state: Ints
+    parallel: NDArray[np.bool_]
+
+    def lasted_ns(self, windows: Iterable[tuple[int, int]]) -> Ints:
+        """Return how long each state, IDLE and UNSEEN last, lasted within some windows (states + 2,), in ns."""
+        found = np.zeros(_STATES + 2, np.int64)
+        for start, end in windows:
+            length = np.minimum(self.bounds[1:], end) - np.maximum(self.bounds[:-1], start)
+            np.add.at(found, self.state, np.maximum(length, 0))
         return found
 
 
@@ -114,11 +141,12 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
     if rows.empty:
         columns = ("pid", "tid", "state", "start_ns", "last_ns", "end_ns", "looks", "holder")
         nothing = pd.DataFrame({name: np.zeros(0, np.int64) for name in columns})
-        return Looks(nothing, _timeline([], [], [], []), Points.of(nothing))
+        return Looks(nothing, _timeline([], [], [], []), Points.of(nothing), {})
     rows = rows.astype("int64").sort_values(["carrier", "wall_ns"], kind="stable")
     following = rows.groupby("carrier")["wall_ns"].shift(-1)
     silent = following.isna() | (following - rows["cpu_ns"] > _SILENCE_NS)
     end = following.where(~silent, rows["cpu_ns"] + _FADES_NS)
+    rows, end = rows.reset_index(drop=True), end.reset_index(drop=True)
     runs = pd.DataFrame(
         {
             "pid": rows["strand"],
@@ -132,7 +160,8 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
         }
     )
     threads = _timeline(runs["tid"], runs["start_ns"], runs["end_ns"], runs["state"])
-    return Looks(runs, threads, Points.of(runs))
+    rows_of: Any = runs.groupby("pid").indices
+    return Looks(runs, threads, Points.of(runs), rows_of)
 
 
 def _timeline(tid: Any, start: Any, end: Any, state: Any) -> Timeline:

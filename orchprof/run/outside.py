@@ -1,10 +1,11 @@
 """Outside: the segments of strands that ran in another process, or on somebody's server.
 
 A child's whole use is known from its end: CPU with its descendants', run delay. While a recorded process ran under
-it, the child waited for that one, which knows better; of the rest, looks say what it waited for.
+it, the child waited for that one, which knows better; of the rest, looks say what it did and when. While it waited for
+the process that started it, and from a signal back to the last thing it did, it waited for whoever that was.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,23 +15,54 @@ import pandas as pd
 from orchprof.record import strands as rec
 from orchprof.run.journal import Journal, main_strand
 from orchprof.run.links import Links
-from orchprof.run.looks import CHILD, OTHER, RUNNING, Looks, subtree
-from orchprof.run.processes import Process, by_parent, delay_below_ns
+from orchprof.run.looks import IDLE, OTHER, RUNNING, UNSEEN, Course, Looks, subtree
+from orchprof.run.processes import Death, Process, by_parent, delay_below_ns
 from orchprof.run.schema import COUNTERS
 from orchprof.run.timeline import Ints
 
-_STATE: Final = (*rec.LOOKS[:OTHER], "off")
+# What the rest of a stretch is, beyond its CPU and run delay.
+_STATE: Final = {
+    **dict(enumerate((*rec.LOOKS[:OTHER], "off"))),
+    RUNNING: "child",
+    UNSEEN: "unexplained",
+    IDLE: None,
+}
+# The end of what a signal cut short, while it computed.
+_STUB_NS: Final = 1_000
+
+Window = tuple[int, int]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the watch and the processes themselves say of each other.
+
+    Attributes:
+        looks: of threads.
+        processes: that were met.
+        deaths: by process.
+        served: by process, when a recorded thread waited at its pipe: what it did then is that thread's.
+        signals: by process, when one was sent, and the sender's strand.
+    """
+
+    looks: Looks
+    processes: Sequence[Process]
+    deaths: Mapping[int, Death]
+    served: Mapping[int, Sequence[Window]]
+    signals: Mapping[int, Sequence[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child process or job that has ended: its strand and window, its process, and what it used in all."""
+    """A child process or job that has ended: its strand and window, its processes, and what it used in all."""
 
     strand: int
-    start_ns: int
-    end_ns: int
+    window_ns: Window
     is_job: bool
     pid: int | None
+    parent: int  # the strand that started it
+    parent_pid: int
     cpu_ns: int
     delay_ns: int
 
@@ -40,43 +72,27 @@ class Work:
     """A recorded process or strand under a child: its window, its CPU with its children's, and that at its start."""
 
     strand: int
-    window_ns: tuple[int, int]
+    window_ns: Window
     cpu_ns: int
     startup_ns: int
 
 
-Row = dict[str, Any]
-
-
 def outside(
-    journals: Sequence[Journal], strands: pd.DataFrame, found: Links, looks: Looks, seen: Sequence[Process]
+    journals: Sequence[Journal], strands: pd.DataFrame, found: Links, seen: Seen
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the segments of children, of jobs of other processes and of requests that are no model calls.
 
     Returned too: the `src, dst, at_ns` of their joins. Spans and roles are for the caller to fill in.
     """
-    below = by_parent(seen)
     used = _usage(journals)
     ends = strands["end_ns"].fillna(strands["start_ns"]).astype("int64").tolist()
     starts = strands["start_ns"].tolist()
     windows = dict(zip(strands["strand"].tolist(), zip(starts, ends, strict=True), strict=True))
     rows: list[Row] = []
-    for child in _children(journals, strands, found):
+    for child in _children(journals, strands, found, by_parent(seen.processes)):
         work = [Work(one, windows[one], *used.get(one, (0, 0))) for one in found.get(child.strand, ())]
-        if work:
-            rows += _around(child, work)
-        else:
-            delay_ns = child.delay_ns + delay_below_ns(child.pid, (child.start_ns, child.end_ns), below)
-            rows += _alone(child, delay_ns, looks, seen)
-    models = {call["strand"] for journal in journals for _, call in journal.notes["call"]}
-    remote = (strands["kind"] == "remote") & strands["end_ns"].notna() & ~strands["strand"].isin(models)
-    requests = strands[remote]
-    rows += [
-        _row(strand, start, end, wait_state="net")
-        for strand, start, end in zip(
-            requests["strand"], requests["start_ns"], requests["end_ns"], strict=True
-        )
-    ]
+        rows += _around(child, work, seen) if work else _alone(child, seen)
+    rows += _requests(journals, strands)
     table = pd.DataFrame(rows, columns=list(_row(0, 0, 0)))
     joins = table[table["target"] > 0]
     edges = pd.DataFrame(
@@ -85,8 +101,16 @@ def outside(
     return table.drop(columns="target"), edges
 
 
+def _requests(journals: Sequence[Journal], strands: pd.DataFrame) -> Iterator[Row]:
+    models = {call["strand"] for journal in journals for _, call in journal.notes["call"]}
+    remote = (strands["kind"] == "remote") & strands["end_ns"].notna() & ~strands["strand"].isin(models)
+    columns = (strands.loc[remote, name].tolist() for name in ("strand", "start_ns", "end_ns"))
+    for strand, start, end in zip(*columns, strict=True):
+        yield _row(strand, start, end, wait_state="net")
+
+
 def _row(strand: int, start_ns: int, end_ns: int, **told: Any) -> Row:
-    blank = {"span": 0, "join": False, "target": 0, "cpu_state": "child", "wait_state": "unexplained"}
+    blank = {"span": 0, "join": False, "target": 0, "cpu_state": "cpu", "wait_state": "unexplained"}
     return {
         "strand": strand,
         "start_ns": start_ns,
@@ -97,22 +121,32 @@ def _row(strand: int, start_ns: int, end_ns: int, **told: Any) -> Row:
     }
 
 
-def _children(journals: Sequence[Journal], strands: pd.DataFrame, found: Links) -> Iterator[Child]:
+def _children(
+    journals: Sequence[Journal],
+    strands: pd.DataFrame,
+    found: Links,
+    below: Mapping[int, list[Process]],
+) -> Iterator[Child]:
     pids = {strand: pid for journal in journals for strand, pid in journal.told("pid").items()}
-    reaped = pd.concat([journal.of(rec.CHILD) for journal in journals])
-    use = {
-        strand: (cpu, delay)
-        for strand, cpu, delay in zip(
-            *(reaped[k].tolist() for k in ("strand", "cpu_ns", "delay_ns")), strict=True
-        )
-    }
+    use = child_use(journals)
     elsewhere = (strands["kind"] == "child") | (
         (strands["kind"] == "job") & strands["strand"].isin(list(found))
     )
     ended = strands[elsewhere & strands["end_ns"].notna()]
-    columns = (ended[name].tolist() for name in ("strand", "start_ns", "end_ns", "kind"))
-    for strand, start, end, kind in zip(*columns, strict=True):
-        yield Child(strand, start, end, kind == "job", pids.get(strand), *use.get(strand, (0, 0)))
+    parents = ended["parent"].fillna(0).astype("int64").tolist()
+    columns = (ended[name].tolist() for name in ("strand", "start_ns", "end_ns", "kind", "pid"))
+    for parent, strand, start, end, kind, parent_pid in zip(parents, *columns, strict=True):
+        pid = pids.get(strand)
+        cpu, delay = use.get(strand, (0, 0))
+        delay += delay_below_ns(pid, (start, end), below)
+        yield Child(strand, (start, end), kind == "job", pid, parent, parent_pid, cpu, delay)
+
+
+def child_use(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:
+    """Return, by the strand of each child that was reaped, its CPU with its descendants' and its run delay, in ns."""
+    reaped = pd.concat([journal.of(rec.CHILD) for journal in journals])
+    columns = (reaped[name].tolist() for name in ("strand", "cpu_ns", "delay_ns"))
+    return {strand: (cpu, delay) for strand, cpu, delay in zip(*columns, strict=True)}
 
 
 def _usage(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:
@@ -126,28 +160,36 @@ def _usage(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:
     return used
 
 
-def _around(child: Child, work: Sequence[Work]) -> list[Row]:
+def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
     """Return the rows of a child under which recorded ones ran: it waited for them, one after the other."""
     rows: list[Row] = []
-    now = child.start_ns
+    start_ns, end_ns = child.window_ns
+    now = start_ns
     for one in work:
-        start, end = max(now, one.window_ns[0]), min(one.window_ns[1], child.end_ns)
+        start, end = max(now, one.window_ns[0]), min(one.window_ns[1], end_ns)
         if start > now:
             rows.append(_row(child.strand, now, start))
         if end > start:
             rows.append(_row(child.strand, start, end, join=True, target=one.strand, wait_state=None))
         now = max(now, end)
-    if now < child.end_ns:
-        rows.append(_row(child.strand, now, child.end_ns))
+    if now < end_ns:
+        rows.append(_row(child.strand, now, end_ns))
     own = [row for row in rows if not row["join"]]
-    if own and own[0]["start_ns"] == child.start_ns:
+    if own and own[0]["start_ns"] == start_ns:
         first = own.pop(0)
         first |= {"cpu_state": "startup", "wait_state": "pool_wait" if child.is_job else "startup"}
         first["cpu_ns"] = 0 if child.is_job else min(work[0].startup_ns, first["end_ns"] - first["start_ns"])
     for row in own:
-        row["wait_state"] = "child"
+        row["wait_state"] = _main_state(child, seen, (row["start_ns"], row["end_ns"]))
     _spread(own, max(child.cpu_ns - sum(one.cpu_ns for one in work), 0))
     return rows
+
+
+def _main_state(child: Child, seen: Seen, window_ns: Window) -> str:
+    """Return what a child mostly waited for within a window."""
+    lasted = _course(child, seen, window_ns).lasted_ns([window_ns])
+    lasted[[RUNNING, IDLE, UNSEEN]] = 0
+    return str(_STATE[int(lasted.argmax())]) if lasted.any() else "unexplained"
 
 
 def _spread(rows: list[Row], cpu_ns: int) -> None:
@@ -158,30 +200,111 @@ def _spread(rows: list[Row], cpu_ns: int) -> None:
         row["cpu_ns"] = min(length, cpu_ns * length // total) if total else 0
 
 
-def _alone(child: Child, delay_ns: int, looks: Looks, seen: Sequence[Process]) -> list[Row]:
-    """Return the rows of a child that nobody recorded: one with its CPU, and one for each wait that was seen."""
-    wall = child.end_ns - child.start_ns
-    rest = max(wall - child.cpu_ns - delay_ns, 0)
-    told = _seen_waits(child, rest, looks, seen)
-    now = child.end_ns
-    rows = []
-    for state in np.flatnonzero(told):
-        rows.append(_row(child.strand, now - int(told[state]), now, wait_state=_STATE[state]))
-        now -= int(told[state])
-    counted = {"cpu_ns": child.cpu_ns, "runq_ns": delay_ns}
-    return [_row(child.strand, child.start_ns, now, **counted), *rows[::-1]]
+def _course(child: Child, seen: Seen, window_ns: Window) -> Course:
+    pids = [] if child.pid is None else subtree(child.pid, window_ns, seen.processes)
+    return seen.looks.course(pids, window_ns, child.parent_pid)
 
 
-def _seen_waits(child: Child, rest: int, looks: Looks, seen: Sequence[Process]) -> Ints:
-    """Return how a child's rest divides over states, in proportion to what its processes were seen to wait for.
+def _alone(child: Child, seen: Seen) -> list[Row]:
+    """Return the rows of a child that nobody recorded, in the order of what was seen of it."""
+    course = _course(child, seen, child.window_ns)
+    served = seen.served.get(child.pid or 0, ())
+    signals = [one for one in seen.signals.get(child.pid or 0, ()) if _within(one[0], child.window_ns)]
+    bounds, state = _refined(course, child.window_ns, served, [at for at, _ in signals])
+    target = np.where(_inside(bounds, served) | (state == IDLE), child.parent, 0)
+    for at, sender in signals:
+        _until_told(bounds, state, target, at, sender)
+    cpu, runq = _divided(child, (bounds, state, bool(course.parallel.any())), target == 0)
+    return _merged(child, bounds, state, target, (cpu, runq))
 
-    Waiting for a child of its own is whatever that one waits for, also while nobody had seen it yet.
+
+def _within(at: int, window_ns: Window) -> bool:
+    return window_ns[0] < at <= window_ns[1]
+
+
+def _refined(
+    course: Course, window_ns: Window, served: Sequence[Window], at: Sequence[int]
+) -> tuple[Ints, Ints]:
+    """Return finer bounds, and the state between each two."""
+    more = [bound for window in served for bound in window] + [
+        each for one in at for each in (one - _STUB_NS, one)
+    ]
+    bounds = np.unique(np.concatenate([course.bounds, np.clip(np.array(more, np.int64), *window_ns)]))
+    return bounds, course.state[np.searchsorted(course.bounds, bounds[:-1], "right") - 1]
+
+
+def _inside(bounds: Ints, windows: Sequence[Window]) -> Any:
+    middle = (bounds[:-1] + bounds[1:]) // 2
+    inside = np.zeros(len(middle), bool)
+    for start, end in windows:
+        inside |= (start <= middle) & (middle < end)
+    return inside
+
+
+def _until_told(bounds: Ints, state: Ints, target: Ints, at: int, sender: int) -> None:
+    """Have what a signal ended wait for its sender: all that was no work, back from the signal."""
+    last = int(np.searchsorted(bounds, at)) - 1
+    if last < 0:
+        return
+    target[last] = sender
+    while last > 0 and state[last - 1] not in (RUNNING, UNSEEN) and not target[last - 1]:
+        last -= 1
+        target[last] = sender
+
+
+def _divided(child: Child, seen: tuple[Ints, Ints, bool], shown: Any) -> tuple[Ints, Ints]:
+    """Return the CPU and the run delay of each stretch, in ns.
+
+    What was seen running is both; what is left of them goes to what was not seen, then to the rest. Of a child that
+    was seen to use several cores the CPU may exceed its wall.
+
+    Args:
+        child: what it used in all.
+        seen: bounds, states, and whether several threads were seen running at once.
+        shown: which stretches are its own: its use divides over those and the others as what was seen running does.
     """
-    window = (child.start_ns, child.end_ns)
-    found = np.zeros(len(rec.LOOKS))
-    if child.pid is not None and looks.watched:
-        found = looks.of_processes(subtree(child.pid, window, seen), window).astype(np.float64)
-    found[RUNNING] = 0
-    if np.delete(found, CHILD).any():
-        found[CHILD] = 0
-    return np.asarray(np.floor(found / max(found.sum(), 1) * rest), dtype=np.int64)
+    bounds, state, parallel = seen
+    length = np.diff(bounds).astype(np.float64)
+    running = np.where(state == RUNNING, length, 0)
+    own = _ratio(running[shown].sum(), running.sum(), float(shown.any()))
+    cpu, delay = child.cpu_ns * own, child.delay_ns * own
+    busy = cpu + delay
+    room = np.where(shown, running, 0)
+    if not parallel:
+        for more in ((state == UNSEEN) & shown, shown):
+            left = min(
+                max(busy - room.sum(), 0), np.where(more, length, 0).sum() - np.where(more, room, 0).sum()
+            )
+            free = np.where(more, length - room, 0)
+            room = room + free * _ratio(left, free.sum())
+    weight = room if room.any() else np.where(shown, length, 0)
+    share = weight * _ratio(1.0, weight.sum())
+    spent = share * cpu
+    # What is ready to run and did not use a core was waiting for one, whether or not anybody counted that.
+    ready = np.where((state == RUNNING) & shown, length, share * delay)
+    waited = np.clip(np.where(state == RUNNING, ready - spent, ready), 0, np.maximum(length - spent, 0))
+    return np.rint(spent).astype(np.int64), np.rint(waited).astype(np.int64)
+
+
+def _ratio(part: float, whole: float, otherwise: float = 0.0) -> float:
+    return part / whole if whole else otherwise
+
+
+def _merged(child: Child, bounds: Ints, state: Ints, target: Ints, use: tuple[Ints, Ints]) -> list[Row]:
+    """Return a row for each stretch; those that follow each other and say the same are one."""
+    if not len(state):
+        return []
+    change = np.flatnonzero((np.diff(target) != 0) | ((np.diff(state) != 0) & (target[1:] == 0))) + 1
+    first = np.concatenate(([0], change))
+    last = np.concatenate((change, [len(state)]))
+    rows = []
+    for low, high in zip(first.tolist(), last.tolist(), strict=True):
+        row = _row(child.strand, int(bounds[low]), int(bounds[high]), wait_state=_STATE[int(state[low])])
+        if target[low]:
+            row |= {"join": True, "target": int(target[low]), "wait_state": None}
+        else:
+            row |= {"cpu_ns": int(use[0][low:high].sum()), "runq_ns": int(use[1][low:high].sum())}
+        rows.append(row)
+    if len(rows) > 1 and state[0] == UNSEEN and not target[0]:
+        rows[0]["wait_state"] = "startup"
+    return rows

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process, from the first look at it to the last, and how long it had waited for a core by then."""
+    """A process, from the first look at it to the last, how long it had waited for a core by then, and its CPU."""
 
     pid: int
     parent: int
     first_ns: int
     last_ns: int
     delay_ns: int
+    cpu_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """When a process ended, as it was seen from outside, and its status as `waitpid` gives it; None: unknown."""
+
+    at_ns: int
+    status: int | None
 
 
 def by_parent(seen: Iterable[Process]) -> dict[int, list[Process]]:

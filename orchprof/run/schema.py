@@ -55,7 +55,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "role": "string",  # ROLES
         "span": "Int64",  # the innermost span open on the strand
         "join": "bool",  # it waited for other strands: the join edges with dst = strand, at_ns = end_ns
-        "cpu_state": "string",  # the state that cpu_ns counts as: cpu, serialise, startup or child
+        "cpu_state": "string",  # the state that cpu_ns counts as: cpu, serialise or startup
         "wait_state": "string",  # the state of what is left of the wall; null: nothing told it apart
         "cpu_ns": "int64",  # includes gc_ns and profiler_ns
         "gc_ns": "int64",

@@ -1,22 +1,29 @@
 """Sealing: the event logs of a run become its tables. A pure function of the logs' frames."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
 from orchprof.record.log import VERSION
+from orchprof.run.deaths import deaths, outcomes, with_ends
+from orchprof.run.elsewhere import Tables as Walked
+from orchprof.run.elsewhere import Watched, elsewhere
 from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, main_strand, read_journal
-from orchprof.run.links import Links, has_recorded_ancestor, joined_up, links
-from orchprof.run.looks import Looks, read_looks
-from orchprof.run.outside import outside
+from orchprof.run.links import Links, has_recorded_ancestor, joined_up, line_of, links
+from orchprof.run.looks import read_looks
+from orchprof.run.outside import Seen, outside
 from orchprof.run.processes import Process
 from orchprof.run.schema import COUNTERS, TABLES
+from orchprof.run.serving import Around
 from orchprof.run.tiles import tile
+from orchprof.run.told import as_told
 
 Tables = dict[str, pd.DataFrame]
 Findings = list[dict[str, Any]]
@@ -55,12 +62,13 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     known = [journal for journal in journals if journal.known]
     watches = [journal for journal in known if not journal.pid]
     programs = [journal for journal in known if journal.pid]
-    seen = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
+    met = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
+    seen = Seen(read_looks(watches), met, deaths(watches, programs), {}, _signals(programs))
     strands, found = _strands_of_all(programs, seen)
     whole: dict[int, str] = {}
     if whole_programs and not (strands["kind"] == "task").any():
-        strands, whole = _with_programs_for_tasks(strands, programs, seen)
-    tables = _tables(programs, strands, found, _Outside(read_looks(watches), seen))
+        strands, whole = _with_programs_for_tasks(strands, programs, met)
+    tables = _tables(programs, strands, found, seen)
     tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in known])
     if whole:
         message = (
@@ -71,39 +79,74 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     return Sealed({name: _typed(name, tables[name]) for name in TABLES}, findings, sorted(named))
 
 
-def _strands_of_all(programs: Sequence[Journal], seen: Sequence[Process]) -> tuple[pd.DataFrame, Links]:
-    strands = _concat([_strands(journal) for journal in programs], _NO_STRANDS)
-    found = links(programs, strands, seen)
-    return joined_up(strands, found), found
+def _signals(programs: Sequence[Journal]) -> dict[int, list[tuple[int, int]]]:
+    """Return when which strand sent a signal, by the process that it was for; a group is its leader."""
+    sent: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for journal in programs:
+        for strand, (pid, at_ns, _number) in journal.told("signal").items():
+            sent[abs(pid)].append((at_ns, strand))
+    return sent
 
 
-@dataclass(frozen=True, slots=True)
-class _Outside:
-    """What was seen from outside: of threads, and of processes."""
-
-    looks: Looks
-    seen: Sequence[Process]
+def _strands_of_all(programs: Sequence[Journal], seen: Seen) -> tuple[pd.DataFrame, Links]:
+    strands = _concat([_strands(journal, seen) for journal in programs], _NO_STRANDS)
+    found = links(programs, strands, seen.processes)
+    return with_ends(joined_up(strands, found), programs, seen.deaths), found
 
 
-def _tables(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, watched: _Outside) -> Tables:
+def _tables(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, seen: Seen) -> Tables:
     """Return all tables but the samples."""
     if strands.empty:
         return dict.fromkeys(TABLES, _EMPTY)
     spans = _concat([_spans(journal, strands) for journal in programs], _NO_SPANS)
     roles = dict(zip(spans["span"], spans["role"], strict=True))
     own = (strands[strands["log"] == journal.offset] for journal in programs)
-    parts = [tile(journal, mine, roles, watched.looks) for journal, mine in zip(programs, own, strict=True)]
-    others, joins = outside(programs, strands, found, watched.looks, watched.seen)
+    places = _places(programs, strands, found, seen)
+    parts = [
+        tile(journal, mine, roles, seen, place)
+        for journal, mine, place in zip(programs, own, places, strict=True)
+    ]
+    served = _served(part.served for part in parts)
+    others, joins = outside(programs, strands, found, replace(seen, served=served))
     others["span"] = others["strand"].map(strands.set_index("strand")["span"])
-    segments = _filled(_concat([*(part for part, _ in parts), others]), strands)
+    segments = _filled(_concat([*(part.segments for part in parts), others]), strands)
+    segments = _under_spans(segments, strands, roles) if len(segments) else segments
+    edges = _concat([*(part.edges for part in parts), joins])
+    pids = {strand: pid for journal in programs for strand, pid in journal.told("pid").items()}
+    if segments.empty:
+        calls = _concat([_model_calls(journal, strands) for journal in programs])
+        known = {"tasks": _tasks(programs, strands, seen), "strands": strands, "model_calls": calls}
+        return dict.fromkeys(TABLES, _EMPTY) | known
+    ran_in = strands.set_index("strand")["pid"]
+    segments, edges = as_told(segments, edges, seen.signals, ran_in)
+    walked = elsewhere(Walked(strands, segments, edges), found, Watched(seen.looks, seen.processes, pids))
+    strands = walked.strands
     return {
-        "tasks": _tasks(programs, strands),
+        "tasks": _tasks(programs, strands, seen),
         "strands": strands,
-        "segments": _under_spans(segments, strands, roles) if len(segments) else segments,
-        "edges": _concat([*(part for _, part in parts), joins]),
-        "spans": spans,
+        "segments": walked.segments.sort_values(["strand", "start_ns"], ignore_index=True),
+        "edges": walked.edges,
+        "spans": spans.assign(task=spans["strand"].map(strands.set_index("strand")["task"])),
         "model_calls": _concat([_model_calls(journal, strands) for journal in programs]),
     }
+
+
+def _places(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, seen: Seen) -> Iterator[Around]:
+    """Yield where each process stands among the others."""
+    parent = dict(zip(strands["strand"], strands["parent"].fillna(0).astype("int64"), strict=True))
+    stands = {strand: stand for stand, done in found.items() for strand in done}
+    for journal in programs:
+        line = line_of(journal, seen.processes)
+        boss = int(parent.get(stands.get(main_strand(journal) or 0, 0), 0))
+        yield Around(journal.pid, frozenset(line[1:]), boss, seen.processes)
+
+
+def _served(parts: Iterable[Mapping[int, Sequence[tuple[int, int]]]]) -> dict[int, list[tuple[int, int]]]:
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for part in parts:
+        for pid, windows in part.items():
+            found[pid] += windows
+    return found
 
 
 def _filled(segments: pd.DataFrame, strands: pd.DataFrame) -> pd.DataFrame:
@@ -186,9 +229,12 @@ def _complaints(journal: Journal) -> Findings:
     return list({(each["code"], each["message"]): each for each in found}.values())
 
 
-def _strands(journal: Journal) -> pd.DataFrame:
+def _strands(journal: Journal, seen: Seen) -> pd.DataFrame:
     born = journal.of(rec.SPAWN)
     ended = journal.of(rec.END, rec.CHILD).drop_duplicates("strand").set_index("strand")["wall_ns"]
+    for strand, pid in journal.told("pid").items():  # it ended when it died, whenever somebody reaped it
+        if pid in seen.deaths and strand in ended.index:
+            ended[strand] = min(ended[strand], seen.deaths[pid].at_ns)
     reaped = journal.of(rec.CHILD).drop_duplicates("strand").set_index("strand")["arg"]
     return pd.DataFrame(
         {
@@ -239,10 +285,11 @@ def _json_text(attributes: dict[str, Any] | str) -> str:
     return attributes if isinstance(attributes, str) else json.dumps(attributes)
 
 
-def _tasks(programs: Sequence[Journal], strands: pd.DataFrame) -> pd.DataFrame:
+def _tasks(programs: Sequence[Journal], strands: pd.DataFrame, seen: Seen) -> pd.DataFrame:
     roots = strands[strands["kind"] == "task"]
     told, judged = (_all_told(programs, kind) for kind in ("task", "outcome"))
-    facts = [told.get(strand, {}) | judged.get(strand, {}) for strand in roots["strand"]]
+    cut_off = outcomes(strands, programs, seen.deaths)
+    facts = [told.get(one, {}) | cut_off.get(one, {}) | judged.get(one, {}) for one in roots["strand"]]
     return pd.DataFrame(
         {
             "task": roots["strand"],
@@ -273,20 +320,24 @@ def _model_calls(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
     return calls.assign(task=calls["strand"].map(by_strand["task"]), span=span)
 
 
-def _samples(journal: Journal, tasks: pd.DataFrame, seen: Sequence[Process]) -> pd.DataFrame:
+def _samples(journal: Journal, tasks: pd.DataFrame, seen: Seen) -> pd.DataFrame:
+    """Return what was sampled; a process that was looked at just after its end had used the same at its end."""
     rows = journal.of(rec.SAMPLE)
     task = rows["strand"].where(rows["strand"] > 0)
     main = main_strand(journal)
     if len(rows) and len(tasks) and main in set(tasks["task"]):
         # A program that is taken for a task is sampled when it starts and when it ends, like any other.
         task.iloc[[0, -1]] = main
-    parents = {one.pid: one.parent for one in seen} | {journal.pid: (journal.meta or {}).get("ppid")}
+    parents = {one.pid: one.parent for one in seen.processes} | {
+        journal.pid: (journal.meta or {}).get("ppid")
+    }
     pid = rows["carrier"] if not journal.pid else pd.Series(journal.pid, index=rows.index)
+    ends = {one: death.at_ns for one, death in seen.deaths.items()}
     return pd.DataFrame(
         {
             "pid": pid,
             "parent": pid.map(parents).astype("Int64"),
-            "at_ns": rows["wall_ns"],
+            "at_ns": np.minimum(rows["wall_ns"], pid.map(ends).fillna(rows["wall_ns"]).astype("int64")),
             "cpu_ns": rows["cpu_ns"],
             "children_cpu_ns": rows["delay_ns"],
             "rss_bytes": rows["arg"],

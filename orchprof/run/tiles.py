@@ -1,15 +1,18 @@
 """Tiles: a log's cuts become segments without gap or overlap, and what fills the time between a strand's turns."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
+from orchprof.run.deaths import last_rows
 from orchprof.run.held import Holders, held_loops
 from orchprof.run.journal import CLOCKED, Journal, main_strand
-from orchprof.run.looks import Looks
+from orchprof.run.outside import Seen
 from orchprof.run.schema import COUNTERS
+from orchprof.run.serving import Around, Windows, idle_apart
 from orchprof.run.waits import told_apart
 
 JOIN: Final = rec.WAITS.index("join")
@@ -24,25 +27,37 @@ _BY: Final = {
 }
 
 
-def tile(
-    journal: Journal, strands: pd.DataFrame, roles: dict[int, str], looks: Looks
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the segments, with columns of their own on top, and the edges of one log's own strands.
+@dataclass(frozen=True, slots=True)
+class Tiled:
+    """The segments of one log's own strands, with columns of their own on top, and their edges.
+
+    `served` says, by process, when its threads waited at a pipe for that one.
+    """
+
+    segments: pd.DataFrame
+    edges: pd.DataFrame
+    served: dict[int, Windows]
+
+
+def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: Seen, around: Around) -> Tiled:
+    """Return the segments and edges of one log's own strands.
 
     Args:
         journal: the log's rows.
         strands: its strands, with the span that each was born under.
         roles: span to role; no span is the framework.
-        looks: what was seen of its threads from outside.
+        seen: what was seen of its threads, and of its end, from outside.
+        around: where its process stands among the others.
     """
-    turns = _turns(journal)
-    turns["role"] = turns["span"].map(roles).astype("object").fillna("framework")
     threads = {carrier: tid for _, carrier, tid in journal.notes["carrier"]}
+    turns = idle_apart(_turns(journal, seen), threads, seen.looks, around)
+    turns["role"] = turns["span"].map(roles).astype("object").fillna("framework")
     holders = Holders.of(turns, threads)
     own_tasks = strands[strands["strand"].isin(list(journal.told("task")))]
     gaps = _gaps(turns, strands, own_tasks)
     gaps, lags = held_loops(gaps, holders)
-    pieces = pd.concat([told_apart(turns, threads, looks, holders), gaps, lags], ignore_index=True)
+    apart, served = told_apart(turns, threads, seen.looks, holders, around)
+    pieces = pd.concat([apart, gaps, lags], ignore_index=True)
     pieces = _expired(journal, pieces.sort_values(["strand", "start_ns", "end_ns"], kind="stable"))
     segments, moved = _merged(pieces)
     woken = gaps.loc[gaps["by_waker"] & (gaps["end_ns"] < gaps["at_ns"]), ["strand", "at_ns", "end_ns"]]
@@ -52,12 +67,15 @@ def tile(
     waits = {number: name for number, name in enumerate(rec.WAITS) if number not in (_NONE, JOIN)}
     told = segments["wait_state"].notna()
     segments["wait_state"] = segments["wait_state"].where(told, segments["state"].map(waits))
-    return segments, _edges(journal, strands, gaps, moved)
+    idle = turns.loc[turns["idle"] & (around.boss > 0), ["strand", "end_ns"]]
+    told_by = edge("join", pd.Series(around.boss, index=idle.index), idle["strand"], idle["end_ns"])
+    edges = pd.concat([_edges(journal, strands, gaps, moved), told_by], ignore_index=True)
+    return Tiled(segments, edges, served)
 
 
-def _turns(journal: Journal) -> pd.DataFrame:
+def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
     """Return what each carrier ran between two successive cuts; the last cut of a carrier opens nothing."""
-    rows = journal.of(*CLOCKED)
+    rows = last_rows(journal, seen.deaths, seen.looks)
     # Where CPU was taken to move with the wall it can have gone ahead of itself: what comes next pays that back.
     rows = rows.assign(cpu_ns=rows.groupby("carrier")["cpu_ns"].cummax())
     after = rows.groupby("carrier")[["wall_ns", "cpu_ns", "delay_ns", "gc_ns"]].shift(-1)

@@ -14,6 +14,7 @@ from orchprof.record import strands as rec
 from orchprof.run.held import Holders
 from orchprof.run.looks import GIL, OTHER, RUNNING, Looks
 from orchprof.run.schema import COUNTERS, ROLES
+from orchprof.run.serving import Around, Windows, answers
 from orchprof.run.timeline import Floats, Ints
 
 # Less than this of a turn is not worth a segment of its own.
@@ -23,18 +24,21 @@ _STATE: Final = dict(enumerate((*rec.LOOKS[:OTHER], "off")))
 
 
 def told_apart(
-    turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, holders: Holders
-) -> pd.DataFrame:
+    turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, holders: Holders, around: Around
+) -> tuple[pd.DataFrame, dict[int, Windows]]:
     """Return the turns with their untold rest under the states that were seen, in rows of their own where several.
+
+    Returned too: when its threads waited for other processes, by process.
 
     Args:
         turns: of one process, with `carrier` and `role`.
         threads: carrier to the system's number of its thread.
         looks: what was seen of threads.
         holders: what its carriers ran.
+        around: where the process stands among the others.
     """
     if not looks.watched or turns.empty:
-        return turns
+        return turns, {}
     tid = np.asarray(turns["carrier"].map(threads).fillna(0), dtype=np.int64)
     start, end = (np.asarray(turns[name], dtype=np.int64) for name in ("start_ns", "end_ns"))
     seen = looks.of_threads(tid, start, end)
@@ -42,6 +46,7 @@ def told_apart(
     rest = np.maximum(np.asarray(wall - turns["cpu_ns"] - turns["runq_ns"], dtype=np.int64), 0)
     bare = ((turns["state"] == 0) & turns["wait_state"].isna()).to_numpy()
     parts = np.where(bare[:, None], _divided(seen, rest, turns), 0)
+    answered = answers(turns, threads, looks, around, parts)
     # A declared wait is what it is, but for the time in which its thread was seen back and wanting the interpreter.
     parts[~bare, GIL] = np.minimum(seen[~bare, GIL], rest[~bare])
     keepers = _keepers(looks, holders)
@@ -49,7 +54,7 @@ def told_apart(
     known = np.minimum(keepers.shares(tid, start, end) / np.maximum(wanting, 1), 1.0)
     foreign = _foreign(turns, known, np.where(bare, parts[:, GIL], 0))
     spans = [keepers.spans(tid, role, turns["end_ns"]) for role in range(_WIDTH)]
-    return _carved(turns, parts, foreign, spans)
+    return _carved(turns, parts, foreign, spans, answered.work), answered.served
 
 
 def _divided(seen: Ints, rest: Ints, turns: pd.DataFrame) -> Ints:
@@ -104,8 +109,11 @@ def _foreign(turns: pd.DataFrame, known: Floats, gil_ns: Ints) -> Ints:
     return np.asarray(np.rint(others * gil_ns[:, None]), dtype=np.int64)
 
 
-def _carved(turns: pd.DataFrame, parts: Ints, foreign: Ints, spans: list[Ints]) -> pd.DataFrame:
-    """Return the turns, each with its largest wait; the others follow as rows that end where the turn ended."""
+def _carved(turns: pd.DataFrame, parts: Ints, foreign: Ints, spans: list[Ints], work: Ints) -> pd.DataFrame:
+    """Return the turns, each with its largest wait; the others follow as rows that end where the turn ended.
+
+    So does what other processes computed for them, and what these waited for a core.
+    """
     waits = parts.copy()
     waits[:, [RUNNING, GIL]] = 0
     main = waits.argmax(axis=1)
@@ -115,6 +123,8 @@ def _carved(turns: pd.DataFrame, parts: Ints, foreign: Ints, spans: list[Ints]) 
     end = np.array(turns["end_ns"], dtype=np.int64)
     for state in range(waits.shape[1]):
         end = _cut(rows, turns, waits[:, state], end, wait_state=_STATE[state])
+    for at, counter in enumerate(("cpu_ns", "runq_ns")):
+        end = _cut(rows, turns, work[:, at], end, **{counter: work[:, at]})
     for role in range(_WIDTH):
         end = _cut(
             rows, turns, foreign[:, role], end, role=ROLES[role], span=spans[role], gil_ns=foreign[:, role]

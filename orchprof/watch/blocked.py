@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from orchprof.record.strands import LOOKS
 from orchprof.watch import proc
-from orchprof.watch.syscalls import HERE
+from orchprof.watch.syscalls import EPOLL, HERE
 
 STATE: Final = {name: number for number, name in enumerate(LOOKS)}
 RUNNING: Final = b"running\n"
@@ -31,6 +31,9 @@ class Owner(Protocol):
 
     pid: int
 
+    def other_end(self, number: int) -> int:
+        """Return the process at the other end of a descriptor; 0 when there is none known."""
+
     def holds_gil(self, address: int) -> bool:
         """Return whether the address lies inside the interpreter's own state."""
 
@@ -50,6 +53,23 @@ def state_of(line: bytes, tid: int, owner: Owner) -> int | None:
     kind = HERE.get(int(fields[0]), "other")
     how = _HOW.get(kind)
     return STATE[how([int(field, 16) for field in fields[1:7]], tid, owner) if how else kind]
+
+
+def awaited(line: bytes, owner: Owner) -> int:
+    """Return the process that a blocked thread waits for by a pipe, a socket pair or a terminal; 0 for none known."""
+    fields = line.split()
+    kind = HERE.get(int(fields[0]), "") if len(fields) > 1 else ""
+    args = [int(field, 16) for field in fields[1:4]]
+    if kind == "descriptor" or (kind == "net" and int(fields[0]) not in EPOLL):
+        return owner.other_end(args[0] & 0xFFFFFFFF)
+    if kind == "poll":
+        numbers = _polled(owner.pid, args[0], args[1])
+    elif kind == "select" and args[0]:
+        numbers = _selected(owner.pid, args[0], args[1:2])
+    else:
+        numbers = None
+    found = (owner.other_end(number) for number in numbers or ())
+    return next(filter(None, found), 0)
 
 
 def _futex(args: list[int], _tid: int, owner: Owner) -> str:

@@ -81,6 +81,12 @@ def usage(pid: int) -> Usage | None:
     return Usage((name, fields[25]), *used)
 
 
+def status_of(pid: int) -> int | None:
+    """Return the exit status of a process that has ended and was not reaped, as `waitpid` gives it; None if unknown."""
+    fields = read(f"{FOLDER}/{pid}/stat").rpartition(b")")[2].split()
+    return int(fields[49]) if len(fields) > 49 and fields[0] == b"Z" else None  # noqa: PLR2004 - 52nd of proc(5)
+
+
 def waited(pid: int, tid: int) -> tuple[int, int] | None:
     """Return (ns on a core, ns ready to run without one) of a thread; None when it is gone or nobody counts."""
     fields = read(f"{FOLDER}/{pid}/task/{tid}/schedstat").split()
@@ -118,6 +124,17 @@ class Kept:
         if self._spare <= 0:
             return -1
         handle = os.open(path, os.O_RDONLY)
+        self._spare -= 1
+        return handle
+
+    def pidfd(self, pid: int) -> int:
+        """Return a descriptor that becomes readable when the process ends; -1 when that cannot be had."""
+        if self._spare <= 0 or not hasattr(os, "pidfd_open"):
+            return -1
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            return -1
         self._spare -= 1
         return handle
 

@@ -9,11 +9,16 @@ from typing import Final
 from orchprof.record.log import Log, pack
 from orchprof.record.strands import LOOKED, SAMPLE, STATE_SHIFT
 from orchprof.watch import proc
-from orchprof.watch.blocked import RUNNING, STATE, state_of
+from orchprof.watch.blocked import RUNNING, STATE, awaited, state_of
+from orchprof.watch.ends import Ends
 from orchprof.watch.gil import Runtimes
 from orchprof.watch.proc import Kept, Line
 
 _GIL: Final = STATE["gil"]
+# In these a thread may wait for another process, which is told with it.
+_FOR_OTHERS: Final = frozenset({STATE["child"], STATE["net"], STATE["other"]})
+# Who is at the other end may not have been met yet: so many equal looks later it is asked again.
+_ASKED_AGAIN: Final = 8
 _NOTHING: Final = range(0)
 # A process is sampled at 10, 20, 40 ms of age and so on, then twice a second: most children live shortly.
 _FIRST_SAMPLE_NS: Final = 10_000_000
@@ -28,6 +33,7 @@ class Tools:
     log: Log
     kept: Kept
     runtimes: Runtimes
+    ends: Ends
 
 
 class Thread:
@@ -45,7 +51,7 @@ class Process:
     """A process of the tree. `root`: it is recorded from inside, so that only its threads are looked at."""
 
     __slots__ = (
-        "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_kept", "_log", "_next_sample_ns",
+        "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_ends", "_kept", "_log", "_next_sample_ns",
         "_runtime", "_runtimes", "_used", "first_ns", "last_ns", "name", "parent", "pid", "refusal", "root", "threads",
     )  # fmt: skip
 
@@ -54,7 +60,7 @@ class Process:
         self.first_ns = self.last_ns = now_ns
         self.threads: dict[int, Thread] = {}
         self.name, self.refusal = "", ""
-        self._log, self._kept, self._runtimes = tools.log, tools.kept, tools.runtimes
+        self._log, self._kept, self._runtimes, self._ends = tools.log, tools.kept, tools.runtimes, tools.ends
         self._changed, self._delays_ns, self._cpu_gone_ns, self._delay_gone_ns = True, 0, 0, 0
         self._next_sample_ns = now_ns
         self._runtime: range | None = None
@@ -76,6 +82,10 @@ class Process:
             self._runtime = self._runtimes.range_of(self.pid) or _NOTHING
         return address in self._runtime
 
+    def other_end(self, number: int) -> int:
+        """Return the process at the other end of one of its descriptors; 0 when there is none known."""
+        return self._ends.other(self.pid, number)
+
     def refresh(self) -> list[int]:
         """Find its threads anew and return its children; both are empty when it is gone."""
         folder = f"{proc.FOLDER}/{self.pid}/task"
@@ -95,7 +105,7 @@ class Process:
             line = self._line(thread)
             if line == RUNNING:
                 self._changed, holder = True, holder or thread.tid
-            if line == thread.line and thread.state != _GIL and thread.looks:
+            if line == thread.line and thread.state != _GIL and thread.looks and not self._asks_again(thread):
                 thread.last_ns = now_ns
                 thread.looks += 1
             elif line:
@@ -103,9 +113,13 @@ class Process:
                 if state == _GIL:
                     waiting.append(thread)
                 else:
-                    self._step(thread, state, 0, now_ns)
+                    self._step(thread, state, awaited(line, self) if state in _FOR_OTHERS else 0, now_ns)
         for thread in waiting:
             self._step(thread, _GIL, holder, now_ns)
+
+    @staticmethod
+    def _asks_again(thread: Thread) -> bool:
+        return thread.looks == _ASKED_AGAIN and not thread.arg and thread.state in _FOR_OTHERS
 
     def account(self, now_ns: int) -> bool:
         """Read what it used, where that is due; return whether it was found to run another program than before."""
@@ -125,6 +139,13 @@ class Process:
         self.name = proc.name_of(self.pid)
         self._log.note(("process", [self.pid, self.name, self._runtimes.is_python(self.pid)]))
 
+    def died(self, now_ns: int) -> None:
+        """Note that it has ended, and with what status; what it used is known until somebody reaps it."""
+        self._read_delays(now_ns)
+        self._used = proc.usage(self.pid) or self._used
+        self.last_ns = now_ns
+        self._log.note(("died", [self.pid, now_ns, proc.status_of(self.pid)]))
+
     def end_runs(self, before_ns: int) -> None:
         """Log the runs that began before this instant, so that a kill loses nothing older."""
         for thread in self.threads.values():
@@ -136,8 +157,10 @@ class Process:
         for thread in list(self.threads.values()):
             self._drop(thread)
         self._sample(self.last_ns)
+        self._ends.forget(self.pid)
         if not self.root:
-            self._log.note(("seen", [self.pid, self.parent, self.first_ns, self.last_ns, self.delay_ns]))
+            used = [self.first_ns, self.last_ns, self.delay_ns, self.cpu_ns]
+            self._log.note(("seen", [self.pid, self.parent, *used]))
 
     def _line(self, thread: Thread) -> bytes:
         """Return what the kernel says of a thread now; empty when it is gone or may not be looked at."""

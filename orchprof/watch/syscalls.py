@@ -61,3 +61,11 @@ def by_number(machine: str) -> dict[int, str]:
 
 
 HERE: Final = by_number(platform.machine())
+# What waits on descriptors that nobody tells.
+EPOLL: Final = frozenset(
+    number
+    for name, numbers in CALLS["net"].items()
+    if name.startswith("epoll") and platform.machine() in MACHINES
+    for number in (numbers[MACHINES.index(platform.machine())],)
+    if number is not None
+)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ from orchprof.record.log import Log
 from orchprof.run import cgroup
 from orchprof.watch import proc
 from orchprof.watch.containers import Containers
+from orchprof.watch.ends import Ends
 from orchprof.watch.gil import Runtimes
 from orchprof.watch.process import Process, Tools
 from orchprof.watch.syscalls import HERE
@@ -32,11 +34,14 @@ class Tree:
 
     def __init__(self, roots: Iterable[int], log: Log) -> None:
         self._log, self._kept = log, proc.Kept()
-        self._tools = Tools(log, self._kept, Runtimes())
+        self._alive: dict[int, Process] = {}
+        self._ends = select.poll()
+        self._pidfds: dict[int, int] = {}  # by descriptor
+        self._dead: set[int] = set()  # those that nobody has reaped
+        self._tools = Tools(log, self._kept, Runtimes(), Ends(lambda: list(self._alive)))
         self._newest_file, self._newest = proc.Line(f"{proc.FOLDER}/loadavg", self._kept), b""
         self._roots = tuple(dict.fromkeys(roots))
         self._containers = Containers(log)
-        self._alive: dict[int, Process] = {}
         self._to_look_at: deque[Process] = deque()
         self._to_account: deque[Process] = deque()
         self._searched_ns = self._second_ns = 0
@@ -49,6 +54,31 @@ class Tree:
     def empty(self) -> bool:
         """Whether there is nothing to look at."""
         return not self._alive
+
+    def wait(self, seconds: float, stop: int) -> None:
+        """Sleep for some seconds, noting at once each process that ends; no longer once `stop` can be read."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            ready = [handle for handle, _ in self._ends.poll(left * 1e3)]
+            for handle in ready:
+                if handle != stop:
+                    self._ended(handle)
+            if stop in ready:
+                return
+
+    def wake_by(self, stop: int) -> None:
+        """Let `wait` end when this descriptor can be read."""
+        self._ends.register(stop, select.POLLIN)
+
+    def _ended(self, handle: int) -> None:
+        now_ns = time.monotonic_ns()
+        self._ends.unregister(handle)
+        self._kept.close(handle)
+        process = self._alive.get(self._pidfds.pop(handle))
+        if process is not None:
+            self._dead.add(process.pid)
+            process.died(now_ns)
+            self._forget(process)
 
     def look(self) -> None:
         """Look at everything once."""
@@ -94,6 +124,8 @@ class Tree:
             self._forget(process)
         self._containers.close()
         self._newest_file.close()
+        for handle in self._pidfds:
+            self._kept.close(handle)
 
     def _begin(self, now_ns: int) -> None:
         for pid in self._roots:
@@ -116,11 +148,15 @@ class Tree:
     def _search(self, now_ns: int) -> None:
         began_ns = time.thread_time_ns()
         pending = list(self._alive.values())
+        listed: set[int] = set()
         for process in pending:  # grows while it is gone through
-            born = [pid for pid in process.refresh() if pid not in self._alive]
+            children = process.refresh()
+            listed.update(children)
+            born = [pid for pid in children if pid not in self._alive and pid not in self._dead]
             pending += [self._meet(pid, process.pid, now_ns, root=False) for pid in born]
             if not process.threads:
                 self._forget(process)
+        self._dead &= listed
         self._searched_ns = now_ns
         self._search_gap_ns = max(_SEARCH_EVERY_NS, int((time.thread_time_ns() - began_ns) / _SEARCH_SHARE))
 
@@ -129,13 +165,17 @@ class Tree:
         if not root:
             self._to_look_at.append(process)
         self._to_account.append(process)
+        handle = self._kept.pidfd(pid)
+        if handle >= 0:
+            self._pidfds[handle] = pid
+            self._ends.register(handle, select.POLLIN)
         self._account(process, now_ns)
         return process
 
     def _forget(self, process: Process) -> None:
-        process.forget()
-        self._containers.part(process.pid)
-        del self._alive[process.pid]
+        if self._alive.pop(process.pid, None) is process:
+            process.forget()
+            self._containers.part(process.pid)
 
     def _each_second(self, now_ns: int) -> None:
         for process in self._alive.values():

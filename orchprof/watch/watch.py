@@ -5,6 +5,7 @@ descendants were ready to run without a core, what processes that are not record
 that started them, writes a log of its own, and never raises there.
 """
 
+import os
 import random
 import threading
 import time
@@ -29,6 +30,7 @@ class Watch:
     def __init__(self, roots: Iterable[int], directory: Path) -> None:
         self._roots, self._log = tuple(roots), Log(directory)
         self._stopped = threading.Event()
+        self._hears, self._stop = os.pipe()
         self._thread = threading.Thread(target=self._watch, name="orchprof-watch", daemon=True)
         self._log.note(("meta", {"version": VERSION, "pid": 0}))
 
@@ -40,7 +42,9 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
+        os.close(self._stop)
         self._thread.join()
+        os.close(self._hears)
         self._log.note(("closed", {"lost_frames": self._log.lost_frames}))
         self._log.close()
 
@@ -54,7 +58,9 @@ class Watch:
 
     def _look_on(self, tree: Tree) -> None:
         flushed, cost_s, pause_s = time.monotonic(), 0.0, 0.0
-        while not self._stopped.wait(pause_s):
+        tree.wake_by(self._hears)
+        while not self._stopped.is_set():
+            tree.wait(pause_s, self._hears)
             began = time.thread_time()
             tree.look()
             cost_s += (time.thread_time() - began - cost_s) / _AVERAGED_LOOKS

@@ -52,6 +52,7 @@ def _blocking(strands: Strands, original: _Call) -> _Call:
         block = functools.partial(original, process, *args, **kwargs)
         if fiber is None or process.returncode is not None:
             return block()
+        strands.safely(reaping.seen_over, strands, process.pid)
         return wait_for(strands, [fiber.strand], block, lambda: process.returncode is not None)
 
     return blocking

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from orchprof.record.hooks import anyio_threads, collector, http, locks, reaping, threads
+from orchprof.record.hooks import anyio_threads, collector, http, locks, reaping, signals, threads
 from orchprof.record.hooks.labels import LABELS
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import Strands
@@ -17,6 +17,7 @@ _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
     threads.hook,
     locks.hook,
     reaping.hook,
+    signals.hook,
     anyio_threads.hook,
     http.hook,
 )

@@ -57,6 +57,7 @@ def _join(strands: Strands, original: _Call) -> _Call:
         if fiber is None or popen.returncode is not None:
             original(process, timeout)
             return
+        strands.safely(reaping.seen_over, strands, popen.pid)
         wait_for(
             strands, [fiber.strand], lambda: original(process, timeout), lambda: popen.returncode is not None
         )

@@ -56,7 +56,17 @@ def reap(strands: Strands, pid: int, options: int) -> tuple[int, int, Any]:
     targets = [] if known is None else [known.strand]
     if known is None and pid > 0:
         return _wait4(pid, options)
+    seen_over(strands, pid)
     return wait_for(strands, targets, lambda: _reaped(strands, pid, options, targets))  # type: ignore[no-any-return]
+
+
+def seen_over(strands: Strands, pid: int) -> None:
+    """Note that a child has ended by now, if it has: who waits for it from here on does not wait."""
+    fiber = strands.children.get(pid)
+    if fiber is not None and not fiber.ready_ns:
+        with contextlib.suppress(OSError):
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+                fiber.ready_ns = strands.carrier().clock.wall_ns()
 
 
 def _reaped(strands: Strands, pid: int, options: int, targets: list[int]) -> tuple[int, int, Any]:
@@ -89,7 +99,7 @@ def _zombie(pid: int, options: int) -> tuple[bool, int]:
 
 def _account(strands: Strands, fiber: Fiber, used: Any, delay_ns: int) -> None:
     carrier = strands.carrier()
-    end_ns = carrier.clock.wall_ns()
+    end_ns = fiber.ready_ns or carrier.clock.wall_ns()
     strands.child(fiber.strand, end_ns, (_cpu_ns(used), delay_ns, used.ru_maxrss * _KIB))
     if (
         carrier.cause.strand < 0

@@ -16,7 +16,7 @@ def test_the_parts_cover_every_label_once():
 def test_sums_and_subsets():
     assert labels("host") == labels("orchestration") | labels("tool_local")
     assert labels("not_model") == labels("host") | labels("orchestration_wait") | labels("tool_wait")
-    assert labels("tool_cpu") == {("tool", state) for state in ("cpu", "gc", "serialise", "child")}
+    assert labels("tool_cpu") == {("tool", state) for state in ("cpu", "gc", "serialise")}
     assert labels("tool_cpu") < labels("tool_local")
 
 

@@ -25,7 +25,7 @@ def test_a_child_is_charged_with_its_cpu_and_joined(recorded):
     strands, rows = child_rows(tables)
     assert len(rows) == 1
     row = rows.iloc[0]
-    assert (row["role"], row["cpu_state"], row["wait_state"]) == ("tool", "child", "unexplained")
+    assert (row["role"], row["cpu_state"], row["wait_state"]) == ("tool", "cpu", "unexplained")
     assert row["cpu_ns"] > 0.14e9
     joins = tables["edges"].query("kind == 'join'")
     assert strands["strand"].iloc[0] in set(joins["src"])

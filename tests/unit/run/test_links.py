@@ -35,7 +35,7 @@ def test_a_child_that_records_itself_is_waited_for_and_its_start_is_startup(tmp_
     assert rows(tables, 3) == [
         ("tool", "startup", 10, 40, 30),
         ("tool", "join", 40, 90, 0),
-        ("tool", "child", 90, 100, 10),
+        ("tool", "unexplained", 90, 100, 10),
     ]
     assert (3, 1, 90) in joins(tables)
     assert tables["segments"].query("cpu_state == 'startup'")["cpu_ns"].tolist() == [30 * MS]
@@ -57,8 +57,7 @@ def test_the_ledger_of_two_processes_balances(tmp_path):
     assert found == {
         ("framework", "cpu"): 10 + 5,  # 5-10 and 100-105, and the child's span of role framework
         ("tool", "startup"): 30,
-        ("tool", "cpu"): 15,  # 40-45, 50-55 and 85-90
-        ("tool", "child"): 10,
+        ("tool", "cpu"): 15 + 10,  # 40-45, 50-55 and 85-90, and what the child used after its record's end
         ("model", "off"): 30,
     }
     assert report["checks"]["conservation_error_s"] < 1e-12
@@ -67,13 +66,13 @@ def test_the_ledger_of_two_processes_balances(tmp_path):
 
 def test_a_shell_in_between_is_no_obstacle(tmp_path):
     tables, *_ = sealed(tmp_path, parent(tmp_path), child(tmp_path, pid=78, ppid=77))
-    assert [state for _, state, *_ in rows(tables, 3)] == ["startup", "join", "child"]
+    assert [state for _, state, *_ in rows(tables, 3)] == ["startup", "join", "unexplained"]
 
 
 def test_a_grandparent_is_known_from_outside(tmp_path):
     watch = HandWatch(tmp_path).seen(78, 77, 20, 95).seen(77, 1, 11, 99)
     tables, *_ = sealed(tmp_path, parent(tmp_path), child(tmp_path, pid=79, ppid=78), watch)
-    assert [state for _, state, *_ in rows(tables, 3)] == ["startup", "join", "child"]
+    assert [state for _, state, *_ in rows(tables, 3)] == ["startup", "join", "unexplained"]
 
 
 def test_another_process_of_the_same_number_is_not_it(tmp_path):
@@ -90,7 +89,7 @@ def test_programs_one_after_the_other_under_one_shell(tmp_path):
     )
     tables, *_ = sealed(tmp_path, *logs)
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 3)] == [
-        ("startup", 10, 20), ("join", 20, 50), ("child", 50, 60), ("join", 60, 95), ("child", 95, 100),
+        ("startup", 10, 20), ("join", 20, 50), ("unexplained", 50, 60), ("join", 60, 95), ("unexplained", 95, 100),
     ]  # fmt: skip
 
 
@@ -123,7 +122,7 @@ def test_a_job_in_another_process(tmp_path):
     worker.cut(90, 42, 0).end(1, 90)
     tables, *_ = sealed(tmp_path, log, worker)
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 3)] == [
-        ("pool_wait", 10, 30), ("join", 30, 70), ("child", 70, 80),
+        ("pool_wait", 10, 30), ("join", 30, 70), ("unexplained", 70, 80),
     ]  # fmt: skip
     assert tables["strands"].set_index("strand").loc[own(2, 2), "task"] == own(2)
     assert tables["strands"].set_index("strand").loc[own(1, 2)].isna()["task"]
@@ -155,7 +154,11 @@ def test_what_a_child_waited_for_is_told_by_looks(tmp_path, state, label):
     watch = HandWatch(tmp_path).looked("child", 15, 95, tid=77, pid=77).looked(state, 20, 90, tid=78, pid=78)
     watch.seen(78, 77, 20, 95).seen(77, 1, 11, 99)
     tables, *_ = sealed(tmp_path, parent(tmp_path, cpu=10), watch)
-    # 90 ms less 10 of CPU and 5 of run delay; what the shell waits for is what its child waits for.
+    # What the shell waits for is what its child waits for; nobody saw its start. 10 ms of CPU and 5 of run delay, which
+    # nobody saw either, lie in what was not seen, and then in the rest.
     kinds = {state: end - start - cpu for _, state, start, end, cpu in rows(tables, 3)}
-    assert kinds[label] == pytest.approx(75)
-    assert "child" not in kinds
+    assert kinds[label] > 70
+    assert sum(kinds.values()) == pytest.approx(90 - 10)
+    assert kinds.get("child", 0) < 5, (
+        "it was seen to wait for others for no longer than before and after that"
+    )

@@ -43,7 +43,7 @@ def descriptors():
 
 
 def seen(said):
-    return {pid: (parent, delay_ns) for pid, parent, _, _, delay_ns in said.notes["seen"]}
+    return {pid: (parent, delay_ns) for pid, parent, _, _, delay_ns, _ in said.notes["seen"]}
 
 
 def test_children_and_grandchildren_are_seen_under_their_parents(tmp_path):

@@ -1,0 +1,93 @@
+"""Signals and exec: who ends a child's waiting, and the last chance to write down what this process did.
+
+A child that is told to end was waiting for whoever told it. A process that is about to end by a signal of its own, or
+to become another program, runs nothing that is registered for its end.
+"""
+
+import _signal  # type: ignore[import-not-found]  # what `signal` stands on
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from orchprof.record.hooks.patches import Patches
+from orchprof.record.state import STATE
+from orchprof.record.strands import Strands
+
+_HARMLESS: Final = frozenset({_signal.SIGCHLD, _signal.SIGCONT, _signal.SIGURG, _signal.SIGWINCH, 0})
+_Call = Callable[..., Any]
+
+
+def hook(strands: Strands, patches: Patches) -> None:
+    """Follow signals to other processes, and write everything before what may end or replace this one."""
+    for name in ("kill", "killpg"):
+        patches.replace(os, name, functools.partial(_kill, strands))
+    # The module around it costs more to import than most programs take to start.
+    patches.when_imported("signal", lambda module: patches.replace(module, "raise_signal", _raise))
+    patches.replace(os, "abort", _abort)
+    for name in ("execv", "execve"):
+        patches.replace(os, name, functools.partial(_exec, strands))
+
+
+def _kill(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def kill(pid: int, number: int, /) -> None:
+        if pid == os.getpid():
+            _before(number)
+        elif number:
+            strands.safely(_sent, strands, pid, number)
+        original(pid, number)
+
+    return kill
+
+
+def _sent(strands: Strands, pid: int, number: int) -> None:
+    carrier = strands.carrier()
+    strands.log.note(("signal", carrier.fiber.strand, [pid, carrier.cut(), int(number)]))
+
+
+def _raise(original: _Call) -> _Call:
+    @functools.wraps(original)
+    def raise_signal(number: int, /) -> None:
+        _before(number)
+        original(number)
+
+    return raise_signal
+
+
+def _abort(original: _Call) -> _Call:
+    @functools.wraps(original)
+    def abort() -> None:
+        _write()
+        original()
+
+    return abort
+
+
+def _before(number: int) -> None:
+    """Write everything if this process is about to end by a signal."""
+    if number not in _HARMLESS and _signal.getsignal(number) == _signal.SIG_DFL:
+        _write()
+
+
+def _exec(strands: Strands, original: _Call) -> _Call:
+    """What this process becomes goes on with what it was: nothing ends here, and if it fails everything goes on."""
+
+    @functools.wraps(original)
+    def become(*args: Any) -> None:
+        strands.safely(_becomes, strands)
+        _write()
+        original(*args)
+
+    return become
+
+
+def _becomes(strands: Strands) -> None:
+    strands.log.note(("exec", strands.carrier().cut()))
+
+
+def _write() -> None:
+    recorder = STATE.recorder
+    if recorder is not None:
+        recorder.strands.safely(recorder.sample)
+        recorder.strands.safely(recorder.log.flush)

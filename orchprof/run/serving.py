@@ -1,0 +1,190 @@
+"""Serving: a thread that waits at a pipe, a socket pair or a terminal waits for the process at the other end.
+
+Looks say which process that is. A shell, a worker or a server is asked and answers: who waits for it waits for what it
+does, its CPU, sleep and files. The other way round, a child that waits for the process that started it is idle.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from orchprof.record import strands as rec
+from orchprof.run.elsewhere import shares
+from orchprof.run.looks import FOR_OTHERS, Looks
+from orchprof.run.processes import Process
+from orchprof.run.schema import COUNTERS
+from orchprof.run.timeline import Floats, Ints
+
+_JOIN: Final = rec.WAITS.index("join")
+_LEAST_NS: Final = 5_000_000
+_WORDS: Final = {name: number for number, name in enumerate(rec.LOOKS)} | {"off": rec.LOOKS.index("other")}
+
+Windows = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A process among others: its id, those above it, the strand that started it (0: unknown), and who was seen."""
+
+    pid: int = 0
+    above: frozenset[int] = frozenset()
+    boss: int = 0
+    processes: Sequence[Process] = ()
+
+
+@dataclass(slots=True)
+class Answers:
+    """What other processes did while turns waited for them: CPU and run delay of each turn; and when, by process."""
+
+    work: Ints  # (n, 2)
+    served: dict[int, Windows] = field(default_factory=dict)
+
+
+def _asking(looks: Looks, tids: Sequence[int]) -> pd.DataFrame:
+    """Return the runs of looks in which some threads waited for another process."""
+    runs = looks.runs
+    return runs[runs["tid"].isin(tids) & (runs["holder"] > 0) & runs["state"].isin(FOR_OTHERS)]
+
+
+def idle_apart(turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, around: Around) -> pd.DataFrame:
+    """Return the turns, those in which a thread was seen to wait for a process above it cut there: it was idle.
+
+    Such a piece is a JOIN. What the turn used lies on the pieces between, by their length.
+    """
+    turns = turns.assign(idle=False)
+    if not around.above or not looks.watched or turns.empty:
+        return turns
+    asking = _asking(looks, list(threads.values()))
+    asking = asking[
+        asking["holder"].isin(around.above) & (asking["end_ns"] - asking["start_ns"] >= _LEAST_NS)
+    ]
+    if asking.empty:
+        return turns
+    idle = _by_turn(turns, threads, asking)
+    cut = [piece for row, windows in idle.items() for piece in _cut(turns.loc[row], windows)]
+    return pd.concat([turns.drop(index=list(idle)), pd.DataFrame(cut)]).sort_values(
+        ["start_ns", "end_ns"], kind="stable", ignore_index=True
+    )
+
+
+def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFrame) -> dict[Any, Windows]:
+    """Return, by turn that nobody declared a wait, the windows of some looks in it."""
+    bare = turns[(turns["state"] == 0) & turns["wait_state"].isna()]
+    carriers = {tid: carrier for carrier, tid in threads.items()}
+    found: defaultdict[Any, Windows] = defaultdict(list)
+    groups = dict(iter(bare.groupby("carrier")))
+    tids: Any
+    for tids, runs in asking.groupby("tid"):
+        mine = groups.get(carriers.get(int(tids), 0))
+        if mine is None:
+            continue
+        starts, ends, index = mine["start_ns"].to_numpy(), mine["end_ns"].to_numpy(), mine.index
+        for low, high in zip(runs["start_ns"].tolist(), runs["end_ns"].tolist(), strict=True):
+            first = int(np.searchsorted(ends, low, "right"))
+            last = int(np.searchsorted(starts, high, "left"))
+            for at in range(first, last):
+                found[index[at]].append((max(low, int(starts[at])), min(high, int(ends[at]))))
+    return found
+
+
+def _cut(turn: pd.Series, windows: Windows) -> list[dict[str, Any]]:
+    """Return a turn's pieces: idle windows as JOINs, and what lies between with what the turn used."""
+    start, end = int(turn["start_ns"]), int(turn["end_ns"])
+    used = int(turn["cpu_ns"]) + int(turn["runq_ns"])
+    idle = sum(high - low for low, high in windows)
+    # What it used needs room: then it was idle for less than was seen.
+    kept = min(1.0, max(end - start - used, 0) / max(idle, 1))
+    bounds = [start]
+    for low, high in sorted(windows):
+        less = int((high - low) * (1 - kept) / 2)
+        bounds += [max(low + less, bounds[-1]), max(high - less, low + less, bounds[-1])]
+    bounds.append(end)
+    pieces = [(low, high, at % 2 == 1) for at, (low, high) in enumerate(pairwise(bounds))]
+    busy = max(sum(high - low for low, high, is_idle in pieces if not is_idle), 1)
+    told: dict[str, Any] = {str(name): value for name, value in turn.items()}
+    made = []
+    for low, high, is_idle in pieces:
+        if high > low:
+            part = 0.0 if is_idle else (high - low) / busy
+            counted = {name: int(int(turn[name]) * part) for name in COUNTERS}
+            state = _JOIN if is_idle else int(turn["state"])
+            made.append(
+                {
+                    **told,
+                    "start_ns": low,
+                    "end_ns": high,
+                    "state": state,
+                    "idle": is_idle,
+                    **counted,
+                }
+            )
+    return made
+
+
+def answers(
+    turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, around: Around, parts: Ints
+) -> Answers:
+    """Return what other processes did while turns waited for them, taken out of `parts`, which change.
+
+    Args:
+        turns: of one process.
+        threads: carrier to the system's number of its thread.
+        looks: what was seen of threads.
+        around: where the process stands among the others.
+        parts: (n, states) how long each turn was in each state; what an answer slept, wrote or read goes to its state.
+    """
+    found = Answers(np.zeros((len(turns), 2), np.int64))
+    asking = _asking(looks, list(threads.values()))
+    asking = asking[~asking["holder"].isin(around.above | {around.pid})]
+    if asking.empty:
+        return found
+    place = {row: at for at, row in enumerate(turns.index)}
+    known: dict[Any, tuple[Floats, float]] = {}
+    holder: Any
+    for holder, runs in asking.groupby("holder"):
+        for row, windows in _by_turn(turns, threads, runs).items():
+            told = _told(looks, around, int(holder), windows)
+            found.served.setdefault(int(holder), []).extend(windows)
+            if told is not None:
+                known[row] = told, float(sum(high - low for low, high in windows))
+    _answer(turns, place, known, parts, found.work)
+    return found
+
+
+def _told(looks: Looks, around: Around, holder: int, windows: Windows) -> Floats | None:
+    """Return the shares of states, of CPU and of run delay (states + 2,) in what a process did; None: not seen."""
+    told = shares(looks, around.processes, holder, sorted(windows), around.pid)
+    vector = np.zeros(len(rec.LOOKS) + 2)
+    for one in told:
+        counter = one.get("counter")
+        at = len(rec.LOOKS) + (counter == "runq_ns") if counter else _WORDS[one["wait_state"]]
+        vector[at] += one["part"]
+    return vector if told else None
+
+
+def _answer(
+    turns: pd.DataFrame,
+    place: Mapping[Any, int],
+    known: Mapping[Any, tuple[Floats, float]],
+    parts: Ints,
+    work: Ints,
+) -> None:
+    """Put the answers in the place of the waits. A turn too short to be seen is answered as its span's others."""
+    pooled: defaultdict[Any, Floats] = defaultdict(lambda: np.zeros(len(rec.LOOKS) + 2))
+    keys = list(zip(turns["carrier"].tolist(), turns["span"].tolist(), strict=True))
+    for row, (answer, length) in known.items():
+        pooled[keys[place[row]]] += answer * length
+    waited = parts[:, FOR_OTHERS].sum(axis=1)
+    rows = turns.index.tolist()
+    for at in np.flatnonzero(waited).tolist():
+        told: Floats | None = known[rows[at]][0] if rows[at] in known else pooled.get(keys[at])
+        if told is not None and told.any():
+            lasted = np.rint(told / told.sum() * waited[at]).astype(np.int64)
+            parts[at, FOR_OTHERS] = 0
+            parts[at] += lasted[: len(rec.LOOKS)]
+            work[at] = lasted[len(rec.LOOKS) :]

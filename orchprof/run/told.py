@@ -1,0 +1,67 @@
+"""Told: a process that got a signal was waiting for whoever sent it, each of its strands back to what it last did."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from orchprof.run.schema import COUNTERS
+
+# The end of what a signal cut short while it was at work.
+STUB_NS: Final = 1_000
+# Of a wait, at most this much is work: waking up for it.
+_IDLE_SHARE: Final = 0.02
+
+Row = dict[str, Any]
+
+
+def as_told(
+    segments: pd.DataFrame,
+    edges: pd.DataFrame,
+    signals: Mapping[int, Sequence[tuple[int, int]]],
+    pids: pd.Series,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the segments and edges with every strand of a process waiting for the sender when a signal came.
+
+    Args:
+        segments: of all strands.
+        edges: of all strands.
+        signals: by process, when one came and from which strand.
+        pids: by strand, the process that it ran in.
+    """
+    rows: list[Row] = []
+    joins: list[Row] = []
+    gone: list[Any] = []
+    for pid, sent in signals.items():
+        mine = segments[segments["strand"].map(pids).eq(pid)]
+        for at, sender in sent:
+            inside = mine[(mine["start_ns"] < at) & (mine["end_ns"] >= at) & (mine["strand"] != sender)]
+            for index, row in inside[~inside.index.isin(gone)].iterrows():
+                gone.append(index)
+                rows += _divided({str(name): value for name, value in row.items()}, at)
+                joins.append({"kind": "join", "src": sender, "dst": row["strand"], "at_ns": at})
+    if not rows:
+        return segments, edges
+    kept = segments.drop(index=gone)
+    return (
+        pd.concat([kept, pd.DataFrame(rows)], ignore_index=True),
+        pd.concat([edges, pd.DataFrame(joins)], ignore_index=True),
+    )
+
+
+def _divided(row: Row, at: int) -> list[Row]:
+    """Return a segment with what lay before an instant as a wait, all of it if it did no work, else its very end."""
+    start, end = int(row["start_ns"]), int(row["end_ns"])
+    works = not row["join"] and int(row["cpu_ns"]) > _IDLE_SHARE * (end - start)
+    waits = max(at - STUB_NS, start) if works else start
+    parts = [(start, waits, False), (waits, at, True), (at, end, False)]
+    return list(_parts(row, [part for part in parts if part[1] > part[0]]))
+
+
+def _parts(row: Row, parts: Sequence[tuple[int, int, bool]]) -> Iterator[Row]:
+    own = max(sum(high - low for low, high, waits in parts if not waits), 1)
+    for low, high, waits in parts:
+        share = 0.0 if waits else (high - low) / own
+        counted = {name: int(int(row[name]) * share) for name in COUNTERS}
+        state = {"join": True, "wait_state": None} if waits else {}
+        yield {**row, "start_ns": low, "end_ns": high, **state, **counted}
