@@ -50,19 +50,25 @@ def streamed(runs: Sequence[bytes]) -> dict[str, Any]:
         runs: what is known of the stream, in order; between two of them something was left out. Its lines are
             server-sent events, or JSON objects themselves; or it is framed as AWS does.
     """
-    lines = [line for run in runs for line in _lines(run)]
-    telling = [line for line in lines if any(name in line for name in _TELLING)]
-    if len(telling) > _FIRST_EVENTS + _LAST_EVENTS:
-        telling = telling[:_FIRST_EVENTS] + telling[-_LAST_EVENTS:]
-    found = _together(map(_event, telling))
+    lines = [_lines(run) for run in runs]
+    found = _together(map(_event, _telling(runs, [line for some in lines for line in some])))
     if "model" not in found:
-        found = _together([next(filter(None, map(_event, reversed(lines))), {}), found])
+        found = _together([next(filter(None, map(_event, reversed(lines[-1]))), {}), found])
     # The last event of OpenAI's Responses holds the whole reply, and may be longer than what is known of the end.
-    return found if found.keys() - {"model"} or not runs else found | _members(runs[-1])
+    return found if found.keys() - {"model"} else found | _members(runs[-1])
 
 
-def _lines(run: bytes) -> Iterable[bytes]:
-    return eventstream.payloads(run) if eventstream.is_framed(run) else run.splitlines()
+def _lines(run: bytes) -> list[bytes]:
+    return list(eventstream.payloads(run)) if eventstream.is_framed(run) else run.splitlines()
+
+
+def _telling(runs: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
+    """Return the first and the last lines that tell something; each name is looked for in whole runs first."""
+    framed = any(map(eventstream.is_framed, runs))  # what is wrapped there does not show outside
+    names = [name for name in _TELLING if framed or any(name in run for run in runs)]
+    telling = [line for line in lines if any(name in line for name in names)] if names else []
+    few = len(telling) <= _FIRST_EVENTS + _LAST_EVENTS
+    return telling if few else telling[:_FIRST_EVENTS] + telling[-_LAST_EVENTS:]
 
 
 def _event(line: bytes) -> dict[str, Any]:
@@ -105,13 +111,13 @@ def _members(body: bytes) -> dict[str, Any]:
 
 def _member(body: bytes, name: str) -> Any:
     """Return the value of the last member of that name anywhere in a JSON text; None if there is none."""
-    _, found, text = body.rpartition(b'"%b":' % name.encode())
+    key = b'"%b":' % name.encode()
+    at = body.rfind(key)
+    if at < 0:
+        return None
+    text = body[at + len(key) : at + len(key) + _LONG_BYTES].decode("utf-8", "replace").lstrip()
     try:
-        return (
-            json.JSONDecoder().raw_decode(text[:_LONG_BYTES].decode("utf-8", "replace").lstrip())[0]
-            if found
-            else None
-        )
+        return json.JSONDecoder().raw_decode(text)[0]
     except ValueError:
         return None
 
