@@ -134,9 +134,9 @@ _SHAPES: Final[dict[str, _Shape]] = {
     "prompt_eval_count": _OLLAMA, "eval_count": _OLLAMA,
     "predicted_n": _LLAMA,
 }  # fmt: skip
-# Where a reply has its counts; "" is the reply itself.
+# Where a reply has its counts, "" is the reply itself; what one place leaves out, the next may tell.
 _PLACES: Final = (
-    "usage", "x_groq.usage", "usageMetadata", "amazon-bedrock-invocationMetrics", "meta_info", "meta", "stats", "",
+    "amazon-bedrock-invocationMetrics", "usage", "x_groq.usage", "usageMetadata", "meta_info", "meta", "stats", "",
     "timings",
 )  # fmt: skip
 _BEDROCK: Final = "x-amzn-bedrock-"
@@ -166,12 +166,20 @@ def read(body: Said, headers: Mapping[str, str]) -> Usage:
         body: the JSON object of the reply; of a stream, what its events say together.
         headers: the reply's headers.
     """
-    found = next(_stated(body), Usage())
+    found = Usage()
     told = {name: int(text) for name, text in headers.items() if text.isdecimal()}
-    for shape in _HEADERS:
-        more = _canonical(shape, told)
+    for more in (*_stated(body), *(_canonical(shape, told) for shape in _HEADERS)):
         found = Usage(*(a if a is not None else b for a, b in zip(found, more, strict=True)))
-    return found
+    return _consistent(found)
+
+
+def _consistent(found: Usage) -> Usage:
+    """Return the usage, without parts of the input that exceed it: two places meant different things."""
+    kept = found.cache_write_tokens or 0
+    parts = (found.cached_tokens or 0) + kept
+    if parts > (parts if found.input_tokens is None else found.input_tokens):
+        return found._replace(cached_tokens=None, cache_write_tokens=None, cache_write_1h_tokens=None)
+    return found if (found.cache_write_1h_tokens or 0) <= kept else found._replace(cache_write_1h_tokens=None)
 
 
 def _stated(body: Said) -> Iterator[Usage]:
@@ -179,9 +187,8 @@ def _stated(body: Said) -> Iterator[Usage]:
         said = _at(body, place) if place else body
         if isinstance(said, Mapping):
             shape = next((_SHAPES[key] for key in _SHAPES if said.get(key) is not None), None)
-            usage = Usage() if shape is None else _canonical(shape, said)
-            if usage != Usage():
-                yield usage
+            if shape is not None:
+                yield _canonical(shape, said)
 
 
 def _canonical(shape: _Shape, said: Said) -> Usage:
@@ -218,7 +225,8 @@ def _at(said: Any, path: str) -> Any:
     """Return what lies at a path of keys; of a list of parts by lifetime, the part with that one."""
     for key in path.split("."):
         if isinstance(said, list):
-            said = next((each.get("inputTokens") for each in said if each.get("ttl") == key), None)
+            parts = (each for each in said if isinstance(each, Mapping) and each.get("ttl") == key)
+            said = next((each.get("inputTokens") for each in parts), None)
         else:
             said = said.get(key) if isinstance(said, Mapping) else None
     return said

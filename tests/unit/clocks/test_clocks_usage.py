@@ -102,6 +102,16 @@ SHAPES = {
         },
         {"input": 17, "cached": 10, "cache_write": 2, "output": 9},
     ),
+    "bedrock invoke, a model that tells its own": (
+        {
+            "usage": {"input_tokens": 5, "cache_creation": {"ephemeral_1h_input_tokens": 2}, "output_tokens": 9},
+            "amazon-bedrock-invocationMetrics": {
+                "inputTokenCount": 5, "outputTokenCount": 9, "cacheReadInputTokenCount": 10,
+                "cacheWriteInputTokenCount": 2,
+            },
+        },
+        {"input": 17, "cached": 10, "cache_write": 2, "cache_write_1h": 2, "output": 9},
+    ),
     "cohere": (
         {"usage": {"billed_units": {"input_tokens": 5, "output_tokens": 9}, "tokens": {"input_tokens": 71}}},
         {"input": 5, "output": 9},
@@ -111,7 +121,10 @@ SHAPES = {
         {"timings": {"prompt_n": 10, "cache_n": 90, "predicted_n": 8}},
         {"input": 100, "cached": 90, "output": 8},
     ),
-    "llama.cpp, both": (openai() | {"timings": {"prompt_n": 10, "predicted_n": 8}}, {"input": 100, "output": 40}),
+    "llama.cpp, both": (
+        openai() | {"timings": {"prompt_n": 10, "cache_n": 90, "predicted_n": 8}},
+        {"input": 100, "cached": 90, "output": 40},
+    ),
     "sglang": (
         {"meta_info": {"prompt_tokens": 14, "completion_tokens": 3, "cached_tokens": 9}},
         {"input": 14, "cached": 9, "output": 3},
@@ -144,6 +157,18 @@ def test_headers_tell_what_a_body_leaves_out_and_never_more():
         "output": 40,
     }
     assert told({}, {"x-prompt-tokens": "None"}) == {}
+
+
+def test_parts_that_two_places_put_together_never_exceed_the_input():
+    assert told(
+        {"usage": {"input_tokens": 5, "output_tokens": 1}}, {"fireworks-cached-prompt-tokens": "9"}
+    ) == {
+        "input": 5,
+        "output": 1,
+    }
+    assert told({"usage": {"input_tokens": 5, "cache_creation_input_tokens": 1, "cache_creation": {
+        "ephemeral_1h_input_tokens": 2}}}) == {"input": 6, "cache_write": 1}  # fmt: skip
+    assert told({"usage": {"inputTokens": 5, "cacheDetails": [3, None]}}) == {"input": 5}
 
 
 def test_no_usage_is_none_throughout():
