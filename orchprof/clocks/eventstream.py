@@ -15,7 +15,7 @@ from typing import Final
 _PRELUDE: Final = struct.Struct(">III")
 _CHECKSUM_BYTES: Final = 4
 _HEADER: Final = b"\x0b:event-type"  # its name after the length of that
-_WRAPPED: Final = re.compile(rb'"bytes"\s*:\s*"([A-Za-z0-9+/=]+)"')
+_WRAPPED: Final = rb'"bytes"\s*:\s*"([A-Za-z0-9+/=]+)"'
 
 
 def is_framed(stream: bytes) -> bool:
@@ -36,7 +36,7 @@ def payloads(stream: bytes) -> Iterator[bytes]:
 
 def wrapped(text: bytes) -> Iterator[bytes]:
     """Yield the events that lie in a text as base64."""
-    for found in _WRAPPED.finditer(text):
+    for found in re.finditer(_WRAPPED, text):
         try:
             yield b64decode(found[1], validate=True)
         except Error:

@@ -9,17 +9,16 @@ from urllib.parse import unquote
 from orchprof import clocks
 from orchprof.clocks import eventstream, usage
 
+# Patterns are compiled when they are first needed: most programs that speak HTTP ask no model.
 # A role chunk has empty content: it is not a token. What names a tool that is to be called was generated.
-_TOKEN: Final = re.compile(
+_TOKEN: Final = (
     rb'"(?:content|text|reasoning|reasoning_content|arguments|delta|partial_json|response|thinking|refusal|signature)"'
     rb'\s*:\s*"[^"]'
     rb'|"tool_calls"\s*:\s*(?:\[\s*)?\{|"functionCall"\s*:\s*\{|"toolUse"\s*:\s*\{'
     rb'|"type"\s*:\s*"(?:tool_use|server_tool_use|redacted_thinking|function_call|custom_tool_call)"'
 )
 # Events that repeat what was asked: OpenAI's Responses begin with the instructions and tools of the request.
-_ECHO: Final = re.compile(
-    rb'^data:[^\n]*?"type"\s*:\s*"response\.(?:created|queued|in_progress)"[^\n]*', re.MULTILINE
-)
+_ECHO: Final = rb'(?m)^data:[^\n]*?"type"\s*:\s*"response\.(?:created|queued|in_progress)"[^\n]*'
 # Embeddings: reading all of it would cost more than the program's own reading does.
 _LONG_BYTES: Final = 1 << 16
 # What a reply says of itself, wherever in it: of all else nothing is kept.
@@ -31,16 +30,14 @@ _AROUND: Final = ("message", "response", "interaction", "delta")
 # Counts in a stream are running totals, so its first and its last events that tell any say all.
 _FIRST_EVENTS: Final = 4
 _LAST_EVENTS: Final = 8
-_MODEL: Final = re.compile(r"/models?/([^/:]+)(?::[a-zA-Z]+|/[a-z-]+)$")
+_MODEL: Final = r"/models?/([^/:]+)(?::[a-zA-Z]+|/[a-z-]+)$"
 
 
 def has_token(chunk: bytes) -> bool:
     """Return whether a piece of a streamed reply carries generated text or a tool call."""
     if b'"response.' in chunk:
-        chunk = _ECHO.sub(b"", chunk)
-    return _TOKEN.search(chunk) is not None or any(
-        _TOKEN.search(inner) is not None for inner in eventstream.wrapped(chunk)
-    )
+        chunk = re.sub(_ECHO, b"", chunk)
+    return any(re.search(_TOKEN, text) for text in (chunk, *eventstream.wrapped(chunk)))
 
 
 def streamed(runs: Sequence[bytes]) -> dict[str, Any]:
@@ -162,5 +159,5 @@ def _model(body: Mapping[str, Any], path: str) -> str | None:
     for name in ("model", "modelVersion"):
         if isinstance(body.get(name), str):
             return str(body[name])
-    asked = _MODEL.search(path)
+    asked = re.search(_MODEL, path)
     return None if asked is None else unquote(asked[1])
