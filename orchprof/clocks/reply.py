@@ -1,5 +1,6 @@
 """What a model server's reply says, whatever its shape: the first token, its events' facts, tokens, model and clock."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,9 +28,13 @@ _FIELDS: Final = clocks.FIELDS | usage.FIELDS | {"model", "modelVersion"}
 _TELLING: Final = tuple(b'"%b"' % name.encode() for name in sorted(_FIELDS - {"model"}))
 # Objects around a reply's facts: Anthropic's first event, OpenAI's Responses, Gemini's interactions, Cohere's last.
 _AROUND: Final = ("message", "response", "interaction", "delta")
+# Its output count is a placeholder: a stream that was left early does not say how much was generated.
+_OPENING: Final = "message_start"
 # Counts in a stream are running totals, so its first and its last events that tell any say all.
 _FIRST_EVENTS: Final = 4
 _LAST_EVENTS: Final = 8
+# What is asked for there is no text: nothing is generated, whether the server says so or not.
+_WRITES_NOTHING: Final = ("/embeddings", "/embed", ":embedContent", ":batchEmbedContents", "/rerank")
 _MODEL: Final = r"/models?/([^/:]+)(?::[a-zA-Z]+|/[a-z-]+)$"
 
 
@@ -69,7 +74,11 @@ def _telling(runs: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
 
 
 def _event(line: bytes) -> dict[str, Any]:
-    return _object(line[5:] if line.startswith(b"data:") else line)
+    event = _object(line[5:] if line.startswith(b"data:") else line)
+    if event.get("type") == _OPENING:
+        with contextlib.suppress(KeyError, TypeError):
+            del event["message"]["usage"]["output_tokens"]
+    return event
 
 
 def _together(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -152,6 +161,8 @@ def account(body: Mapping[str, Any], headers: Mapping[str, str], path: str = "")
     if isinstance(decisions, Mapping):
         found["decisions"] = decisions.get("decisions")
     told = usage.read(body, headers)._asdict()
+    if path.endswith(_WRITES_NOTHING) and told["input_tokens"] is not None:
+        told["output_tokens"] = 0
     return found | {name: number for name, number in told.items() if number is not None}
 
 

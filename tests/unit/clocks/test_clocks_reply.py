@@ -67,6 +67,13 @@ def test_counts_of_a_stream_are_put_together_and_the_last_word_counts_unless_it_
     }
 
 
+def test_a_stream_that_was_left_early_does_not_say_what_was_generated():
+    start = {"model": "m", "usage": {"input_tokens": 5, "output_tokens": 1}}
+    told = reply.streamed([event(type="message_start", message=start) + event(type="content_block_delta")])
+    assert told == {"model": "m", "usage": {"input_tokens": 5}}
+    assert reply.streamed([event(type="message_start", message=None)]) == {}
+
+
 def test_an_account_holds_what_the_server_said_and_nothing_else():
     said = {
         "model": "m",

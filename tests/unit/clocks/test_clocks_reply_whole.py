@@ -78,6 +78,13 @@ def test_what_is_no_json_says_nothing():
     )
 
 
+def test_embeddings_generate_nothing():
+    body = {"meta": {"billed_units": {"input_tokens": 5}}}
+    assert reply.account(body, {}, "/v2/embed")["output_tokens"] == 0
+    assert "output_tokens" not in reply.account(body, {}, "/v2/chat")
+    assert "output_tokens" not in reply.account({}, {}, "/v2/embed")
+
+
 def test_the_model_is_named_by_the_path_where_the_reply_does_not():
     paths = {
         "/v1beta/models/gemini-2.5-flash:streamGenerateContent": "gemini-2.5-flash",
