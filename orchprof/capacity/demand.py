@@ -12,6 +12,7 @@ from orchprof.capacity.quotas import Quota, metered
 from orchprof.capacity.system import CPU, INTERPRETER, Item, Path, Workload
 from orchprof.capacity.taskwork import Call, Setting, items_of, no_load_s, turns
 from orchprof.errors import OrchprofError, RunError
+from orchprof.ledger.calls import refused
 from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph, build
 from orchprof.ledger.labels import BUSY, LABELS
@@ -56,7 +57,7 @@ class Demand:
         core_s_by_role: the same, as far as strands account for it.
         accelerator_s: None where it is not known.
         tokens: input and output tokens of a task's calls; None where no call said.
-        calls: model calls of a task.
+        calls: model calls of a task, refused attempts left out.
         base_bytes: of a worker before its first task; None where it was not sampled.
         task_bytes: what a task adds to it.
         model: the model whose replicas are simulated; None: its times stay as recorded.
@@ -152,7 +153,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
         core_s_by_role=_by_role(graphs),
         accelerator_s=used["accelerator_s"],
         tokens=_tokens(run, graphs),
-        calls=report["model_calls"]["n_per_task"] or 0.0,
+        calls=_asked(run, graphs),
         base_bytes=used["rss_base_bytes"],
         task_bytes=held_bytes,
         model=model,
@@ -264,6 +265,13 @@ def _strays_s(core_s: float, items: Sequence[tuple[Item, ...]]) -> float:
 def _with(items: tuple[Item, ...], beside: Sequence[Item]) -> tuple[Item, ...]:
     """Return a task with work beside it that nothing waits for."""
     return (*items, *(each for each in beside if each.amount > 0))
+
+
+def _asked(run: Run, graphs: Sequence[TaskGraph]) -> float:
+    """Return how often a task asks a model, attempts that were refused left out."""
+    calls = run.tables["model_calls"]
+    mine = calls["task"].isin([graph.task for graph in graphs]).to_numpy(dtype=bool)
+    return int((mine & ~refused(calls)).sum()) / len(graphs)
 
 
 def _tokens(run: Run, graphs: Sequence[TaskGraph]) -> tuple[float, float] | None:

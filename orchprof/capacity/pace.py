@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from orchprof.errors import OrchprofError
+from orchprof.ledger.calls import refused
 from orchprof.ledger.columns import Floats, indices, ints
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import CODES, LABELS
@@ -100,7 +101,7 @@ def _is_paced(spec: str) -> bool:
 
 def _calls(tables: Tables) -> Any:
     calls = tables["model_calls"]
-    calls = calls[calls["end_ns"].notna()]
+    calls = calls[calls["end_ns"].notna() & ~refused(calls)]
     if not len(calls):
         raise OrchprofError("no model was asked, 0 calls @ --model, there is no time of it to change")
     return calls

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from orchprof.capacity.system import Limit
 from orchprof.errors import UsageError, unknown
+from orchprof.ledger.calls import refused
 
 MODEL: Final = "model"
 SECONDS: Final = {"s": 1.0, "min": 60.0, "hour": 3600.0}
@@ -85,7 +86,7 @@ def metered(
 
 def _of_calls(quota: Quota, tables: Mapping[str, Any], task: int) -> list[Metered]:
     calls = tables["model_calls"]
-    calls = calls[calls["task"] == task]
+    calls = calls[(calls["task"] == task) & ~refused(calls)]  # the limit that refused them is simulated anew
     tokens = calls[["input_tokens", "output_tokens"]].fillna(0).sum(axis=1).tolist()
     units = tokens if quota.unit == "tokens" else [1.0] * len(calls)
     pairs = zip(calls["strand"].tolist(), units, strict=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from orchprof.clocks import llama_cpp, own
+from orchprof.clocks import groq, llama_cpp, ollama, own
 from orchprof.clocks.clock import Clock, balanced
 
 __all__ = ["FIELDS", "READERS", "Clock", "read"]
@@ -12,17 +12,19 @@ __all__ = ["FIELDS", "READERS", "Clock", "read"]
 READERS: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], Clock | None]]] = {
     "orchprof": own.read,
     "llama.cpp": llama_cpp.read,
+    "ollama": ollama.read,
+    "groq": groq.read,
 }
 
 # The top-level keys of a reply's body that a capture has to keep for the readers: nothing else is needed.
-FIELDS: Final = frozenset({own.FIELD, llama_cpp.FIELD})
+FIELDS: Final = frozenset({own.FIELD, llama_cpp.FIELD}) | ollama.FIELDS | groq.FIELDS
 
 
 def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
     """Return the server's own account of one request; None when it gives none that is understood.
 
     Args:
-        body: the JSON object of the reply; of a stream, its last chunk. Only the keys in `FIELDS` matter.
+        body: the JSON object of the reply; of a stream, what its events say together. Only the keys in `FIELDS` matter.
         headers: the reply's headers.
     """
     for reader in READERS.values():

@@ -1,8 +1,7 @@
 """One request as its server saw it, and the conversions that turn a surprising field into "not reported"."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
@@ -10,8 +9,7 @@ LONGEST_S: Final = 7 * 86_400  # no request takes a week: a larger figure is ano
 ROUNDING_NS: Final = 2_000  # servers round each part on its own, some to microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """A server's account of one request; every None is "not reported".
 
     Attributes:
@@ -61,4 +59,4 @@ def balanced(clock: Clock) -> Clock:
     parts_ns = sum(part or 0 for part in (clock.queue_ns, clock.prefill_ns, clock.decode_ns))
     if clock.total_ns is None or parts_ns <= clock.total_ns + ROUNDING_NS:
         return clock
-    return replace(clock, queue_ns=None, prefill_ns=None, decode_ns=None)
+    return clock._replace(queue_ns=None, prefill_ns=None, decode_ns=None)

@@ -1,109 +1,174 @@
-"""What a model server's reply says, whatever its shape: the first token, the last event, tokens, model and clock."""
+"""What a model server's reply says, whatever its shape: the first token, its events' facts, tokens, model and clock."""
 
+import contextlib
 import json
 import re
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
-from orchprof.clocks import read
+from orchprof import clocks
+from orchprof.clocks import eventstream, usage
 
-# A role chunk has empty content: it is not a token.
-_TOKEN: Final = re.compile(
-    rb'"(?:content|text|reasoning|reasoning_content|arguments|delta|partial_json|response|thinking)"\s*:\s*"[^"]|"tool_calls"\s*:\s*\[\s*\{'
+# Patterns are compiled when they are first needed: most programs that speak HTTP ask no model.
+# A role chunk has empty content: it is not a token. What names a tool that is to be called was generated.
+_TOKEN: Final = (
+    rb'"(?:content|text|reasoning|reasoning_content|arguments|delta|partial_json|response|thinking|refusal|signature)"'
+    rb'\s*:\s*"[^"]'
+    rb'|"tool_calls"\s*:\s*(?:\[\s*)?\{|"functionCall"\s*:\s*\{|"toolUse"\s*:\s*\{'
+    rb'|"type"\s*:\s*"(?:tool_use|server_tool_use|redacted_thinking|function_call|custom_tool_call)"'
 )
+# Events that repeat what was asked: OpenAI's Responses begin with the instructions and tools of the request.
+_ECHO: Final = rb'(?m)^data:[^\n]*?"type"\s*:\s*"response\.(?:created|queued|in_progress)"[^\n]*'
 # Embeddings: reading all of it would cost more than the program's own reading does.
 _LONG_BYTES: Final = 1 << 16
+# What a reply says of itself, wherever in it: of all else nothing is kept.
+_FIELDS: Final = clocks.FIELDS | usage.FIELDS | {"model", "modelVersion"}
+# Events that carry nothing but a model's name are many.
+_TELLING: Final = tuple(b'"%b"' % name.encode() for name in sorted(_FIELDS - {"model"}))
+# Objects around a reply's facts: Anthropic's first event, OpenAI's Responses, Gemini's interactions, Cohere's last.
+_AROUND: Final = ("message", "response", "interaction", "delta")
+# Its output count is a placeholder: a stream that was left early does not say how much was generated.
+_OPENING: Final = "message_start"
+# Counts in a stream are running totals, so its first and its last events that tell any say all.
+_FIRST_EVENTS: Final = 4
+_LAST_EVENTS: Final = 8
+# What is asked for there is no text: nothing is generated, whether the server says so or not.
+_WRITES_NOTHING: Final = ("/embeddings", "/embed", ":embedContent", ":batchEmbedContents", "/rerank")
+_MODEL: Final = r"/models?/([^/:]+)(?::[a-zA-Z]+|/[a-z-]+)$"
 
 
 def has_token(chunk: bytes) -> bool:
     """Return whether a piece of a streamed reply carries generated text or a tool call."""
-    return _TOKEN.search(chunk) is not None
+    if b'"response.' in chunk:
+        chunk = re.sub(_ECHO, b"", chunk)
+    return any(re.search(_TOKEN, text) for text in (chunk, *eventstream.wrapped(chunk)))
 
 
-def last_event(stream: bytes) -> dict[str, Any]:
-    """Return the last JSON object with usage (else the last one) of a stream's end; {} if there is none.
+def streamed(runs: Sequence[bytes]) -> dict[str, Any]:
+    """Return what the events of a stream say of themselves, put together: the last word counts, but null and 0 none.
 
-    Its lines are server-sent events, or JSON objects themselves.
+    Args:
+        runs: what is known of the stream, in order; between two of them something was left out. Its lines are
+            server-sent events, or JSON objects themselves; or it is framed as AWS does.
     """
-    last: dict[str, Any] = {}
-    for line in reversed(stream.splitlines()):
-        text = line[5:] if line.startswith(b"data:") else line
-        if not last or b'"usage"' in text:
-            event = _json_object(text)
-            whole = event.get("response")  # the end of OpenAI's Responses has all of it inside
-            event = whole if isinstance(whole, dict) else event
-            if event.get("usage"):
-                return event
-            last = last or event
-    return last
+    lines = [_lines(run) for run in runs]
+    found = _together(map(_event, _telling(runs, [line for some in lines for line in some])))
+    if "model" not in found:
+        found = _together([next(filter(None, map(_event, reversed(lines[-1]))), {}), found])
+    # The last event of OpenAI's Responses holds the whole reply, and may be longer than what is known of the end.
+    return found if found.keys() - {"model"} else found | _members(runs[-1])
 
 
-def document(body: bytes, encoding: str = "") -> dict[str, Any]:
-    """Return the JSON object that a reply is; of a very long one only its usage and model; {} if it is none."""
-    if encoding in ("gzip", "deflate"):
-        body = _decoded(body)
-    if len(body) <= _LONG_BYTES:
-        return _json_object(body)
-    return {name: value for name in ("usage", "model") if (value := _member(body, name)) is not None}
+def _lines(run: bytes) -> list[bytes]:
+    return list(eventstream.payloads(run)) if eventstream.is_framed(run) else run.splitlines()
 
 
-def _decoded(body: bytes) -> bytes:
-    try:
-        return zlib.decompress(body, zlib.MAX_WBITS | 32)
-    except zlib.error:
-        return b""
+def _telling(runs: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
+    """Return the first and the last lines that tell something; each name is looked for in whole runs first."""
+    framed = any(map(eventstream.is_framed, runs))  # what is wrapped there does not show outside
+    names = [name for name in _TELLING if framed or any(name in run for run in runs)]
+    telling = [line for line in lines if any(name in line for name in names)] if names else []
+    few = len(telling) <= _FIRST_EVENTS + _LAST_EVENTS
+    return telling if few else telling[:_FIRST_EVENTS] + telling[-_LAST_EVENTS:]
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    event = _object(line[5:] if line.startswith(b"data:") else line)
+    if event.get("type") == _OPENING:
+        with contextlib.suppress(KeyError, TypeError):
+            del event["message"]["usage"]["output_tokens"]
+    return event
+
+
+def _together(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the facts of several events as one reply's."""
+    found: dict[str, Any] = {}
+    for event in events:
+        for said in (event, *(event[name] for name in _AROUND if isinstance(event.get(name), Mapping))):
+            for name in _FIELDS & said.keys():
+                found[name] = _later(found.get(name), said[name])
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _later(old: Any, new: Any) -> Any:
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new or old or new
+    return {**old, **{name: _later(old.get(name), value) for name, value in new.items()}}
+
+
+def document(runs: Sequence[bytes]) -> dict[str, Any]:
+    """Return what a whole reply says of itself; {} if it is no JSON. Of a very long one each fact is looked for.
+
+    Args:
+        runs: the reply; where its middle was left out, its beginning and its end.
+    """
+    if len(runs) > 1 or len(runs[0]) > _LONG_BYTES:
+        return {name: value for run in runs for name, value in _members(run).items()}
+    text = runs[0].strip()
+    if text.startswith(b"["):  # Gemini's stream, where no events were asked for, is one list of them
+        return _together(each for each in _json(text) or () if isinstance(each, Mapping))
+    return _together([_object(text)]) or streamed(runs)
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    return {name: value for name in _FIELDS if (value := _member(body, name)) is not None}
 
 
 def _member(body: bytes, name: str) -> Any:
     """Return the value of the last member of that name anywhere in a JSON text; None if there is none."""
-    _, found, text = body.rpartition(b'"%b":' % name.encode())
+    key = b'"%b":' % name.encode()
+    at = body.rfind(key)
+    if at < 0:
+        return None
+    text = body[at + len(key) : at + len(key) + _LONG_BYTES].decode("utf-8", "replace").lstrip()
     try:
-        return (
-            json.JSONDecoder().raw_decode(text[:_LONG_BYTES].decode("utf-8", "replace").lstrip())[0]
-            if found
-            else None
-        )
+        return json.JSONDecoder().raw_decode(text)[0]
     except ValueError:
         return None
 
 
-def _json_object(text: bytes) -> dict[str, Any]:
+def _json(text: bytes) -> Any:
     try:
-        event = json.loads(text)
+        return json.loads(text)
     except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
+        return None
 
 
-def account(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+def _object(text: bytes) -> dict[str, Any]:
+    found = _json(text)
+    return found if isinstance(found, dict) else {}
+
+
+def account(body: Mapping[str, Any], headers: Mapping[str, str], path: str = "") -> dict[str, Any]:
     """Return the columns of `model_calls` that the server's own words fill; what it does not say is absent.
 
     Provenance is `client_only` when no clock was found.
+
+    Args:
+        body: of the reply, as `document` or `streamed` returns it.
+        headers: of the reply.
+        path: that was asked for, which names the model where the reply does not.
     """
     found: dict[str, Any] = {"provenance": "client_only", "granularity": "request"}
-    clock = read(body, headers)
+    clock = clocks.read(body, headers)
     if clock is not None:
         names = ("server", "provenance", "granularity", "queue_ns", "prefill_ns", "decode_ns", "total_ns")
         found |= {name: getattr(clock, name) for name in (*names, "accelerator_ns", "cached_tokens")}
-    model, decisions = body.get("model"), body.get("orchprof")
-    if isinstance(model, str):
+    model, decisions = _model(body, path), body.get("orchprof")
+    if model is not None:
         found["model"] = model
     if isinstance(decisions, Mapping):
         found["decisions"] = decisions.get("decisions")
-    return found | _usage(body.get("usage"))
+    told = usage.read(body, headers)._asdict()
+    if path.endswith(_WRITES_NOTHING) and told["input_tokens"] is not None:
+        told["output_tokens"] = 0
+    return found | {name: number for name, number in told.items() if number is not None}
 
 
-def _usage(usage: Any) -> dict[str, int]:
-    if not isinstance(usage, Mapping):
-        return {}
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
-    stated = {
-        "input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),
-        "output_tokens": usage.get("completion_tokens", usage.get("output_tokens")),
-        "cached_tokens": cached,
-    }
-    return {
-        name: n for name, n in stated.items() if isinstance(n, int) and not isinstance(n, bool) and n >= 0
-    }
+def _model(body: Mapping[str, Any], path: str) -> str | None:
+    for name in ("model", "modelVersion"):
+        if isinstance(body.get(name), str):
+            return str(body[name])
+    asked = re.search(_MODEL, path)
+    return None if asked is None else unquote(asked[1])

@@ -18,7 +18,7 @@ from orchprof.prices.tokens import price_call
 
 PARTS: Final = ("cpu_reserved", "memory", "accelerator", "token", "tool", "network")
 _HOUR_S: Final = 3600
-PriceCall = Callable[[str, int, int, int | None, datetime | None], Decimal]
+PriceCall = Callable[[str, int, int, int | None, datetime | None, tuple[int, int]], Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _tokens(
     usage: Usage, route: Route, at: datetime | None, price: PriceCall
 ) -> tuple[Part, Decimal | None, tuple[str, ...]]:
     """Return the part, what of it is output, and what was assumed."""
-    if route.kind != TOKEN or not len(usage.calls.task):
+    if route.kind != TOKEN or usage.calls.refused.all():
         return nothing(usage.n), None, ()
     stated = ~np.isnan(usage.calls.input_tokens) & ~np.isnan(usage.calls.output_tokens)
     if not stated.any():
@@ -210,10 +210,13 @@ def _call_usd(
     if not name:
         raise OrchprofError("a call names no model @ its tokens, name one with --token-model")
     read, written = int(calls.input_tokens[row]), int(calls.output_tokens[row])
-    cached = calls.cached_tokens[row]
-    kept = None if np.isnan(cached) else int(cached)
-    whole = price(name, read, written, kept, at)
-    return whole, whole - price(name, read, 0, kept, at)
+    cached = None if np.isnan(calls.cached_tokens[row]) else int(calls.cached_tokens[row])
+    kept, kept_1h = (
+        int(np.nan_to_num(tokens[row])) for tokens in (calls.cache_write_tokens, calls.cache_write_1h_tokens)
+    )
+    kinds = (cached, at, (kept - kept_1h, kept_1h))
+    whole = price(name, read, written, *kinds)
+    return whole, whole - price(name, read, 0, *kinds)
 
 
 def _spread(

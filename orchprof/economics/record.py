@@ -210,6 +210,7 @@ def _usd_per_mtok(run: Priced) -> Answer:
         return "no task asked a model"
     if paid.usd is None:
         return str(paid.reason)
+    written = written[~run.usage.calls.refused]
     if np.isnan(written).any():
         return "not every call states the tokens it wrote"
     whole = exact(written.sum())

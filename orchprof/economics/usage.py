@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from orchprof.errors import RunError
+from orchprof.ledger.calls import answered, refused
 from orchprof.ledger.columns import NONE, Bools, Floats, Ints, flags, indices, ints
 from orchprof.ledger.names import span_names
 from orchprof.ledger.strands import Tables, finished_tasks
@@ -14,6 +15,9 @@ from orchprof.units import NS_PER_S
 
 Record = Mapping[str, Any]
 BYTES_PER_GIB: Final = 2**30
+_STATED: Final = (
+    "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "accelerator_ns",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,11 @@ class Calls:
         input_tokens: (m,) cached ones included; NaN: not reported, and so with the others.
         output_tokens: (m,)
         cached_tokens: (m,)
+        cache_write_tokens: (m,) of the input; those written for an hour included.
+        cache_write_1h_tokens: (m,)
         accelerator_s: (m,) accelerators times seconds; NaN: not stated.
-        answered: (m,) whether it ended without an error.
+        answered: (m,) whether it ended without an error: then it is paid, whether it states its tokens or not.
+        refused: (m,) whether the server turned it away, by its status: then nobody worked for it.
     """
 
     task: Ints
@@ -35,8 +42,11 @@ class Calls:
     input_tokens: Floats
     output_tokens: Floats
     cached_tokens: Floats
+    cache_write_tokens: Floats
+    cache_write_1h_tokens: Floats
     accelerator_s: Floats
     answered: Bools
+    refused: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class Usage:
         memory_gib_s: (n,) each process's base while any task ran in it, divided among its tasks by latency, and
             the growth per task for as long as the task took. None: nothing was sampled.
         accelerator_s: (n,) accelerators times seconds; a call that states none counts as the mean of those that
-            do. None: there are calls, and none states any.
+            do, one that was refused as 0. None: there are others, and none states any.
         calls: of these tasks.
         tools: per tool's name, (n,) how often it was called.
         network_gib: None: bytes are not counted by any hook.
@@ -203,19 +213,15 @@ def _calls(tables: Tables, ids: Ints) -> Calls:
     table = tables["model_calls"]
     row = indices(ids, ints(table["task"]))
     table, row = table[row >= 0], row[row >= 0]
-    stated = {
-        name: np.asarray(table[name].to_numpy(dtype="float64", na_value=np.nan))
-        for name in ("input_tokens", "output_tokens", "cached_tokens", "accelerator_ns")
-    }
+    stated = {name: np.asarray(table[name].to_numpy(dtype="float64", na_value=np.nan)) for name in _STATED}
     names = table["model"].astype(object).where(table["model"].notna(), None)
     return Calls(
         task=row,
         model=tuple(names.tolist()),
-        input_tokens=stated["input_tokens"],
-        output_tokens=stated["output_tokens"],
-        cached_tokens=stated["cached_tokens"],
-        accelerator_s=stated["accelerator_ns"] / NS_PER_S,
-        answered=table["error"].isna().to_numpy(dtype=bool),
+        accelerator_s=stated.pop("accelerator_ns") / NS_PER_S,
+        answered=answered(table),
+        refused=refused(table),
+        **stated,
     )
 
 
@@ -223,9 +229,10 @@ def _accelerator_s(calls: Calls, n: int) -> Floats | None:
     if not len(calls.task):
         return np.zeros(n)
     silent = np.isnan(calls.accelerator_s)
-    if silent.all():
+    if silent[~calls.refused].any() and silent.all():
         return None
-    filled = np.where(silent, np.nanmean(calls.accelerator_s), calls.accelerator_s)
+    mean = 0.0 if silent.all() else np.nanmean(calls.accelerator_s)
+    filled = np.where(silent, np.where(calls.refused, 0.0, mean), calls.accelerator_s)
     return np.asarray(np.bincount(calls.task, filled, minlength=n), dtype=np.float64)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from orchprof.ledger.account import Account, share_of_latency
+from orchprof.ledger.calls import refused
 from orchprof.ledger.columns import flags, ints
 from orchprof.ledger.load import behind
 from orchprof.ledger.shares import SHARES
@@ -150,6 +151,7 @@ def _no_sampler(evidence: Evidence) -> str | None:
 
 def _client_only(evidence: Evidence) -> str | None:
     calls = counted_calls(evidence.tables, evidence.books)
+    calls = calls[~refused(calls)]
     silent = int((calls["provenance"] == "client_only").sum())
     return f"{silent} of {len(calls)} model calls came without the server's own account" if silent else None
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from orchprof.ledger.account import Account
 from orchprof.ledger.busy import busy_ns
+from orchprof.ledger.calls import answered, refused
 from orchprof.ledger.checks import counted_calls
 from orchprof.ledger.columns import Floats, Ints, ints
 from orchprof.ledger.strands import Tables, finished_tasks
@@ -18,13 +19,13 @@ _PROVENANCE = ("client_only", "modelled", "reported", "measured")
 _GRANULARITY = ("aggregate", "request")
 
 
-def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
+def resources(tables: Tables, meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return the report's `resources`, means per finished task; None where nothing was sampled.
 
-    Failed tasks count here. `core_s_busy` is CPU of the processes that bore tasks and of all they started,
-    while a task was running.
-    `rss_base_bytes` is the mean process before its first task, `rss_per_task_bytes` its growth from there to its
-    peak per task in flight, and the peaks of the task's children.
+    Failed tasks count in every one of them: they held cores and accelerators too. `core_s_busy` is CPU of the
+    processes that bore tasks and of all they started, while a task was running. `rss_base_bytes` is the mean process
+    before its first task, `rss_per_task_bytes` its growth from there to its peak per task in flight, and the peaks of
+    the task's children.
     """
     everyone = finished_tasks(tables)
     n, ids = len(everyone["id"]), everyone["id"]
@@ -37,7 +38,7 @@ def resources(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[s
         _memory(samples[samples["pid"] == pid], (low, high), tables["tasks"]) for low, high, pid in spans
     ]
     base, growth = (_mean([each[k] for each in memory if each]) for k in (0, 1))
-    latency = _mean(books.latency / NS_PER_S)
+    latency = _mean(everyone["length"] / NS_PER_S)
     calls = tables["model_calls"]
     return {
         "core_s_busy": sum(spent) / n / NS_PER_S if n and spent else None,
@@ -77,10 +78,10 @@ def asked_model(calls: pd.DataFrame, meta: Mapping[str, Any]) -> dict[str, Any]:
     Somebody's server may model its time, or follow a script, or say nothing: its calls know, its address does not.
     """
     asked = {"spec": None, "provenance": None, **(meta.get("model") or {})}
-    answered = calls[calls["error"].isna()]
+    good = calls[answered(calls)]
     said = {
-        "provenance": _weakest(answered["provenance"], _PROVENANCE),
-        "decisions": _weakest(answered["decisions"], ("scripted", "model")),
+        "provenance": _weakest(good["provenance"], _PROVENANCE),
+        "decisions": _weakest(good["decisions"], ("scripted", "model")),
     }
     return asked | {key: value for key, value in said.items() if value is not None}
 
@@ -108,7 +109,8 @@ def _in_flight(tasks: pd.DataFrame) -> int:
 
 
 def _accelerator_s(calls: pd.DataFrame, n: int) -> float | None:
-    """Return accelerator-busy seconds per task: the mean of the calls that stated it, for every call."""
+    """Return accelerator-busy seconds per task: the mean of the calls that stated it, for every one not refused."""
+    calls = calls[~refused(calls)]
     if not n or not len(calls):
         return 0.0 if n else None
     mean = _mean(_stated(calls["accelerator_ns"]) / NS_PER_S)
@@ -118,10 +120,11 @@ def _accelerator_s(calls: pd.DataFrame, n: int) -> float | None:
 def model_calls(tables: Tables, books: Account) -> dict[str, Any]:
     """Return the report's `model_calls`: calls per task, and of tokens and times the mean per call.
 
-    Each mean is over the calls that reported the figure; None when none did. `network_s` is what lies between
-    sent and last byte besides the server's total, at least 0; `ttft_s` is on the client's clock and known of
-    streams only; `tpot_s` is the time per output token after the first, the server's decode where it states one.
-    `provenance` and `granularity` are the weakest among the calls that succeeded.
+    `n_per_task` counts every request, `refused_per_task` those of them that the server turned away. Each mean is over
+    the calls that reported the figure; None when none did. `network_s` is what lies between sent and last byte besides
+    the server's total, at least 0; `ttft_s` is on the client's clock and known of streams only; `tpot_s` is the time
+    per output token after the first, the server's decode where it states one. `provenance` and `granularity` are the
+    weakest among the calls that were answered.
     """
     n, calls = len(books.task), counted_calls(tables, books)
     window = _stated(calls["end_ns"] - calls["sent_ns"])
@@ -135,11 +138,13 @@ def model_calls(tables: Tables, books: Account) -> dict[str, Any]:
     writing = np.where(np.isnan(parts["decode"]), window - first, parts["decode"])
     times["tpot"] = np.where(later > 0, writing, np.nan) / np.where(later > 0, later, 1)
     tokens = {
-        f"{kind}_tokens": _mean(_stated(calls[f"{kind}_tokens"])) for kind in ("input", "output", "cached")
+        f"{kind}_tokens": _mean(_stated(calls[f"{kind}_tokens"]))
+        for kind in ("input", "output", "cached", "cache_write", "reasoning")
     }
-    good = calls[calls["error"].isna()] if calls["error"].isna().any() else calls
+    good = calls[answered(calls)] if answered(calls).any() else calls
     return {
         "n_per_task": len(calls) / n if n else None,
+        "refused_per_task": int(refused(calls).sum()) / n if n else None,
         **tokens,
         **{f"{name}_s": _mean(values / NS_PER_S) for name, values in times.items()},
         "provenance": _weakest(good["provenance"], _PROVENANCE),

@@ -59,7 +59,7 @@ def summarise(tables: Tables, meta: Mapping[str, Any], *, per_task: bool = False
         "ledger": _ledger(books, books.by_label.mean(axis=0)) if len(books.task) else [],
         "by_name": _by_name(tables, books),
         "model_calls": model_calls(tables, books),
-        "resources": resources(tables, meta, books),
+        "resources": resources(tables, meta),
         "checks": {
             "conservation_error_s": conservation_error_s(books),
             "unexplained_share": share_of_latency(books, state="unexplained"),

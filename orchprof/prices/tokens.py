@@ -20,7 +20,11 @@ from orchprof.prices.price import Price
 PER: Final = 1_000_000
 # Specs of models that this machine serves, as `zero` is: no vendor has a price for them.
 SELF_HOSTED: Final = ("paced:", "llama:", "torch:")
-_SHOWN: Final = (("input", "input_mtok"), ("cached", "cache_read_mtok"), ("output", "output_mtok"))
+_CACHE_WRITE: Final = ("cache_write_mtok", "cache_write_1h_mtok")
+_SHOWN: Final = (
+    ("input", "input_mtok"), ("cached", "cache_read_mtok"), ("cache_write", _CACHE_WRITE[0]),
+    ("cache_write_1h", _CACHE_WRITE[1]), ("output", "output_mtok"),
+)  # fmt: skip
 
 
 def price_call(
@@ -29,8 +33,12 @@ def price_call(
     output_tokens: int,
     cached_tokens: int | None,
     at: datetime | None,
+    cache_write: tuple[int, int] = (0, 0),
 ) -> Decimal:
     """Return what one call costs in USD, exactly.
+
+    What is kept for an hour costs as the library says; where that has no such rate, as what is kept for minutes; and
+    where it has none of that either, as any input.
 
     Args:
         model: `gpt-5`, `openai/gpt-5` to say whose, or a spec `https://HOST/v1#gpt-5`, whose host then says it.
@@ -38,13 +46,15 @@ def price_call(
         output_tokens: all that was generated, reasoning included.
         cached_tokens: of the input, read from the vendor's cache; None: not reported, none are discounted.
         at: when it was sent, prices change; now when None; naive times are UTC.
+        cache_write: of the input, written to the vendor's cache: to be kept for minutes, and for an hour.
 
     Raises:
         UsageError: no vendor has a token price for this model, or the tokens cannot be.
     """
     cached = cached_tokens or 0
-    if min(input_tokens, output_tokens, cached) < 0 or cached > input_tokens:
-        said = f"{input_tokens} in, {cached} of them cached, {output_tokens} out"
+    plain = input_tokens - cached - sum(cache_write)
+    if min(input_tokens, output_tokens, cached, *cache_write, plain) < 0:
+        said = f"{input_tokens} in, {cached} of them cached, {sum(cache_write)} written, {output_tokens} out"
         raise UsageError(
             f"tokens that cannot be, {said} @ a call to {model}, cached ones are part of the input"
         )
@@ -56,18 +66,30 @@ def price_call(
         raise _unpriced(model)
     cached_price = input_price if cached_price is None else cached_price
     return (
-        _cost(input_tokens - cached, input_price)
+        _cost(plain, input_price)
         + _cost(cached, cached_price)
+        + _written(prices, cache_write, input_tokens, input_price)
         + _cost(output_tokens, output_price)
         + (_rate(prices.requests_kcount, input_tokens) or Decimal(0)) / 1000
     )
 
 
-def provenance(model: str, at: datetime | None = None) -> list[Price]:
-    """Return a model's token prices in USD per million tokens: `token/MODEL/input`, `cached`, `output`.
+def _written(prices: Any, cache_write: tuple[int, int], input_tokens: int, rate: Decimal | None) -> Decimal:
+    """Return what tokens written to a cache cost; each lifetime's rate stands in for the next one's."""
+    paid = Decimal(0)
+    for tokens, key in zip(cache_write, _CACHE_WRITE, strict=True):
+        own = _rate(getattr(prices, key, None), input_tokens)
+        rate = rate if own is None else own
+        paid += _cost(tokens, rate)
+    return paid
 
-    A rate that holds above some input length has a row of its own: `token/MODEL/input>200000`. The day is that
-    of the newest price the library has that holds already: the library states no other.
+
+def provenance(model: str, at: datetime | None = None) -> list[Price]:
+    """Return a model's token prices in USD per million tokens, one for each kind of token that has a price.
+
+    They are called `token/MODEL/input`, `cached`, `cache_write`, `cache_write_1h` and `output`. A rate that holds
+    above some input length has a row of its own: `token/MODEL/input>200000`. The day is that of the newest price the
+    library has that holds already: the library states no other.
 
     Raises:
         UsageError: no vendor has a token price for this model.
@@ -79,7 +101,7 @@ def provenance(model: str, at: datetime | None = None) -> list[Price]:
     rows = [
         Price(f"token/{model}/{name}", value, "usd_per_mtok", "list", source, as_of)
         for kind, key in _SHOWN
-        for name, value in _levels(kind, getattr(prices, key))
+        for name, value in _levels(kind, getattr(prices, key, None))
     ]
     if not rows:
         raise _unpriced(model)

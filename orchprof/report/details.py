@@ -30,6 +30,9 @@ TIMES: Final = (
 )
 # The times that hang on a modelled accelerator; the others are real whoever keeps the model's time.
 PACED_STATES: Final = ("queue", "prefill", "decode")
+PARTS_OF_TOKENS: Final = {
+    "cached": "read from a cache", "cache_write": "written to one", "reasoning": "reasoning",
+}  # fmt: skip
 REASONS: Final = 5  # shown, of those that tasks failed for
 PACED: Final = ("queue_s", "prefill_s", "decode_s", "ttft_s", "tpot_s")
 BAR: Final = 12
@@ -187,13 +190,16 @@ def _model(report: Record) -> list[str]:
     calls = report["model_calls"]
     said = {"modelled": "MODELLED", "client_only": "seen from the client"}
     source = said.get(calls["provenance"], calls["provenance"] or "not reported")
-    title = f"Model calls: {text.number(calls['n_per_task'])} per task, server times {source}"
+    refused = f" ({text.number(calls['refused_per_task'])} refused)" if calls.get("refused_per_task") else ""
+    title = f"Model calls: {text.number(calls['n_per_task'])} per task{refused}, server times {source}"
     if calls["granularity"]:
         title += f", per {calls['granularity']}"
     tokens = f"{text.number(calls['input_tokens'])} in, {text.number(calls['output_tokens'])} out, per call"
+    parts = [(calls.get(f"{name}_tokens"), said) for name, said in PARTS_OF_TOKENS.items()]
+    held = ", ".join(f"{text.number(n)} {said}" for n, said in parts if n)
     mark = naming.MODELLED_MARK if calls["provenance"] == "modelled" else ""
     times = [(name, _marked(mark if key in PACED else "", calls[key]), what) for name, key, what in TIMES]
-    return [title, *_defined([("tokens", tokens, ""), *times])]
+    return [title, *_defined([("tokens", tokens, held), *times])]
 
 
 def _resources(report: Record) -> list[str]:

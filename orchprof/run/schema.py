@@ -93,9 +93,12 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "stream": "boolean",
         "status": "Int64",  # HTTP status; null: no answer
         "error": "string",
-        "input_tokens": "Int64",
-        "output_tokens": "Int64",
-        "cached_tokens": "Int64",
+        "input_tokens": "Int64",  # of the whole prompt, whatever of it a cache held
+        "output_tokens": "Int64",  # all that was generated
+        "cached_tokens": "Int64",  # of the input: read from a cache
+        "cache_write_tokens": "Int64",  # of the input: written to a cache
+        "cache_write_1h_tokens": "Int64",  # of those written: kept for an hour
+        "reasoning_tokens": "Int64",  # of the output
         "sent_ns": "int64",  # connected, the request begins to leave: the remote strand starts
         "headers_ns": "Int64",
         "first_token_ns": "Int64",
@@ -117,4 +120,9 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "rss_bytes": "Int64",
         "task": "Int64",  # set at a task's start and end
     },
+}
+
+# Columns that came later within this version: a run that was written without them has nulls there.
+ADDED: Final[dict[str, tuple[str, ...]]] = {
+    "model_calls": ("cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens"),
 }

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 
 from orchprof.errors import RunError, UsageError
-from orchprof.run.schema import HISTORY, TABLES, VERSION
+from orchprof.run.schema import ADDED, HISTORY, TABLES, VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,7 +237,9 @@ def _read_table(path: Path, name: str) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_parquet(path / f"{name}.parquet").astype(TABLES[name])
+        table = pd.read_parquet(path / f"{name}.parquet")
+        later = [column for column in ADDED.get(name, ()) if column not in table]
+        return table.reindex(columns=[*table.columns, *later]).astype(TABLES[name])
     except (OSError, ValueError, KeyError) as error:
         raise RunError(
             f"unreadable table, {name}.parquet @ {path}, {type(error).__name__}: record it again"

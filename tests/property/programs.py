@@ -159,7 +159,7 @@ class Maker:
     def work(self, role):
         some = {part: self.ns() if self.rng.random() < 0.5 else 0 for part in PARTS}
         some["cpu"] += 1
-        cpu_state = self.rng.choice(("cpu", "serialise", "startup", "child"))
+        cpu_state = self.rng.choice(("cpu", "serialise", "startup"))
         return Work(role, cpu_state, self.rng.choice(WAITS), some)
 
     def tail(self):

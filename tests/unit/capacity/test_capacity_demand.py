@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from plan_runs import MS, PACED, Rows, made
 
@@ -102,6 +103,17 @@ def test_limits_are_asked_before_the_call():
     assert items[place].amount == 220
     assert [item.need for item in items].index(PACED) > place
     assert read[0].per_s == 100
+
+
+def test_attempts_that_were_refused_are_no_calls_of_the_task():
+    run = made(call=40)
+    run.tables["model_calls"].loc[0, ["input_tokens", "output_tokens"]] = pd.NA
+    run.tables["model_calls"].loc[0, "status"] = 429
+    n = len(run.tables["model_calls"])
+    asks = demand(run, quotas=quotas.read(["model.calls_per_min=60"]))
+    assert asks.calls == pytest.approx((n - 1) / len(asks.paths))
+    assert "model.calls" not in [item.need for item in asks.paths[0].items]
+    assert "model.calls" in [item.need for item in asks.paths[1].items]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """What-if on tasks drawn by hand: every figure is read off the drawing."""
 
+import pandas as pd
 import pytest
 from whatif_runs import META, MS, PACED, forked
 
 from orchprof import report
 from orchprof.capacity.altered import Asked
+from orchprof.capacity.pace import pace
 from orchprof.capacity.whatif import whatif
 from orchprof.errors import OrchprofError, RunError, UsageError
 from orchprof.ledger.graph import build
@@ -125,6 +127,16 @@ def test_another_accelerator_is_slower_by_its_ratios():
     assert record["predicted_s"] * 1e3 == pytest.approx(20 + 10 + 20 * first + 40 * after + 10)
     assert record["band_s"][0] <= record["predicted_s"] <= record["band_s"][1]
     assert record["model"]["provenance"] == "modelled"
+
+
+def test_attempts_that_were_refused_stay_as_they_were():
+    tables = forked()
+    calls = tables["model_calls"]
+    refused = ["input_tokens", "output_tokens", "total_ns", "queue_ns", "prefill_ns", "decode_ns"]
+    calls.loc[0, refused] = pd.NA
+    calls.loc[0, "status"] = 429
+    paced = pace(tables, PACED, "paced:llama-3.1-8b@a100")
+    assert paced.strand.tolist() == calls["strand"].tolist()[1:]
 
 
 def test_the_runs_own_accelerator_changes_nothing():

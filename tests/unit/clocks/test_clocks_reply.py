@@ -1,4 +1,5 @@
 import json
+from base64 import b64encode
 
 import pytest
 
@@ -19,6 +20,20 @@ def event(**document):
         (event(choices=[{"delta": {"reasoning_content": "hm"}}]), True),
         (event(type="content_block_delta", delta={"type": "text_delta", "text": "a"}), True),
         (event(type="response.output_text.delta", delta="a"), True),
+        (event(type="response.created", response={"instructions": [{"content": [{"text": "Be"}]}]}), False),
+        (event(candidates=[{"content": {"parts": [{"text": "a"}], "role": "model"}}]), True),
+        (event(candidates=[{"content": {"parts": [{"functionCall": {"name": "f"}}]}}]), True),
+        (
+            event(type="content_block_start", content_block={"type": "tool_use", "name": "f", "input": {}}),
+            True,
+        ),
+        (event(type="message_delta", delta={"stop_reason": "tool_use"}), False),
+        (event(type="response.output_item.added", item={"type": "function_call", "arguments": ""}), True),
+        (event(message={"role": "assistant", "content": "", "thinking": "Hm"}), True),
+        (event(type="content-delta", delta={"message": {"content": {"text": "a"}}}), True),
+        (event(choices=[{"delta": {"refusal": "I"}}]), True),
+        (b'{"bytes":"' + b64encode(b'{"delta":{"text":"a"}}') + b'"}', True),
+        (b'{"bytes":"' + b64encode(b'{"delta":{"text":""}}') + b'"}', False),
         (event(choices=[], usage={"completion_tokens": 3}), False),
         (b"data: [DONE]\n\n", False),
         (b": keep-alive\n\n", False),
@@ -28,14 +43,35 @@ def test_the_first_token_is_not_the_role_chunk(chunk, has):
     assert reply.has_token(chunk) is has
 
 
-def test_the_last_event_with_usage_is_found_before_the_end_mark():
+def test_an_event_with_usage_is_found_before_the_end_mark():
     stream = event(a=1) + event(usage={"prompt_tokens": 2}) + event(timings={}) + b"data: [DONE]\n\n"
-    assert reply.last_event(stream) == {"usage": {"prompt_tokens": 2}}
+    assert reply.streamed([stream]) == {"usage": {"prompt_tokens": 2}, "timings": {}}
 
 
-def test_without_usage_the_last_object_counts_and_without_any_nothing():
-    assert reply.last_event(event(a=1) + event(b=2) + b"data: [DONE]\n\n") == {"b": 2}
-    assert reply.last_event(b"data: [1]\n\ndata: {torn") == {}
+def test_without_usage_the_last_object_names_the_model_and_without_any_nothing_does():
+    stream = event(a=1, model="m") + event(b=2, model="m1", usage=None) + b"data: [DONE]\n\n"
+    assert reply.streamed([stream]) == {"model": "m1"}
+    assert reply.streamed([b"data: [1]\n\ndata: {torn"]) == {}
+
+
+def test_counts_of_a_stream_are_put_together_and_the_last_word_counts_unless_it_is_nothing():
+    start = {"model": "m", "usage": {"input_tokens": 5, "cache_read_input_tokens": 9, "output_tokens": 1}}
+    first = event(type="message_start", message=start)
+    deltas = [
+        event(type="message_delta", usage={"output_tokens": n, "input_tokens": 0}) for n in range(2, 40)
+    ]
+    told = reply.streamed([first, b"".join(deltas) + event(type="message_stop")])
+    assert told == {
+        "model": "m",
+        "usage": {"input_tokens": 5, "cache_read_input_tokens": 9, "output_tokens": 39},
+    }
+
+
+def test_a_stream_that_was_left_early_does_not_say_what_was_generated():
+    start = {"model": "m", "usage": {"input_tokens": 5, "output_tokens": 1}}
+    told = reply.streamed([event(type="message_start", message=start) + event(type="content_block_delta")])
+    assert told == {"model": "m", "usage": {"input_tokens": 5}}
+    assert reply.streamed([event(type="message_start", message=None)]) == {}
 
 
 def test_an_account_holds_what_the_server_said_and_nothing_else():

@@ -35,9 +35,13 @@ def tariff(**more):
     return Tariff(**(facts | more))
 
 
-def calls(task=(), tokens=(), *, cached=None, model="m", answered=None, accelerator_s=None):
+def calls(task=(), tokens=(), *, model="m", answered=None, refused=None, **stated):
     """Return calls of tasks by row, each with (input, output) tokens; None: not reported."""
     n = len(task)
+    told = {
+        name: np.full(n, np.nan) if stated.get(name) is None else np.array(stated[name], dtype=float)
+        for name in ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "accelerator_s")
+    }
     read, written = (
         np.array([np.nan if each is None else each[k] for each in tokens], dtype=float) for k in (0, 1)
     )
@@ -46,9 +50,9 @@ def calls(task=(), tokens=(), *, cached=None, model="m", answered=None, accelera
         model=(model,) * n,
         input_tokens=read,
         output_tokens=written,
-        cached_tokens=np.full(n, np.nan) if cached is None else np.array(cached, dtype=float),
-        accelerator_s=np.full(n, np.nan) if accelerator_s is None else np.array(accelerator_s, dtype=float),
         answered=np.ones(n, dtype=bool) if answered is None else np.array(answered),
+        refused=np.zeros(n, dtype=bool) if refused is None else np.array(refused),
+        **told,
     )
 
 

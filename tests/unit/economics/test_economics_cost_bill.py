@@ -18,9 +18,10 @@ BOUGHT = Route(TOKEN)
 UNKNOWN = Route(ACCELERATOR)
 
 
-def cent(model, read, written, cached, at):
-    """1 USD per 1,000 input tokens, 10 per 1,000 output tokens."""
-    return Decimal(read) / 1000 + Decimal(written) / 100
+def cent(model, read, written, cached, at, cache_write):
+    """1 USD per 1,000 input tokens, 10 per 1,000 output tokens; 1 and 2 more for those written to a cache."""
+    kept, kept_1h = cache_write
+    return Decimal(read + kept + 2 * kept_1h) / 1000 + Decimal(written) / 100
 
 
 def test_the_accelerators_route_by_hand():
@@ -144,6 +145,32 @@ def test_an_answer_without_tokens_counts_as_the_mean_and_a_failure_as_unbilled()
     assert made.parts["token"].usd == 6
     assert made.parts["token"].by_task == pytest.approx([4, 2])
     assert [note[:6] for note in made.notes] == ["1 of 4", "1 of 4"]
+
+
+def test_a_refused_attempt_costs_nothing_and_is_no_failure_to_be_told():
+    used = usage(
+        calls=calls(
+            [0, 0, 1], [(1000, 0), None, None], answered=[True, False, True], refused=[False, True, False]
+        )
+    )
+    made = bill(used, tariff(), BOUGHT, price=cent)
+    assert made.parts["token"].by_task == pytest.approx([1, 1])
+    assert made.parts["token"].usd == 2
+    only = usage(calls=calls([0, 0], [None, None], answered=[False, False], refused=[True, True]))
+    assert bill(only, tariff(), BOUGHT, price=cent).parts["token"].usd == 0
+
+
+def test_tokens_written_to_a_cache_are_paid_by_how_long_they_are_kept():
+    used = usage(
+        calls=calls(
+            [0, 1],
+            [(1000, 0), (500, 0)],
+            cache_write_tokens=[300, np.nan],
+            cache_write_1h_tokens=[100, np.nan],
+        )
+    )
+    made = bill(used, tariff(), BOUGHT, price=cent)
+    assert made.parts["token"].by_task == pytest.approx([1.4, 0.5])  # 1000 + 200 + 2 x 100, and 500
 
 
 def test_a_model_asked_for_by_name_must_have_a_price():

@@ -100,6 +100,28 @@ def test_calls_and_the_mean_for_those_that_say_nothing():
     assert found.accelerator_s == pytest.approx([1, 5])  # 3 s, and the mean of 1 and 3
 
 
+def test_refused_attempts_ask_nothing_of_an_accelerator_and_are_not_answered():
+    run = two()
+    for call, task, facts in (
+        (11, 1, {"status": 429}),
+        (12, 1, {"status": 200, "accelerator": S}),
+        (13, 2, {}),
+    ):
+        run.strand(call, 0, S, kind="remote", task=task)
+        run.call(call, 0, S, task=task, **facts)
+    found = made(run)
+    assert found.calls.refused.tolist() == [True, False, False]
+    assert found.calls.answered.tolist() == [False, True, True]
+    assert found.accelerator_s == pytest.approx([1, 1])
+
+
+def test_a_run_of_refused_attempts_alone_needed_no_accelerator():
+    run = two()
+    run.strand(11, 0, S, kind="remote", task=1)
+    run.call(11, 0, S, task=1, status=503)
+    assert made(run).accelerator_s.tolist() == [0, 0]
+
+
 def test_calls_that_state_no_accelerator_time_at_all():
     run = two()
     run.strand(11, 0, S, kind="remote", task=1)

@@ -236,6 +236,44 @@ def test_model_calls_are_means_per_call():
     )
 
 
+def test_refused_attempts_are_told_apart_and_weigh_nothing():
+    run = Run()
+    add_task(run, 1, 100 * MS)
+    for call, facts in (
+        (11, {"status": 429, "provenance": "client_only"}), (12, {"status": 503, "provenance": "client_only"}),
+        (13, {"status": 200, "total": 8 * MS, "accelerator": 3 * MS, "input_tokens": 9, "cache_write_tokens": 4}),
+    ):  # fmt: skip
+        run.strand(call, 0, 10 * MS, parent=1, kind="remote")
+        run.call(call, 0, 10 * MS, **facts)
+    record = report(run)
+    calls = record["model_calls"]
+    assert (calls["n_per_task"], calls["refused_per_task"]) == (3, 2)
+    assert (calls["input_tokens"], calls["cache_write_tokens"], calls["reasoning_tokens"]) == (9, 4, None)
+    assert calls["provenance"] == "reported"
+    assert record["resources"]["accelerator_s"] == pytest.approx(0.003)
+    assert "client_only" not in {each["code"] for each in record["checks"]["findings"]}
+
+
+def test_an_error_status_with_tokens_was_served():
+    run = Run()
+    add_task(run, 1, 100 * MS)
+    run.strand(11, 0, 10 * MS, parent=1, kind="remote")
+    run.call(11, 0, 10 * MS, status=500, output_tokens=3)
+    assert report(run)["model_calls"]["refused_per_task"] == 0
+
+
+def test_resources_are_of_all_finished_tasks_latency_of_the_successful_ones():
+    run = Run()
+    add_task(run, 1, 100 * MS)
+    add_task(run, 2, 300 * MS, start=100 * MS, ok=False)
+    for at, cpu, task in ((0, 0, 1), (100, 10, 1), (100, 10, 2), (400, 50, 2)):
+        run.sample(7, at * MS, cpu * MS, 0, None, task)
+    record = report(run)
+    assert record["latency_s"]["mean"] == pytest.approx(0.1)
+    assert record["resources"]["core_s_busy"] == pytest.approx(0.025)
+    assert record["resources"]["core_s_reserved"] == pytest.approx(0.2)
+
+
 def test_resources_from_process_clocks():
     run = Run()
     add_task(run, 1, 100 * MS, warmup=True)

@@ -40,6 +40,17 @@ def test_a_tier_starts_above_its_boundary():
     assert tokens.price_call("claude-sonnet-4-5", 200_001, 1_000_000, 200_001, AT) == Decimal("22.6200006")
 
 
+def test_what_is_written_to_a_cache_has_rates_of_its_own():
+    # claude-sonnet-4-5: 3 in, 0.3 cached, 3.75 written for minutes, 6 for an hour, 15 out
+    paid = tokens.price_call("claude-sonnet-4-5", 13_258, 200, 12_000, AT, (1_253, 0))
+    assert paid == Decimal("0.01131375")
+    assert tokens.price_call("claude-sonnet-4-5", 1000, 0, None, AT, (0, 1000)) == Decimal("0.006")
+    # no rate for an hour: that for minutes; no rate at all: the input's
+    assert tokens.price_call(
+        "moonshotai/kimi-k2-0905-preview", 1000, 0, None, AT, (500, 500)
+    ) == tokens.price_call("moonshotai/kimi-k2-0905-preview", 1000, 0, None, AT)
+
+
 def test_every_model_costs_what_the_library_says():
     draw = random.Random(1)
     compared = 0
@@ -50,12 +61,17 @@ def test_every_model_costs_what_the_library_says():
                 continue
             sent, out = draw.randrange(1_000_000), draw.randrange(100_000)
             cached = draw.randrange(sent + 1)
-            usage = Usage(input_tokens=sent, output_tokens=out, cache_read_tokens=cached)
+            kept = draw.randrange(sent - cached + 1)
+            hour = draw.randrange(kept + 1)
+            usage = Usage(
+                input_tokens=sent, output_tokens=out, cache_read_tokens=cached, cache_write_tokens=kept,
+                cache_write_1h_tokens=hour,
+            )  # fmt: skip
             try:
                 theirs = calc_price(usage, model.id, provider_id=provider.id, genai_request_timestamp=AT)
             except LookupError:
                 continue  # the library does not find all of its own
-            ours = tokens.price_call(f"{provider.id}/{model.id}", sent, out, cached, AT)
+            ours = tokens.price_call(f"{provider.id}/{model.id}", sent, out, cached, AT, (kept - hour, hour))
             assert ours == theirs.total_price, f"{provider.id}/{model.id}"
             compared += 1
     assert compared > 1000
@@ -96,7 +112,8 @@ def test_where_the_prices_are_from():
     per_million = {name.removeprefix("token/claude-sonnet-4-5/"): row.value for name, row in rows.items()}
     assert per_million == {
         "input": 3, "input>200000": 6, "cached": Decimal("0.3"), "cached>200000": Decimal("0.6"),
-        "output": 15, "output>200000": Decimal("22.5"),
+        "cache_write": Decimal("3.75"), "cache_write>200000": Decimal("7.5"),
+        "cache_write_1h": 6, "cache_write_1h>200000": 12, "output": 15, "output>200000": Decimal("22.5"),
     }  # fmt: skip
     row = rows["token/claude-sonnet-4-5/input"]
     assert (row.unit, row.basis) == ("usd_per_mtok", "list")

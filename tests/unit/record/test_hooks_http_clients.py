@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import gzip
 import http.client
 import json
 import threading
 import time
 import urllib.request
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
@@ -66,6 +68,37 @@ class Server(BaseHTTPRequestHandler):
         self.event(REPLY)
         self.wfile.write(b"0\r\n\r\n")
 
+    def anthropic(self):
+        self.start("text/event-stream")
+        told = {"input_tokens": 5, "cache_read_input_tokens": 120, "cache_creation_input_tokens": 30}
+        self.event(
+            {"type": "message_start", "message": {"model": "m1", "usage": told | {"output_tokens": 1}}}
+        )
+        time.sleep(FIRST_S)
+        for _ in range(30):
+            self.event(
+                {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "word " * 1000}}
+            )
+        self.event({"type": "message_delta", "usage": {"output_tokens": 42}})
+        self.wfile.write(b"0\r\n\r\n")
+
+    def packed(self):
+        self.answer(gzip.compress(json.dumps(REPLY).encode()), **{"content-encoding": "gzip"})
+
+    def packed_stream(self):
+        self.start("text/event-stream", **{"content-encoding": "gzip"})
+        packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+        for wait_s, document in (
+            (0, {"choices": [{"delta": {"role": "assistant", "content": ""}}]}),
+            (FIRST_S, {"choices": [{"delta": {"content": "a"}}]}),
+            (TOKEN_S, REPLY),
+        ):
+            time.sleep(wait_s)
+            line = b"data: " + json.dumps(document).encode() + b"\n\n"
+            self.chunk(packer.compress(line) + packer.flush(zlib.Z_SYNC_FLUSH))
+        self.chunk(packer.flush())
+        self.wfile.write(b"0\r\n\r\n")
+
     def cut_off(self):
         self.start("text/event-stream")
         self.event({"choices": [{"delta": {"content": "a"}}]})
@@ -79,10 +112,10 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def start(self, kind):
+    def start(self, kind, **headers):
         self.send_response(200)
-        self.send_header("content-type", kind)
-        self.send_header("transfer-encoding", "chunked")
+        for name, value in {"content-type": kind, "transfer-encoding": "chunked", **headers}.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def event(self, document):
@@ -285,6 +318,43 @@ def test_the_first_token_is_not_the_role_chunk_and_the_last_event_has_the_usage(
     assert call["first_token_ns"] - call["sent_ns"] > 0.9 * FIRST_S * 1e9
     assert call["end_ns"] - call["first_token_ns"] > 2.5 * TOKEN_S * 1e9
     assert (call["input_tokens"], call["output_tokens"]) == (11, 3)
+
+
+@by_client
+def test_a_stream_tells_its_input_first_and_its_output_last(recorded, url, client):
+    call = recorded(in_task(lambda: client.post(url + "/v1/messages", {"do": "anthropic"})))[
+        "model_calls"
+    ].iloc[0]
+    names = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens")
+    assert call[list(names)].tolist() == [155, 120, 30, 42]
+    assert call["model"] == "m1"
+    assert call["first_token_ns"] - call["sent_ns"] > 0.9 * FIRST_S * 1e9
+
+
+@by_client
+@pytest.mark.parametrize("kind", ["packed", "packed_stream"])
+def test_a_compressed_reply_tells_as_much(recorded, url, client, kind):
+    call = recorded(in_task(lambda: client.post(url + MODEL, {"do": kind})))["model_calls"].iloc[0]
+    assert (call["input_tokens"], call["output_tokens"], call["model"]) == (11, 3, "m1")
+    if kind == "packed_stream":
+        assert call["first_token_ns"] - call["sent_ns"] > 0.9 * FIRST_S * 1e9
+        assert call["end_ns"] - call["first_token_ns"] > 0.5 * TOKEN_S * 1e9
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("/v1/messages", True),
+        ("/model/m%3A0/invoke", True),
+        ("/model/m/invoke-with-response-stream", True),
+        ("/v1beta/models/g:streamRawPredict", True),
+        ("/my/chain/invoke", False),
+        ("/search", False),
+    ],
+)
+def test_a_request_to_a_model_is_told_by_its_path(path, is_one):
+    assert calls.asks_model("POST", path) is is_one
+    assert not calls.asks_model("GET", path)
 
 
 @by_client

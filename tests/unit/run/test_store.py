@@ -11,7 +11,7 @@ from support import recording
 import orchprof
 from orchprof.errors import RunError, UsageError
 from orchprof.run import store
-from orchprof.run.schema import TABLES
+from orchprof.run.schema import ADDED, TABLES
 
 
 def record_into(path, **meta):
@@ -29,6 +29,18 @@ def test_a_run_is_sealed_when_it_is_first_opened_and_read_as_it_is_after(tmp_pat
     for name, columns in TABLES.items():
         assert dict(again.tables[name].dtypes.astype(str)) == columns
         assert again.tables[name].equals(first.tables[name])
+
+
+def test_a_run_written_before_a_column_was_added_still_opens_with_nulls_there(tmp_path):
+    record_into(tmp_path / "run")
+    path = tmp_path / "run" / "model_calls.parquet"
+    tables = store.open_run(tmp_path / "run").tables
+    tables["model_calls"].drop(columns=list(ADDED["model_calls"])).to_parquet(path, index=False)
+    again = store.open_run(tmp_path / "run").tables["model_calls"]
+    assert dict(again.dtypes.astype(str)) == TABLES["model_calls"]
+    tables["model_calls"].drop(columns="sent_ns").to_parquet(path, index=False)
+    with pytest.raises(RunError, match="unreadable table"):
+        store.open_run(tmp_path / "run")
 
 
 def test_the_public_load_opens_a_run(tmp_path):

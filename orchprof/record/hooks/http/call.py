@@ -9,11 +9,12 @@ Requests to a model are told by their path; a request made under a tool span is 
 import contextlib
 import functools
 import weakref
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from orchprof.clocks import reply
+from orchprof.clocks.encodings import decoded
+from orchprof.record.hooks.http.kept import Kept
 from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import WAIT, Carrier, Fiber, Strands
@@ -22,17 +23,25 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MODEL_PATHS: Final = (
-    "/chat/completions", "/completions", "/responses", "/embeddings", "/messages", "/generate", "/api/chat",
-    "/v2/chat", ":generateContent", ":streamGenerateContent", "/converse", "/converse-stream",
+    "/chat/completions", "/completions", "/completion", "/responses", "/embeddings", "/messages", "/rerank",
+    "/generate", "/generate_stream", "/api/chat", "/api/v1/chat", "/api/embed", "/v2/chat", "/v2/embed",
+    ":generateContent", ":streamGenerateContent", ":embedContent", ":batchEmbedContents", ":rawPredict",
+    ":streamRawPredict", "/interactions", "/converse", "/converse-stream", "/invoke-with-response-stream",
 )  # fmt: skip
+# Bedrock's other way to ask ends in a word that anybody's server may use.
+_BEDROCK: Final = ("/model/", "/invoke")
 # Under this name a library's own object (request, connection, protocol) has its call.
 KEY: Final = "_orchprof_call"
 _STREAMS: Final = ("text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream")
 # Whatever a server sends, a reply nested too deep to be read too, its call is noted.
 _UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-_LAST_PIECES: Final = 8
-# A longer reply (embeddings) is not held a second time: what the server says of it stands at its end.
-_KEPT_BYTES: Final = 1 << 18
+
+
+def asks_model(method: str, path: str) -> bool:
+    """Return whether a request asks a model."""
+    first, last = _BEDROCK
+    known = path.endswith(MODEL_PATHS) or (path.startswith(first) and path.endswith(last))
+    return method == "POST" and known
 
 
 class Library:
@@ -112,22 +121,20 @@ class Call:
     """One request. Its methods say what the library is about to do; none of them raises."""
 
     __slots__ = (
-        "__weakref__", "_asked_ns", "_before", "_fiber", "_has_ended", "_headers", "_is_whole", "_kept", "_kept_bytes",
-        "_last_ns", "_left_bytes", "_phase_ns", "_seeks_token", "_strands", "is_lost", "is_model",
+        "__weakref__", "_asked_ns", "_before", "_fiber", "_has_ended", "_headers", "_is_whole", "_kept", "_last_ns",
+        "_left_bytes", "_phase_ns", "_seeks_token", "_strands", "is_lost", "is_model",
         "library", "note", "request", "strand", "wire",
     )  # fmt: skip
 
     def __init__(self, library: Library, request: Any) -> None:
         self.library, self.request, self._strands = library, request, library.strands
         self.is_lost = self.is_model = self._has_ended = self._is_whole = False
-        self.strand = self._asked_ns = self._last_ns = self._phase_ns = self._before = self._kept_bytes = 0
+        self.strand = self._asked_ns = self._last_ns = self._phase_ns = self._before = 0
         self._fiber: Fiber | None = None
-        self.wire: Wire | None = (
-            None  # None: what reads wait for cannot be asked, and each is taken for a wait
-        )
+        self.wire: Wire | None = None  # of a connection that cannot be asked: each read is taken for a wait
         self._left_bytes = -1  # not known
         self._headers: dict[str, str] = {}
-        self._kept: deque[bytes] = deque()
+        self._kept = Kept()
         self._seeks_token = True
         self.note: dict[str, Any] = {"stream": False}
 
@@ -187,9 +194,9 @@ class Call:
         status, self._headers = self.library.told(response)
         stream = self._headers.get("content-type", "").startswith(_STREAMS)
         self.note |= {"headers_ns": self._last_ns, "status": status, "stream": stream}
-        if stream:
-            self._kept = deque(self._kept, maxlen=_LAST_PIECES)
-        else:
+        if self._headers.get("content-encoding"):
+            self._kept.hold()
+        if not stream:
             self._left_bytes = self.library.length(self._headers)
             self._seeks_token = False
             self.note.pop("first_token_ns", None)
@@ -307,7 +314,7 @@ class Call:
 
     def _begin(self, wall: int) -> None:
         method, host, path = self.library.asked(self.request)
-        self.is_model = method == "POST" and path.endswith(MODEL_PATHS)
+        self.is_model = asks_model(method, path)
         name, asker = f"{method} {host}", self._carrier().fiber
         self.strand = self._strands.spawn("remote", name, asker, wall).strand
         self.note |= {"name": name, "span": asker.span, "sent_ns": wall}
@@ -317,22 +324,26 @@ class Call:
             self._strands.log.note(("asked", {**self.note, "strand": self.strand}))
 
     def _keep(self, data: bytes) -> None:
-        kept = self._kept
-        kept.append(data)
-        if self._seeks_token:
-            self.note.setdefault("first_byte_ns", self._last_ns)
-            if reply.has_token(data):
-                self._seeks_token, self.note["first_token_ns"] = False, self._last_ns
-        if kept.maxlen is None:
-            self._kept_bytes += len(data)
-            while self._kept_bytes > _KEPT_BYTES and len(kept) > 1:
-                self._kept_bytes -= len(kept.popleft())
+        self._kept.add(data)
+        if self._seeks_token and self._has_token(data):
+            self._seeks_token, self.note["first_token_ns"] = False, self._last_ns
+
+    def _has_token(self, data: bytes) -> bool:
+        """Return whether a token is in a piece; of a compressed reply, in its beginning up to now."""
+        if not self._headers.get("content-encoding"):
+            return reply.has_token(data)
+        self._seeks_token = self._kept.is_beginning
+        return any(map(reply.has_token, self._texts()))
+
+    def _texts(self) -> list[bytes]:
+        """Return what is known of the reply as text; nothing of a compressed one of which something is missing."""
+        runs = [self.library.body(run) for run in self._kept.runs()]
+        encoding = self._headers.get("content-encoding", "")
+        if not encoding:
+            return runs
+        return [b"" if self._kept.has_gap else decoded(runs[0], encoding)]
 
     def _account(self) -> dict[str, Any]:
         """Return what the server says of the call: its clock, tokens and model; nothing where it says nothing."""
-        body = self.library.body(b"".join(self._kept))
-        if self.note["stream"]:
-            document = reply.last_event(body)
-        else:
-            document = reply.document(body, self._headers.get("content-encoding", ""))
-        return reply.account(document, self._headers)
+        said = (reply.streamed if self.note["stream"] else reply.document)(self._texts())
+        return reply.account(said, self._headers, self.library.asked(self.request)[2])
