@@ -17,7 +17,7 @@ from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.log import Log, pack
 
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
-CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED = range(1, 13)
+CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT = range(1, 14)
 ROLE_SHIFT, STATE_SHIFT = 8, 16
 
 # Positions in these tuples are what the log stores; append only.
@@ -33,6 +33,9 @@ KIND: Final = {name: number << STATE_SHIFT for number, name in enumerate(KINDS)}
 BY_IO: Final = -1
 BY_TIMER: Final = -2
 BY_TIMEOUT: Final = -3
+
+# What a task that was taken to be left is given in place of the strand that goes on without it.
+BACK: Final = -1
 
 # Whoever has nobody else to wait for shares this; it stays empty.
 NOBODY: Final[list[int]] = []
@@ -217,7 +220,7 @@ class Strands:
         self.next_id = itertools.count(1).__next__
         self._new_clock = new_clock or Clock
         self.here: Any = Here()
-        self.open_tasks: set[int] = set()
+        self.open_tasks: dict[int, Any] = {}  # by strand
         self.children: dict[int, Fiber] = {}  # by pid, those started and not yet reaped
         self._failed = False
 

@@ -83,13 +83,44 @@ def read_journal(path: Path, offset: int) -> Journal:
                 notes[note[0]].append(note)
     table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
     names = {number: text for _, number, text in notes["name"]}
-    rows, unborn = _known(_told_apart(table, offset))
+    rows, unborn = _known(_left(_told_apart(table, offset)))
     moved = _moved(notes, offset)
     if unborn:
         born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
         moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
         moved["unborn"] = [("unborn", unborn)]
     return Journal(path, offset, rows, names, moved)
+
+
+def _left(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with what was logged of a task after its end given to the strand that it began on.
+
+    Nobody knows that a stream was left before it is closed, or another begun: until then its task is taken to go on.
+    One that is read on after all had not ended.
+    """
+    left: dict[int, tuple[int, int, int]] = {}
+    told = rows["kind"].isin([rec.END, rec.SAMPLE, rec.LEFT])
+    gone = rows["kind"] == rec.LEFT
+    for task, *end in rows.loc[gone, ["strand", "wall_ns", "span", "arg"]].to_numpy().tolist():
+        if end[-1] != rec.BACK:
+            left[task] = (end[0], end[1], end[2])
+        elif task in left:
+            gone |= told & (rows["strand"] == task) & (rows["wall_ns"] == left.pop(task)[0])
+    for task, (at_ns, span, outer) in reversed(left.items()):
+        late = (rows["wall_ns"] >= at_ns) & ~told
+        mine = late & (rows["strand"] == task)
+        rows.loc[mine & (rows["span"] == 0), "span"] = span
+        rows.loc[mine, "strand"] = outer
+        rows.loc[late & rows["kind"].isin([rec.SPAWN, rec.WAKE]) & (rows["arg"] == task), "arg"] = outer
+    return _nested(rows[~gone].copy())
+
+
+def _nested(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with a task that began on another's strand as a part of that."""
+    tasks = (rows["kind"] == rec.SPAWN) & (rows["state"] == rec.KINDS.index("task"))
+    inner = tasks & rows["arg"].isin(rows.loc[tasks, "strand"])
+    rows.loc[inner, "state"] = rec.KINDS.index("thread")
+    return rows
 
 
 def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -116,7 +147,7 @@ def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
     rows["role"] = (what >> rec.ROLE_SHIFT) & 0xFF
     rows["state"] = what >> rec.STATE_SHIFT
     ids = rows["kind"] != rec.LOOKED
-    arg_is_id = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT])
+    arg_is_id = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT])
     for column, is_id in (("strand", ids), ("span", ids), ("arg", arg_is_id)):
         rows[column] += np.where(is_id & (rows[column] > 0), offset, 0)
     return rows

@@ -13,6 +13,7 @@ from asyncio import base_events, events, selector_events
 from collections.abc import Callable
 from typing import Any, Final
 
+from orchprof.record.flows import abandoned
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, NOBODY, Carrier, Fiber, Strands
@@ -50,6 +51,7 @@ def follow(strands: Strands, patches: Patches, loop: Any) -> None:
     """Follow a class of loops through running, stopping and creating tasks."""
     for name, make in {"run_forever": _run_forever, "stop": _stop, "create_task": _create_task}.items():
         patches.replace(loop, name, functools.partial(make, strands))
+    patches.replace(loop, "_asyncgen_finalizer_hook", functools.partial(_abandon, strands))
 
 
 def _handle_class(strands: Strands, base: Any) -> Any:
@@ -208,6 +210,15 @@ def _stop(strands: Strands, original: _Call) -> _Call:
         original(loop)
 
     return stop
+
+
+def _abandon(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def finalizer(loop: Any, stream: Any) -> None:
+        strands.safely(abandoned, stream)
+        original(loop, stream)
+
+    return finalizer
 
 
 def _create_task(strands: Strands, original: _Call) -> _Call:
