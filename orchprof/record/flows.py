@@ -10,6 +10,8 @@ import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import Any, Final, Self
 
+from orchprof.record.yields import drop
+
 # Given a call's arguments, the span that it runs under; None leaves the call alone.
 Make = Callable[..., Any]
 
@@ -198,6 +200,7 @@ def abandoned(stream: Any) -> None:
         opened = frame.f_locals.get("opened") if frame.f_code is _aflow.__code__ else None
         if isinstance(opened, Opened):
             opened.abandon()
+        drop(frame)
         stream = _read_by(stream)
         frame = getattr(stream, "ag_frame", None)
 

@@ -3,6 +3,7 @@
 Without a recorder running each of them costs one attribute read and records nothing.
 """
 
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast, overload
@@ -12,6 +13,7 @@ from orchprof.record.counters import cpu_ns, rss_bytes
 from orchprof.record.log import PLAIN, json_text, pack
 from orchprof.record.state import STATE, first_seen
 from orchprof.record.strands import BACK, ENTER, EXIT, LEFT, ROLE, SPAN_END, Carrier, Fiber
+from orchprof.record.yields import GENERATORS, HELD, hold, release
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NOBODY: Final = Fiber(0)
@@ -45,11 +47,16 @@ class Span:
                 log.note(("attributes", number, attributes if plain else json_text(attributes)))
             if not number & _RELIEVE_EVERY:
                 log.relieve()
+            frame = sys._getframe(1)
+            if frame.f_code.co_flags & GENERATORS:
+                hold(self, frame)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if HELD:
+            release(self, kind)
         fiber = self._fiber
         if fiber is _NOBODY:
             return
@@ -64,7 +71,11 @@ class Span:
             _note("error", self.id, kind.__name__)
 
     async def __aenter__(self) -> Self:
-        return self.__enter__()
+        self.__enter__()
+        outer = sys._getframe().f_back
+        if outer is not None and outer.f_code.co_flags & GENERATORS:
+            hold(self, outer)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -157,11 +168,16 @@ class Task(Span):
         _note("task", self.id, {"index": self.index, "warmup": self.warmup, "due_ns": self.due_ns})
         if self.attributes:
             _note("attributes", self.id, json_text(self.attributes))
+        frame = sys._getframe(1)
+        if frame.f_code.co_flags & GENERATORS:
+            hold(self, frame)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if HELD:
+            release(self, kind)
         if self._resumed is None:
             super().__exit__(kind, error, trace)
             return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
+from orchprof.record import yields
 from orchprof.record.hooks import anyio_threads, collector, http, locks, reaping, threads
 from orchprof.record.hooks.labels import LABELS
 from orchprof.record.hooks.patches import Patches
@@ -14,6 +15,7 @@ from orchprof.record.strands import Strands
 
 _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
     collector.hook,
+    yields.hook,
     threads.hook,
     locks.hook,
     reaping.hook,

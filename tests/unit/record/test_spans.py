@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import sys
 
 import pytest
 from support import assert_tiled, tiles
@@ -402,3 +403,78 @@ def test_a_run_within_anothers_stream_is_part_of_it_where_that_is_read_on(record
     assert (tables["tasks"]["end_ns"] - tables["tasks"]["start_ns"]).tolist() == [10 * MS]
     assert len(tables["samples"].dropna(subset="task")) >= 2
     assert_tiled(tables)
+
+
+async def held_stream(fake_clock, mark):
+    async with mark("stream"):
+        for _ in range(3):
+            fake_clock.run(3 * MS)
+            await asyncio.sleep(0)
+            yield
+
+
+def held_generator(fake_clock, mark):
+    with mark("stream"):
+        for _ in range(3):
+            fake_clock.run(3 * MS)
+            yield
+
+
+monitored = pytest.mark.skipif(sys.version_info < (3, 12), reason="no local events")
+
+
+@monitored
+@pytest.mark.parametrize("ends", ["read", "closed", "dropped"])
+@pytest.mark.parametrize("kind", [held_stream, held_generator])
+def test_a_span_held_over_a_yield_is_not_the_consumers(recorded, fake_clock, kind, ends):
+    async def consume():
+        stream = kind(fake_clock, orchprof.tool)
+        for _ in range(3):
+            next(stream) if kind is held_generator else await anext(stream)
+            fake_clock.run(5 * MS)
+            with orchprof.span("consumer"):
+                pass
+        if ends == "read":
+            with contextlib.suppress(StopIteration, StopAsyncIteration):
+                next(stream) if kind is held_generator else await anext(stream)
+        elif ends == "closed":
+            stream.close() if kind is held_generator else await stream.aclose()
+        del stream
+        await asyncio.sleep(0)
+        fake_clock.run(5 * MS)
+
+    tables = recorded(lambda: asyncio.run(consume()))
+    cpu = tables["segments"].groupby("role")["cpu_ns"].sum()
+    assert cpu.to_dict() == {"tool": 9 * MS, "framework": 20 * MS}
+    assert tables["spans"].query("name == 'consumer'")["parent"].isna().all()
+    assert tables["spans"]["end_ns"].notna().all()
+
+
+@monitored
+def test_a_block_of_a_context_manager_is_within_the_span_that_it_holds(recorded, fake_clock):
+    @contextlib.contextmanager
+    def within():
+        with orchprof.tool("x"):
+            yield
+
+    def program():
+        with within():
+            fake_clock.run(5 * MS)
+
+    tables = recorded(program)
+    assert tables["segments"].groupby("role")["cpu_ns"].sum()["tool"] == 5 * MS
+
+
+@pytest.mark.parametrize("ends", ["dropped", "closed"])
+def test_a_task_held_by_a_stream_that_was_left_does_not_swallow_the_next(recorded, fake_clock, ends):
+    async def program():
+        for _ in range(3):
+            stream = held_stream(fake_clock, orchprof.task)
+            await anext(stream)
+            if ends == "closed":
+                await stream.aclose()
+            del stream
+            fake_clock.run(5 * MS)
+
+    tables = recorded(lambda: asyncio.run(program()))
+    assert (tables["tasks"]["end_ns"] - tables["tasks"]["start_ns"]).tolist() == [3 * MS] * 3

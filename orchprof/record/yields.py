@@ -1,0 +1,116 @@
+"""Yields: a span that a generator holds over its `yield` is left there, as its consumer is no part of it.
+
+Where a generator yields is told by local events of `sys.monitoring`, on the code of such generators only. 3.11 has
+none: there the span is left when the generator is dropped, and what its consumer does until then counts as inside.
+What `contextlib` drives is no stream but a block, and the block is inside.
+"""
+
+import contextlib
+import sys
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
+
+# The flags of the code of generators, and of asynchronous ones.
+GENERATORS: Final = 0x220
+_ASYNC: Final = 0x200
+_ITEM: Final = "async_generator_wrapped_value"
+_BLOCKS: Final = frozenset(
+    {
+        contextlib._GeneratorContextManager.__enter__.__code__,
+        contextlib._AsyncGeneratorContextManager.__aenter__.__code__,
+    }
+)
+_LAST_TOOL: Final = 5
+
+# By the identity of a generator's frame, the spans that it holds, and whether it has yielded. No frame is kept alive.
+HELD: Final[dict[int, list[Any]]] = {}
+_LEFT: Final[set[int]] = set()
+_TOOLS: Final[list[int]] = []
+
+
+def hook(strands: "Strands", patches: "Patches") -> None:  # noqa: ARG001
+    """Hold no generator any longer when recording ends."""
+    patches.also(_end)
+
+
+def hold(span: Any, frame: FrameType) -> None:
+    """Leave a span whenever the generator of this frame, where it was entered, yields to its consumer."""
+    driver = frame.f_back
+    if driver is None or driver.f_code not in _BLOCKS:
+        HELD.setdefault(id(frame), []).append(span)
+        if sys.version_info >= (3, 12):
+            _watch(frame.f_code)
+
+
+def release(span: Any, kind: type[BaseException] | None) -> None:
+    """Let go of a span that ends: after a `yield` that an exception ended nobody has said that it goes on."""
+    for frame, spans in HELD.items():
+        if span in spans:
+            spans.remove(span)
+            if frame in _LEFT and not (kind is GeneratorExit and span.leave()):
+                span.resume()
+            if not spans:
+                del HELD[frame]
+                _LEFT.discard(frame)
+            return
+
+
+def drop(frame: FrameType) -> None:
+    """Leave the spans of a generator that nobody holds any longer; a task has ended."""
+    for span in reversed(HELD.get(id(frame), ())):
+        if id(frame) not in _LEFT:
+            span.suspend()
+        span.leave()
+    if id(frame) in HELD:
+        _LEFT.add(id(frame))
+
+
+def _end() -> None:
+    HELD.clear()
+    _LEFT.clear()
+    if sys.version_info >= (3, 12):
+        _unwatch()
+
+
+if sys.version_info >= (3, 12):
+    _EVENTS: Final = sys.monitoring.events.PY_YIELD | sys.monitoring.events.PY_RESUME
+
+    def _watch(code: CodeType) -> None:
+        if not _TOOLS:
+            _TOOLS.extend(_registered())
+        with contextlib.suppress(ValueError):  # somebody else may have given our number back
+            sys.monitoring.set_local_events(_TOOLS[0] if _TOOLS else -1, code, _EVENTS)
+
+    def _registered() -> list[int]:
+        """Return the number under which events come; none where all are taken."""
+        watch = sys.monitoring
+        free = [number for number in range(_LAST_TOOL, -1, -1) if watch.get_tool(number) is None][:1]
+        for tool in free:
+            watch.use_tool_id(tool, "orchprof generators")
+            watch.register_callback(tool, watch.events.PY_YIELD, _yielded)
+            watch.register_callback(tool, watch.events.PY_RESUME, _resumed)
+        return free
+
+    def _unwatch() -> None:
+        while _TOOLS:
+            sys.monitoring.free_tool_id(_TOOLS.pop())
+
+    def _yielded(code: CodeType, _offset: int, value: object) -> None:
+        frame = id(sys._getframe(1))
+        spans = HELD.get(frame)
+        # An asynchronous generator that awaits yields, too, but no item.
+        if spans and not (code.co_flags & _ASYNC and type(value).__name__ != _ITEM):
+            _LEFT.add(frame)
+            for span in reversed(spans):
+                span.suspend()
+
+    def _resumed(_code: CodeType, _offset: int) -> None:
+        frame = id(sys._getframe(1))
+        if frame in _LEFT:
+            _LEFT.discard(frame)
+            for span in HELD.get(frame, ()):
+                span.resume()
