@@ -6,8 +6,7 @@ from collections.abc import Callable
 from multiprocessing import spawn
 from typing import Any
 
-from orchprof.record.hooks.executors import new_job
-from orchprof.record.hooks.threads import name_of
+from orchprof.record.hooks.threads import name_of, new_job
 from orchprof.record.state import STATE, first_seen
 from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
 
@@ -88,3 +87,22 @@ def submitted(
     if fiber is not None and is_done(result):  # it was faster than this
         strands.end(fiber.strand, strands.carrier().cut())
     return result
+
+
+def on_behalf_of(
+    strands: Strands, fiber: Fiber, tell: Callable[[], Any], is_done: Callable[[], bool] | None = None
+) -> None:
+    """Call `tell()`, by which the pool's own thread gives a job's result to whoever waits: the job woke them.
+
+    What `tell` calls may take its time, and comes after the job's end. `is_done` says whether that was its last part.
+    """
+    carrier = strands.carrier()
+    now_ns, cause, carrier.cause = carrier.clock.wall_ns(), carrier.cause, fiber
+    if is_done is None:
+        strands.end(fiber.strand, now_ns)
+    try:
+        tell()
+    finally:
+        carrier.cause = cause
+        if is_done is not None and strands.safely(is_done):
+            strands.end(fiber.strand, now_ns)

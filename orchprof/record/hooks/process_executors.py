@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, process
 from typing import Any, Final
 
-from orchprof.record.hooks.carried import carry, submitted
+from orchprof.record.hooks.carried import carry, on_behalf_of, submitted
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import Strands
 
@@ -36,8 +36,9 @@ def _complete(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def complete(future: Any, value: Any) -> None:
         fiber = strands.fiber_of(future) if _SENT in vars(future) else None
-        if fiber is not None:
-            strands.end(fiber.strand, strands.carrier().clock.wall_ns())
-        original(future, value)
+        if fiber is None:
+            original(future, value)
+        else:
+            on_behalf_of(strands, fiber, lambda: original(future, value))
 
     return complete

@@ -105,6 +105,13 @@ def _belongs(strands: Strands, fiber: Fiber) -> bool:
     return 0 < fiber.task == strands.carrier().fiber.task
 
 
+def new_job(strands: Strands, function: Any) -> Fiber:
+    """Return the fiber of a job that the calling strand hands to somebody else."""
+    carrier = strands.carrier()
+    name = strands.safely(name_of, function) or "job"
+    return strands.spawn("job", name, carrier.fiber, carrier.cut())
+
+
 def run_job(strands: Strands, fiber: Fiber, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
     """Return `function(...)`, run on this worker thread as the job `fiber`."""
     carrier = strands.carrier()
