@@ -209,6 +209,21 @@ class Task(Span):
         self._end()
         return True
 
+    def over(self) -> None:
+        """End now, on whatever strand that is known: what its own strand does from here on is no part of it."""
+        carrier, fiber = STATE.here.carrier, self._fiber
+        if self._resumed is None or carrier is None:
+            return
+        runs = carrier.fiber
+        if runs is not fiber:  # it waits for whoever runs here
+            carrier.strands.woken(fiber, carrier.cut(), max(carrier.cause.strand, 0))
+            carrier.fiber = fiber
+            carrier.cut()
+        self._end()
+        if runs is not fiber:
+            carrier.fiber = runs
+            carrier.cut()
+
     def give_way(self) -> bool:
         """End with what it gave last, as its consumer begins another run; return whether it is one that can.
 
