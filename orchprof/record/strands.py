@@ -61,7 +61,7 @@ class Fiber:
     by whoever it wakes.
     """
 
-    __slots__ = ("closed", "of", "others", "ready_ns", "span", "strand", "task", "wait")
+    __slots__ = ("closed", "late", "of", "others", "ready_ns", "span", "strand", "task", "wait")
 
     def __init__(self, strand: int, span: int = 0, task: int = 0, ready_ns: int = 0) -> None:
         self.of: Strands | None = None  # whose strand it is: a later recording knows nothing of it
@@ -70,6 +70,7 @@ class Fiber:
         )
         self.strand, self.span, self.task, self.wait, self.ready_ns = strand, span, task, 0, ready_ns
         self.others: list[int] = NOBODY
+        self.late = False  # a time-out has ended what it waits for
 
     def close(self, span: int, outer: int) -> None:
         """End a span wherever it is: the innermost gives way to the nearest one open, any other is remembered."""
@@ -179,6 +180,9 @@ class Carrier:
         wall = self.cut()
         for target in targets:
             self.say(JOIN, target)
+        if fiber.late:
+            fiber.late = False
+            self.expired()
         return wall
 
     def say(self, what: int, arg: int) -> None:

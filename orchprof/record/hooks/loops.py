@@ -94,6 +94,8 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
         fiber = getattr(task, FIBER, None)
         if fiber is not None and fiber.of is strands:
             strands.woken(fiber, origin[0], origin[1])
+            if origin[1] != fiber.strand:  # what it does itself on its way out changes nothing
+                fiber.late = origin[1] == BY_TIMEOUT and fiber.wait > 0
         else:
             fiber = _newborn(strands, task, origin)
         carrier.fiber = carrier.cause = fiber

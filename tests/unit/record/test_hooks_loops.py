@@ -10,6 +10,7 @@ import pytest
 from support import assert_tiled
 
 import orchprof
+from orchprof.record.state import STATE
 
 WAIT_S = 0.03
 
@@ -514,3 +515,26 @@ def test_what_runs_in_the_background_is_joined_by_nobody(recorded):
     tables = recorded(lambda: asyncio.run(program()))
     _, targets = longest_wait(tables, "waiter")
     assert sorted(targets) == ["nap 0", "nap 1", "nap 2"]
+
+
+def test_a_declared_wait_that_a_time_out_ends_is_a_timeout(recorded):
+    async def program():
+        with orchprof.task("t"):
+            carrier = STATE.here.carrier
+            for patience in (WAIT_S, 9):
+                carrier.wait("join")
+                try:
+                    async with asyncio.timeout(patience):
+                        await asyncio.sleep(2 * WAIT_S)
+                except TimeoutError:
+                    pass
+                finally:
+                    carrier.joined([])
+
+    tables = recorded(lambda: asyncio.run(program()))
+    root = tables["tasks"]["task"].iloc[0]
+    rows = tables["segments"].query(f"strand == {root}")
+    rows = rows[rows["end_ns"] - rows["start_ns"] > 0.9 * WAIT_S * 1e9]
+    assert [(row.join, row.wait_state == "timeout") for row in rows.fillna({"wait_state": ""}).itertuples()] == [
+        (False, True), (True, False),
+    ]  # fmt: skip
