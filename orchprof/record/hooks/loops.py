@@ -239,6 +239,8 @@ def _create_task(strands: Strands, original: _Call) -> _Call:
         try:
             task = original(loop, coro, **kwargs)
         finally:
+            # Until its first wait the maker waited for it.
+            strands.woken(outer, carrier.cut(), fiber.strand)
             carrier.fiber, carrier.cause = outer, cause
             carrier.cut()
             if task is None or task.done():

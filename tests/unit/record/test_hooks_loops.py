@@ -316,6 +316,10 @@ def test_an_eager_task_uses_its_own_cpu_and_not_its_makers(recorded, finishes):
     cpu = tables["segments"].groupby("strand")["cpu_ns"].sum()
     assert strand["parent"] == root
     assert strand["kind"] == "coroutine"
+    waits = tables["segments"].query(f"strand == {root} and join").sort_values("start_ns")
+    first = waits.iloc[0]
+    assert first["end_ns"] - first["start_ns"] > 0.9 * WAIT_S * 1e9
+    assert worked in tables["edges"].query(f"dst == {root} and at_ns == {first['end_ns']}")["src"].tolist()
     assert cpu[worked] > (0.9 if finishes else 1.8) * WAIT_S * 1e9 > 3 * cpu[root]
     assert tables["strands"]["end_ns"].notna().all()
     assert_tiled(tables)
