@@ -27,6 +27,7 @@ _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
 _WITH: Final = {
     "asyncio": "loops",
     "uvloop": "uvloops",
+    "trio._core": "trio_loops",
     "nest_asyncio": "nested_loops",
     "concurrent.futures._base": "executors",
     "concurrent.futures.process": "process_executors",

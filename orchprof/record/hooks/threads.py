@@ -14,7 +14,10 @@ from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
 WORKER: Final = "_orchprof_worker"
 # So do the threads and processes whose work is defined in these modules.
 _SERVANTS: Final = frozenset(
-    {"concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool", "multiprocessing.queues"}
+    {
+        "concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool", "multiprocessing.queues",
+        "trio._core._thread_cache",
+    }
 )  # fmt: skip
 _Call = Callable[..., Any]
 
