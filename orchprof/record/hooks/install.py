@@ -28,6 +28,7 @@ _WITH: Final = {
     "asyncio": "loops",
     "uvloop": "uvloops",
     "trio._core": "trio_loops",
+    "gevent": "gevent_loops",
     "nest_asyncio": "nested_loops",
     "concurrent.futures._base": "executors",
     "concurrent.futures.process": "process_executors",

@@ -78,6 +78,10 @@ def _bootstrap(strands: Strands, original: _Call) -> _Call:
         if fiber is None:
             original(thread)
             return
+        if strands.here.carrier is not None:  # no thread at all, but a greenlet on this one
+            strands.here.carrier.mount(fiber)
+            original(thread)
+            return
         strands.safely(strands.attach, fiber)
         try:
             original(thread)
