@@ -1,12 +1,15 @@
 """Yields: a span that a generator holds over its `yield` is left there, as its consumer is no part of it.
 
 Where a generator yields is told by local events of `sys.monitoring`, on the code of such generators only. 3.11 has
-none: there the span is left when the generator is dropped, and what its consumer does until then counts as inside.
+none: there an asynchronous generator is asked at the end of every step of its loop whether it still runs; what its
+consumer does in the same step, and all that a plain generator's does, counts as inside.
 What `contextlib` drives is no stream but a block, and the block is inside.
 """
 
 import contextlib
 import sys
+import threading
+import weakref
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +33,8 @@ _LAST_TOOL: Final = 5
 HELD: Final[dict[int, list[Any]]] = {}
 _LEFT: Final[set[int]] = set()
 _TOOLS: Final[list[int]] = []
+# By the same identity, on 3.11: an asynchronous generator, and the thread of its loop.
+STREAMS: Final[dict[int, tuple[int, Any]]] = {}
 
 
 def hook(strands: "Strands", patches: "Patches") -> None:  # noqa: ARG001
@@ -44,6 +49,8 @@ def hold(span: Any, frame: FrameType) -> None:
         HELD.setdefault(id(frame), []).append(span)
         if sys.version_info >= (3, 12):
             _watch(frame.f_code)
+        elif frame.f_code.co_flags & _ASYNC:
+            _ask(frame)
 
 
 def release(span: Any, kind: type[BaseException] | None) -> None:
@@ -54,9 +61,46 @@ def release(span: Any, kind: type[BaseException] | None) -> None:
             if frame in _LEFT and not (kind is GeneratorExit and span.leave()):
                 span.resume()
             if not spans:
-                del HELD[frame]
-                _LEFT.discard(frame)
+                _forget(frame)
             return
+
+
+def _forget(frame: int) -> None:
+    del HELD[frame]
+    _LEFT.discard(frame)
+    STREAMS.pop(frame, None)
+
+
+def _ask(frame: FrameType) -> None:
+    """Find the asynchronous generator of a frame, among those that its loop knows."""
+    asyncio: Any = sys.modules.get("asyncio")
+    streams = getattr(asyncio and asyncio._get_running_loop(), "_asyncgens", ())
+    found = next((stream for stream in streams if stream.ag_frame is frame), None)
+    if found is not None:
+        STREAMS[id(frame)] = (threading.get_ident(), weakref.ref(found))
+
+
+def stepped() -> None:
+    """A step of a loop ends on this thread: leave what no longer runs, and go on with what it left running."""
+    for frame, (thread, reference) in list(STREAMS.items()):
+        stream = reference()
+        if thread == threading.get_ident() and stream is not None and stream.ag_running == (frame in _LEFT):
+            if stream.ag_running:
+                _go_on(frame)
+            else:
+                _leave(frame)
+
+
+def _leave(frame: int) -> None:
+    _LEFT.add(frame)
+    for span in reversed(HELD.get(frame, ())):
+        span.suspend()
+
+
+def _go_on(frame: int) -> None:
+    _LEFT.discard(frame)
+    for span in HELD.get(frame, ()):
+        span.resume()
 
 
 def drop(frame: FrameType) -> None:
@@ -72,6 +116,7 @@ def drop(frame: FrameType) -> None:
 def _end() -> None:
     HELD.clear()
     _LEFT.clear()
+    STREAMS.clear()
     if sys.version_info >= (3, 12):
         _unwatch()
 
@@ -101,16 +146,11 @@ if sys.version_info >= (3, 12):
 
     def _yielded(code: CodeType, _offset: int, value: object) -> None:
         frame = id(sys._getframe(1))
-        spans = HELD.get(frame)
         # An asynchronous generator that awaits yields, too, but no item.
-        if spans and not (code.co_flags & _ASYNC and type(value).__name__ != _ITEM):
-            _LEFT.add(frame)
-            for span in reversed(spans):
-                span.suspend()
+        if frame in HELD and not (code.co_flags & _ASYNC and type(value).__name__ != _ITEM):
+            _leave(frame)
 
     def _resumed(_code: CodeType, _offset: int) -> None:
         frame = id(sys._getframe(1))
         if frame in _LEFT:
-            _LEFT.discard(frame)
-            for span in HELD.get(frame, ()):
-                span.resume()
+            _go_on(frame)

@@ -17,6 +17,7 @@ from orchprof.record.flows import abandoned
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, NOBODY, Carrier, Fiber, Strands
+from orchprof.record.yields import STREAMS, stepped
 from orchprof.units import nanoseconds
 
 # (ready ns, 0: when its loop last looked; waker's strand or BY_...; its span; its task; who else it waited for)
@@ -105,6 +106,8 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
         try:
             run(*args)
         finally:
+            if STREAMS:
+                strands.safely(stepped)
             carrier.fiber, carrier.cause = outer, cause
             carrier.cut()
             if task.done():

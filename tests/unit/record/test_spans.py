@@ -478,3 +478,32 @@ def test_a_task_held_by_a_stream_that_was_left_does_not_swallow_the_next(recorde
 
     tables = recorded(lambda: asyncio.run(program()))
     assert (tables["tasks"]["end_ns"] - tables["tasks"]["start_ns"]).tolist() == [3 * MS] * 3
+
+
+@pytest.mark.parametrize("closes", ["another task", "the collector"])
+def test_an_async_generator_that_was_left_owns_what_it_did_and_no_more(recorded, closes):
+    async def stream():
+        with orchprof.tool("stream"):
+            while True:
+                await asyncio.sleep(0.01)
+                yield
+
+    async def program():
+        with orchprof.task("t"):
+            items = stream()
+            await anext(items)
+            await asyncio.sleep(0.03)
+            await anext(items)
+            await asyncio.sleep(0.03)
+            if closes == "another task":
+                await asyncio.create_task(items.aclose())
+            else:
+                del items
+            await asyncio.sleep(0.03)
+
+    tables = recorded(lambda: asyncio.run(program()))
+    rows = tables["segments"].query("wait_state == 'sleep'")
+    slept = (rows["end_ns"] - rows["start_ns"]).groupby(rows["role"]).sum()
+    assert 18 * MS <= slept["tool"] < 80 * MS <= slept["framework"]
+    assert tables["spans"]["end_ns"].notna().all()
+    assert_tiled(tables)
