@@ -15,6 +15,9 @@ from orchprof.record.log import COLUMNS, VERSION, read_frames
 # Ids are unique within a log; in a run, the log's number goes above them.
 LOG_BITS: Final = 40
 CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
+_WHAT, _WALL, _ARG = (COLUMNS.index(name) for name in ("what", "wall_ns", "arg"))
+# What a WAKE has no use for.
+_CLOCKS: Final = tuple(COLUMNS.index(name) for name in ("cpu_ns", "delay_ns", "gc_ns", "carrier", "span"))
 # Notes whose second field is an id of the log.
 _NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries")
 
@@ -83,13 +86,28 @@ def read_journal(path: Path, offset: int) -> Journal:
                 notes[note[0]].append(note)
     table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
     names = {number: text for _, number, text in notes["name"]}
-    rows, unborn = _known(_left(_told_apart(table, offset)))
+    rows, unborn = _known(_left(_told_apart(_stepped(table), offset)))
     moved = _moved(notes, offset)
     if unborn:
         born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
         moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
         moved["unborn"] = [("unborn", unborn)]
     return Journal(path, offset, rows, names, moved)
+
+
+def _stepped(table: np.ndarray) -> np.ndarray:
+    """Return the rows with every step as what it stands for: a strand was woken, and goes on."""
+    step = np.flatnonzero(table[:, _WHAT] & 0xFF == rec.STEP)
+    rows = np.insert(table, step, table[step], axis=0)
+    woken = step + np.arange(len(step))
+    lag_ns = rows[woken, _WHAT] >> rec.LAG_SHIFT
+    rows[woken + 1, _WHAT] = rec.CUT | rows[woken, _WHAT] & (0xFF << rec.STATE_SHIFT)
+    rows[woken + 1, _ARG] = 0
+    rows[woken, _WHAT] = rec.WAKE
+    rows[woken, _WALL] -= lag_ns
+    for column in _CLOCKS:
+        rows[woken, column] = 0
+    return rows
 
 
 def _left(rows: pd.DataFrame) -> pd.DataFrame:

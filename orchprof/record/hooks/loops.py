@@ -57,21 +57,39 @@ def follow(strands: Strands, patches: Patches, loop: Any) -> None:
 
 def _handle_class(strands: Strands, base: Any) -> Any:
     """Return `Handle` or `TimerHandle` with its origin."""
-    timed = issubclass(base, events.TimerHandle)
     start, run = base.__init__, base._run
 
     class StrandHandle(base):  # type: ignore[misc]
         __slots__ = (_ORIGIN,)
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            start(self, *args, **kwargs)
-            self._orchprof_origin = timer(self._when, self._callback) if timed else now(strands)
+        __init__ = _timed(start) if issubclass(base, events.TimerHandle) else _at_once(strands, start)
 
         def _run(self) -> None:
-            run_as(strands, self._orchprof_origin, self._callback, run, self)
+            run_as(strands, self._orchprof_origin, self._callback, self._loop, run, self)
 
     StrandHandle.__name__ = StrandHandle.__qualname__ = base.__name__
     return StrandHandle
+
+
+def _timed(start: _Call) -> _Call:
+    def init(handle: Any, *args: Any, **kwargs: Any) -> None:
+        start(handle, *args, **kwargs)
+        handle._orchprof_origin = timer(handle._when, handle._callback)
+
+    return init
+
+
+def _at_once(strands: Strands, start: _Call) -> _Call:
+    here, clock_ns = strands.here, time.monotonic_ns
+
+    def init(handle: Any, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
+        start(handle, callback, args, loop, context)
+        # As `now`, without the cost of one more call per step of a loop.
+        cause = (here.carrier or strands.carrier()).cause
+        ready_ns = cause.ready_ns or clock_ns()
+        handle._orchprof_origin = (ready_ns, cause.strand, cause.span, cause.task, cause.others)
+
+    return init
 
 
 def now(strands: Strands) -> Origin:
@@ -86,33 +104,35 @@ def timer(when_s: float, callback: Any) -> Origin:
     return (nanoseconds(when_s), waker, 0, 0, NOBODY)
 
 
-def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: Any) -> None:
-    """Call `run(*args)`, which calls `callback`: a task's step as that task, anything else on behalf of its waker."""
+def run_as(strands: Strands, origin: Origin, callback: Any, loop: Any, run: _Call, *args: Any) -> None:
+    """Call `run(*args)`, which calls `callback`: a task's step as that task, anything else on behalf of its waker.
+
+    Where the loop has more to run at once, the next step's row says that this one has ended, too: what the loop itself
+    does in between is less than a row of its own would cost.
+    """
     carrier = strands.here.carrier or strands.carrier()
     outer, cause = carrier.fiber, carrier.cause
     task = getattr(callback, "__self__", None)
     if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
-        fiber = getattr(task, FIBER, None)
-        if fiber is not None and fiber.of is strands:
-            strands.woken(fiber, origin[0], origin[1])
-            if origin[1] != fiber.strand:  # what it does itself on its way out changes nothing
-                fiber.late = origin[1] == BY_TIMEOUT and fiber.wait > 0
-        else:
-            fiber = _newborn(strands, task, origin)
-        carrier.fiber = carrier.cause = fiber
-        carrier.cut()
-        if origin[4]:
-            strands.joined_too(carrier, origin[4])
+        fiber = _mounted(strands, carrier, task, origin)
         try:
             run(*args)
         finally:
             if STREAMS:
                 strands.safely(stepped)
             carrier.fiber, carrier.cause = outer, cause
-            carrier.cut()
+            # Only asyncio's own loops tell what they run next; what was cancelled is not run.
+            ready: Any = getattr(loop, "_ready", None)
             if task.done():
-                strands.end(fiber.strand, carrier.wall)
+                strands.end(fiber.strand, carrier.cut())
+            elif ready and not ready[0]._cancelled:
+                carrier.loose = True
+            else:
+                carrier.cut()
     else:
+        if carrier.loose:
+            carrier.loose = False
+            carrier.cut()
         carrier.cause = acting = _acting_for(carrier, origin)
         if origin[1] > 0 and getattr(callback, "__name__", None) in _COUNTING:
             acting.others = strands.safely(_counted, strands, callback, origin[1]) or NOBODY
@@ -120,6 +140,22 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
             run(*args)
         finally:
             carrier.cause = cause
+
+
+def _mounted(strands: Strands, carrier: Carrier, task: Any, origin: Origin) -> Fiber:
+    """Return the fiber of a task, which runs from here on."""
+    fiber: Fiber | None = getattr(task, FIBER, None)
+    carrier.loose = False
+    if fiber is None or fiber.of is not strands:
+        fiber = _newborn(strands, task, origin)
+        carrier.mount(fiber)
+    else:
+        if origin[1] != fiber.strand:  # what it does itself on its way out changes nothing
+            fiber.late = origin[1] == BY_TIMEOUT and fiber.wait > 0
+        carrier.step(fiber, origin[0], origin[1])
+    if origin[4]:
+        strands.joined_too(carrier, origin[4])
+    return fiber
 
 
 def _newborn(strands: Strands, task: Any, origin: Origin) -> Fiber:

@@ -542,3 +542,20 @@ def test_a_declared_wait_that_a_time_out_ends_is_a_timeout(recorded):
     assert [(row.join, row.wait_state == "timeout") for row in rows.fillna({"wait_state": ""}).itertuples()] == [
         (False, True), (True, False),
     ]  # fmt: skip
+
+
+def test_steps_that_follow_at_once_are_bounded_by_one_row_and_callbacks_are_not_theirs(recorded, fake_clock):
+    async def turn():
+        for _ in range(2):
+            fake_clock.run(10_000_000)
+            await asyncio.sleep(0)
+
+    async def program():
+        asyncio.get_running_loop().call_soon(fake_clock.run, 5_000_000)
+        await asyncio.gather(*(named(f"turn{k}", turn()) for k in range(2)))
+
+    tables = recorded(lambda: asyncio.run(program()))
+    names = tables["segments"]["strand"].map(tables["strands"].set_index("strand")["name"])
+    cpu = tables["segments"].groupby(names)["cpu_ns"].sum()
+    assert [cpu[f"turn{k}"] for k in range(2)] == [20_000_000] * 2
+    assert cpu["MainThread"] == 5_000_000

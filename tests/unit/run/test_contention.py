@@ -1,7 +1,7 @@
 """Contention names its holder, untold waits are told apart: worked out by hand."""
 
 import pytest
-from hand_logs import HandLog, HandWatch, joins, rows, sealed
+from hand_logs import MS, HandLog, HandWatch, joins, rows, sealed
 
 from orchprof.record import strands as rec
 
@@ -189,3 +189,26 @@ def test_a_lock_in_which_a_librarys_own_threads_compute_is_the_callers_work(tmp_
     )
     tables, *_ = sealed(tmp_path, thread_with(tmp_path), watch)
     assert rows(tables, 1) == [("framework", "cpu", 0, 80, 20), ("framework", "lock", 80, 100, 0)]
+
+
+def test_a_step_is_a_wake_and_the_cut_by_which_its_strand_goes_on(tmp_path):
+    tables = []
+    for how in ("one row", "two"):
+        (tmp_path / how).mkdir()
+        log = (
+            HandLog(tmp_path / how)
+            .born(1, 0, "coroutine")
+            .born(2, 0, "coroutine")
+            .cut(0, 0, 2)
+            .cut(5, 5, 1, 0, "join")
+        )
+        if how == "two":
+            log.wake(2, 8, rec.BY_TIMER).cut(20, 15, 2, 7, "sleep")
+        else:
+            what = rec.STEP | rec.WAIT["sleep"] | 12 * MS << rec.LAG_SHIFT
+            log.row(what, 20, 15, carrier=9, strand=2, span=7, arg=rec.BY_TIMER)
+        log.cut(30, 20, 0).end(2, 30).end(1, 30)
+        tables.append(sealed(tmp_path / how, log)[0])
+    assert rows(tables[0], 2) == rows(tables[1], 2)
+    assert tables[0]["segments"].equals(tables[1]["segments"])
+    assert tables[0]["edges"].equals(tables[1]["edges"])
