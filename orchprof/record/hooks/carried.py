@@ -58,7 +58,13 @@ class Carried:
 def _job_name(function: Any, args: tuple[Any, ...]) -> str:
     """Return the name of what is really called: a pool hands chunks of calls to helpers of its own."""
     chunk = args[0] if args and getattr(function, "__module__", "") == "multiprocessing.pool" else None
-    return name_of(chunk[0] if isinstance(chunk, tuple) and chunk else function)
+    return name_of(chunk[0] if isinstance(chunk, tuple) and chunk else _first_of(function))
+
+
+def _first_of(function: Any) -> Any:
+    """Return the first function that a batch of joblib's calls, any other is one itself."""
+    batch = getattr(function, "items", None) if type(function).__module__ == "joblib.parallel" else None
+    return batch[0][0] if batch else function
 
 
 def carry(strands: Strands, function: Any, named: Any) -> tuple[Any, Fiber | None]:
@@ -69,7 +75,7 @@ def carry(strands: Strands, function: Any, named: Any) -> tuple[Any, Fiber | Non
     """
     if os.fsencode(spawn.get_executable()) != os.fsencode(sys.executable):
         return function, None
-    fiber = new_job(strands, function if named is None else named)
+    fiber = new_job(strands, _first_of(function) if named is None else named)
     return Carried(function, strands.log.path.name, fiber.strand), fiber
 
 

@@ -35,6 +35,7 @@ _WITH: Final = {
     "subprocess": "children",
     "multiprocessing.process": "processes",
     "multiprocessing.pool": "process_pools",
+    "joblib": "joblib_pools",
 }
 
 # "off" records without frameworks' labels: time is the same, and only orchestration is not told from tools.

@@ -14,8 +14,14 @@ _Call = Callable[..., Any]
 
 
 def hook(strands: Strands, patches: Patches) -> None:
-    """Follow `ProcessPoolExecutor.submit`, on which its `map` stands."""
-    patches.replace(process.ProcessPoolExecutor, "submit", functools.partial(_submit, strands))
+    """Follow `ProcessPoolExecutor.submit`, on which its `map` stands, here and in loky, joblib's own copy too."""
+
+    def patch(module: Any) -> None:
+        patches.replace(module.ProcessPoolExecutor, "submit", functools.partial(_submit, strands))
+
+    patch(process)
+    for name in ("loky.process_executor", "joblib.externals.loky.process_executor"):
+        patches.when_imported(name, patch)
     for name in ("set_result", "set_exception"):
         patches.replace(Future, name, functools.partial(_complete, strands))
 
@@ -23,7 +29,7 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _submit(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def submit(pool: Any, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
-        sent, fiber = carry(strands, function, function)
+        sent, fiber = carry(strands, function, None)
         start = functools.partial(original, pool, sent, *args, **kwargs)
         future = submitted(strands, fiber, start, lambda future: future.done())
         setattr(future, _SENT, True)

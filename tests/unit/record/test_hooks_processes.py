@@ -298,3 +298,18 @@ recorder.stop()
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert recorded_logs.notes(tmp_path, "hook") == []
+
+
+def test_whoever_asks_joblib_for_results_waits_for_its_batches(tmp_path):
+    pytest.importorskip("joblib")
+    body = """
+        import joblib
+        calls = (joblib.delayed(spin)(0.05) for _ in range(2))
+        assert len(joblib.Parallel(n_jobs=2, batch_size=1)(calls)) == 2
+    """
+    tables = tables_of(tmp_path, body)
+    jobs = tables["strands"].query("kind == 'job'")
+    root = tables["tasks"]["task"].item()
+    assert jobs["name"].tolist() == ["spin"] * 2
+    assert set(jobs["strand"]) <= set(tables["edges"].query(f"kind == 'join' and dst == {root}")["src"])
+    assert tables["segments"].query(f"strand == {root} and wait_state == 'sleep'").empty
