@@ -93,6 +93,56 @@ def under(make: Make, original: Any, opened: Callable[[Any], Opened] = Opened) -
     return functools.wraps(original)(wrapper(make, original, opened))
 
 
+def marked(fresh: Callable[[], Any], function: Any) -> Any:
+    """Return a function with every call of it under a span that `fresh` makes, as `under` does and for half its cost.
+
+    Marks are what programs have many short calls of.
+    """
+    kind = _kind_of(function)
+    if kind & (GENERATOR | ASYNC_GENERATOR):
+        return under(lambda *_args, **_kwargs: fresh(), function)
+    return functools.wraps(function)(
+        (_marked_coroutine if kind & _COROUTINE else _marked_plain)(fresh, function)
+    )
+
+
+def _marked_coroutine(fresh: Callable[[], Any], function: Any) -> Any:
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        span = fresh().__enter__()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            span.__exit__(type(error), error, error.__traceback__)
+            raise
+        return _ended(span, result)
+
+    return awaited
+
+
+def _marked_plain(fresh: Callable[[], Any], function: Any) -> Any:
+    def called(*args: Any, **kwargs: Any) -> Any:
+        span = fresh().__enter__()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            span.__exit__(type(error), error, error.__traceback__)
+            raise
+        return _ended(span, result)
+
+    return called
+
+
+def _ended(span: Any, result: Any) -> Any:
+    """Return what a call returned, with its span ended, or going on with work that is still to be done."""
+    later = _LATER.get(type(result))
+    if later is None:
+        span.__exit__(None, None, None)
+        return result
+    opened = Opened(span)
+    opened.rest()
+    return later(opened, result)
+
+
 def _agenerated(make: Make, original: Any, opened: Callable[[Any], Opened]) -> Any:
     async def agenerated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         within = opened(make(*args, **kwargs)).__enter__()

@@ -89,7 +89,7 @@ class Span:
         goes on in between. A plain function that returns a coroutine or a generator, as client libraries make them, is
         under its span again while that runs.
         """
-        return cast("F", flows.under(lambda *_args, **_kwargs: self._fresh(), function))
+        return cast("F", flows.marked(self._fresh, function))
 
     def suspend(self) -> bool:
         """Leave the span open but no longer innermost here; return whether it was recorded at all."""
