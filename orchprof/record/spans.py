@@ -27,7 +27,7 @@ _NO_FAILURES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 class Span:
     """A named piece of work. Use it with `with`, `async with`, or as a decorator (a fresh span per call)."""
 
-    __slots__ = ("_fiber", "_outer", "attributes", "id", "name", "role")
+    __slots__ = ("_fiber", "_left_ns", "_outer", "attributes", "id", "name", "role")
 
     def __init__(self, name: str, role: str = "framework", attributes: dict[str, Any] | None = None) -> None:
         self.name, self.role, self.attributes = name, role, attributes
@@ -98,7 +98,7 @@ class Span:
         if carrier is None or carrier.fiber is not fiber:
             return False
         fiber.close(self.id, self._outer)
-        carrier.cut()
+        self._left_ns = carrier.cut()
         return True
 
     def resume(self) -> None:
@@ -112,6 +112,12 @@ class Span:
     def leave(self) -> bool:
         """End with the last `suspend`, if that is how this ends at all; return whether it has."""
         return False
+
+    def left_behind(self) -> None:
+        """End with the last `suspend`: nothing of it has run since."""
+        carrier = STATE.here.carrier
+        if self._fiber is _NOBODY and carrier is not None:
+            carrier.emit(pack(SPAN_END, self._left_ns, 0, 0, 0, 0, 0, self.id, 0))
 
     def _fresh(self) -> "Span":
         return Span(self.name, self.role, self.attributes)

@@ -58,11 +58,18 @@ def release(span: Any, kind: type[BaseException] | None) -> None:
     for frame, spans in HELD.items():
         if span in spans:
             spans.remove(span)
-            if frame in _LEFT and not (kind is GeneratorExit and span.leave()):
-                span.resume()
+            if frame in _LEFT:
+                _end_left(span, kind)
             if not spans:
                 _forget(frame)
             return
+
+
+def _end_left(span: Any, kind: type[BaseException] | None) -> None:
+    if kind is not GeneratorExit:
+        span.resume()
+    elif not span.leave():
+        span.left_behind()
 
 
 def _forget(frame: int) -> None:

@@ -505,5 +505,7 @@ def test_an_async_generator_that_was_left_owns_what_it_did_and_no_more(recorded,
     rows = tables["segments"].query("wait_state == 'sleep'")
     slept = (rows["end_ns"] - rows["start_ns"]).groupby(rows["role"]).sum()
     assert 18 * MS <= slept["tool"] < 80 * MS <= slept["framework"]
+    (span,) = tables["spans"].itertuples()
+    assert span.end_ns - span.start_ns < tables["tasks"]["end_ns"].item() - span.start_ns - 55 * MS
     assert tables["spans"]["end_ns"].notna().all()
     assert_tiled(tables)
