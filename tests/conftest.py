@@ -1,5 +1,6 @@
 """The recorder as a fixture: with the real clocks, or with one that only the test moves."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from orchprof.record.clock import FakeClock
 from orchprof.run.seal import seal
 
 Tables = dict[str, pd.DataFrame]
+
+# A shell's background job ignores Ctrl-C, and so would every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

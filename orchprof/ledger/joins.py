@@ -77,8 +77,9 @@ def _edges(tables: Tables, tasks: Columns, strands: Columns, segments: Columns) 
 def _released(targets: Columns, strands: Columns, segments: Columns) -> tuple[Columns, Ints, Ints]:
     """Return the targets with their positions, and each wait's start and end.
 
-    A wait ends with its last finished target. A target that lives on sent a message: then what the waiter was
-    measured to do lies at the end of the window, and the message came just before.
+    A wait ends with its last finished target, or when the waiter was ready but for its loop: from then on only the loop
+    is waited for. A target that lives on sent a message: then what the waiter was measured to do lies at the end of the
+    window, and the message came just before.
     """
     join, target = targets["join"], targets["strand"]
     alive = strands["raw_end"][target] > segments["at"][join]
@@ -87,7 +88,7 @@ def _released(targets: Columns, strands: Columns, segments: Columns) -> tuple[Co
     wall = segments["end"] - segments["start"]
     held = segments["runq"] + segments["gil"] + segments["lag"]
     measured = np.minimum(segments["cpu"] + held, wall)
-    latest = segments["end"] - np.where(message, measured, 0)
+    latest = segments["end"] - np.where(message, measured, np.minimum(segments["lag"], wall))
     position = np.minimum(np.where(alive, NEVER, strands["until"][target]), latest[join])
     targets = take({**targets, "position": position}, strands["begin"][target] <= position)
     end = _ends(targets, segments["start"])

@@ -64,7 +64,7 @@ class Fiber:
     by whoever it wakes.
     """
 
-    __slots__ = ("closed", "late", "of", "others", "ready_ns", "span", "strand", "task", "wait")
+    __slots__ = ("closed", "late", "of", "others", "ready_ns", "request", "span", "strand", "task", "wait")
 
     def __init__(self, strand: int, span: int = 0, task: int = 0, ready_ns: int = 0) -> None:
         self.of: Strands | None = None  # whose strand it is: a later recording knows nothing of it
@@ -74,6 +74,7 @@ class Fiber:
         self.strand, self.span, self.task, self.wait, self.ready_ns = strand, span, task, 0, ready_ns
         self.others: list[int] = NOBODY
         self.late = False  # a time-out has ended what it waits for
+        self.request: Any = None  # for whose reply a connection is read here
 
     def close(self, span: int, outer: int) -> None:
         """End a span wherever it is: the innermost gives way to the nearest one open, any other is remembered."""
@@ -96,7 +97,7 @@ class Carrier:
 
     __slots__ = (
         "_cpu_ns", "_wall_ns", "cause", "clock", "cpu", "delay", "emit", "fiber", "gc_ns", "gc_since", "home", "ident",
-        "log", "loose", "next_id", "selected_ns", "strands", "trusted", "wall",
+        "log", "looked_ns", "loose", "next_id", "selected_ns", "strands", "trusted", "wall",
     )  # fmt: skip
 
     def __init__(self, strands: "Strands", clock: Clock | FakeClock, home: Fiber) -> None:
@@ -106,7 +107,7 @@ class Carrier:
         self.clock, self._wall_ns, self._cpu_ns = clock, clock.wall_ns, clock.cpu_ns
         self.ident = strands.next_id()
         self.home = self.fiber = self.cause = home
-        self.gc_ns = self.gc_since = self.selected_ns = self.trusted = 0
+        self.gc_ns = self.gc_since = self.looked_ns = self.selected_ns = self.trusted = 0
         self.loose = False  # what ran last has ended, and only the next row says so
         self.wall, self.cpu, self.delay = clock.wall_ns(), clock.cpu_ns(), clock.delay_ns()
 

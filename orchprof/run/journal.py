@@ -20,6 +20,8 @@ _WHAT, _WALL, _ARG = (COLUMNS.index(name) for name in ("what", "wall_ns", "arg")
 _CLOCKS: Final = tuple(COLUMNS.index(name) for name in ("cpu_ns", "delay_ns", "gc_ns", "carrier", "span"))
 # Notes whose second field is an id of the log.
 _NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries")
+# A model call whose process was killed while it went on.
+_UNHEARD: Final = {"end_ns": None, "error": None, "provenance": "client_only", "granularity": "request"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,11 @@ def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
 def _moved(notes: dict[str, list[Any]], offset: int) -> dict[str, list[Any]]:
     for kind in _NUMBERED:
         notes[kind] = [(kind, number + offset, *detail) for _, number, *detail in notes[kind]]
+    ended = {call["strand"] for _, call in notes["call"]}
+    unheard = [
+        ("call", asked | _UNHEARD) for _, asked in notes.pop("asked", ()) if asked["strand"] not in ended
+    ]
+    notes["call"] += unheard
     for _, call in notes["call"]:
         call["strand"] += offset
         call["span"] = call["span"] + offset if call["span"] else None

@@ -34,6 +34,7 @@ _OTHERS: Final = "_orchprof_others"
 _BY_IO: Final = (0, BY_IO, 0, 0, NOBODY)
 # Callbacks that count finished tasks and wake somebody at the last: gather, wait, as_completed and task groups.
 _COUNTING: Final = frozenset({"_done_callback", "_on_completion", "_on_task_done"})
+_STRAIGHT_NS: Final = 200_000
 _Call = Callable[..., Any]
 
 
@@ -215,7 +216,13 @@ def _io(strands: Strands, callback: Any) -> Origin:
 def _process_events(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def process(loop: Any, event_list: Any) -> None:
-        strands.carrier().selected_ns = time.monotonic_ns()
+        carrier = strands.carrier()
+        now_ns = time.monotonic_ns()
+        # A loop that comes from a step straight to its descriptors did not wait for them: what is ready now can have
+        # been so ever since it looked before.
+        waited = not carrier.loose and now_ns - carrier.wall > _STRAIGHT_NS
+        carrier.selected_ns = now_ns if waited else carrier.looked_ns or now_ns
+        carrier.looked_ns = now_ns
         original(loop, event_list)
 
     return process

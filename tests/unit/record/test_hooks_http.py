@@ -7,10 +7,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+import pandas as pd
 import pytest
 from support import assert_tiled
 
 import orchprof
+from orchprof.record.log import VERSION, Log, pack
+from orchprof.record.strands import KIND, SPAWN
+from orchprof.run.seal import seal
 
 FIRST_S, TOKEN_S = 0.06, 0.04  # so long that a busy machine, which reads late, is not taken for a fault
 CLOCK = {"queue_s": 0.005, "prefill_s": 0.02, "decode_s": 0.03, "total_s": 0.06, "accelerator_s": 0.01}
@@ -228,3 +232,74 @@ def test_a_reply_that_nests_too_deep_never_fails_the_program(recorded, url, monk
 
     calls = recorded(program)["model_calls"]
     assert calls["end_ns"].notna().tolist() == [True]
+
+
+def blocked(tables):
+    """Return the waits for the server of the one call, in order."""
+    remote = tables["strands"].query("kind == 'remote'")["strand"].iloc[0]
+    joined = tables["edges"][(tables["edges"]["kind"] == "join") & (tables["edges"]["src"] == remote)]
+    ends = set(zip(joined["dst"], joined["at_ns"], strict=True))
+    return [row for row in tables["segments"].query("join").itertuples() if (row.strand, row.end_ns) in ends]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_had_arrived_before_it_was_read_was_no_wait(recorded, url, is_async):
+    """The reader stays away until the server has sent all: the first read waits for headers, no other for anything."""
+    away_s = FIRST_S + 4 * TOKEN_S + 0.05
+
+    def sync():
+        with orchprof.task("t"), httpx.Client() as client:
+            with client.stream("POST", f"{url}/v1/chat/completions", json={"stream": True}) as response:
+                time.sleep(away_s)
+                for _ in response.iter_bytes():
+                    pass
+
+    async def run():
+        with orchprof.task("t"):
+            async with httpx.AsyncClient() as client:
+                how = {"json": {"stream": True}}
+                async with client.stream("POST", f"{url}/v1/chat/completions", **how) as response:
+                    await asyncio.sleep(away_s)
+                    async for _ in response.aiter_bytes():
+                        pass
+
+    tables = recorded((lambda: asyncio.run(run())) if is_async else sync)
+    call = tables["model_calls"].iloc[0]
+    assert all(wait.end_ns <= call["headers_ns"] + 5e6 for wait in blocked(tables))
+    # Its last byte arrived long before the reader came back for it.
+    (slept,) = (
+        tables["segments"].query("wait_state == 'sleep' and end_ns - start_ns > @away_s * 9e8").itertuples()
+    )
+    assert call["end_ns"] < slept.end_ns - 20e6
+
+
+def test_a_reply_that_nobody_reads_to_its_end_is_a_call_all_the_same(recorded, url):
+    kept = []
+
+    def program():
+        with orchprof.task("t"):
+            client = httpx.Client()
+            how = {"json": {"stream": True}}
+            response = client.send(
+                client.build_request("POST", f"{url}/v1/chat/completions", **how), stream=True
+            )
+            kept.extend([client, response, next(response.iter_raw())])
+
+    calls = recorded(program)["model_calls"]
+    for one in kept[1::-1]:
+        one.close()
+    assert calls["end_ns"].notna().tolist() == [True]
+    assert calls["output_tokens"].isna().all()
+
+
+def test_a_call_of_a_process_that_was_killed_has_begun(tmp_path):
+    log = Log(tmp_path)
+    log.note(("meta", {"version": VERSION, "pid": 7, "ppid": 1, "python": "3"}))
+    log.note(("name", 1, "main"))
+    log.emit(pack(SPAWN, 10, 0, 0, 0, 1, 1, 0, 0))
+    log.emit(pack(SPAWN | KIND["remote"], 20, 0, 0, 0, 1, 2, 0, 1))
+    log.note(("asked", {"strand": 2, "span": 0, "sent_ns": 20, "stream": False}))
+    log.close()
+    (call,) = seal([log.path]).tables["model_calls"].itertuples()
+    assert (call.sent_ns, call.provenance) == (20, "client_only")
+    assert pd.isna(call.end_ns)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchprof.record.hooks.http.call import KEY, Call, Library
+from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import Strands
 
@@ -92,7 +93,8 @@ def _send(original: _Call) -> _Call:
         if call is None:
             return await original(request, conn)
         setattr(conn.protocol, KEY, call)
-        call.leaves(waits=True)
+        call.leaves(Wire.of(conn.transport.get_extra_info("socket")))
+        call.reads()
         try:
             response = await original(request, conn)
         except BaseException as error:
@@ -115,6 +117,7 @@ def _start(original: _Call) -> _Call:
         except BaseException as error:
             call.failed(error)
             raise
+        call.heard()
         call.headers(response)
         response.content.on_eof(functools.partial(_eof, call))
         return result
@@ -143,7 +146,7 @@ def _wait(original: _Call) -> _Call:
     @functools.wraps(original)
     async def wait(reader: Any, *args: Any) -> Any:
         call = _call_of(reader._protocol)
-        if call is None:
+        if call is None or not call.would_wait():
             return await original(reader, *args)
         call.reads()
         try:

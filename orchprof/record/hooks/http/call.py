@@ -1,18 +1,20 @@
 """One request on the wire, from the client's side: a remote strand from its first byte sent to the last byte received.
 
-The strand is the server's side: the client waits for it (a JOIN), piece by piece when it streams. Before that, waiting
-for a free connection is `pool_wait`, connecting is `net`. What the server itself says of its time is read from the
-reply by `clocks` and kept beside what was seen here. Requests to a model are told by their path; a request made under
-a tool span is the tool's.
+The strand is the server's side: the client waits for it (a JOIN) where a read has to wait, and only there: what has
+arrived before it is asked for was no wait. Before that, waiting for a free connection is `pool_wait`, connecting is
+`net`. What the server itself says of its time is read from the reply by `clocks` and kept beside what was seen here.
+Requests to a model are told by their path; a request made under a tool span is the tool's.
 """
 
 import contextlib
 import functools
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from orchprof.clocks import reply
+from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import WAIT, Carrier, Fiber, Strands
 
@@ -56,6 +58,9 @@ class Library:
         self.strands, self._patches, self._where = hooked
         self.asked, self.told, self.expiries, self._unwrapped = asked, told, expiries, unwrapped
         self._complained = False
+        # Replies that a program still holds, unread, when recording ends are calls all the same.
+        self.open: weakref.WeakSet[Call] = weakref.WeakSet()
+        self._patches.also(self._end_all)
 
     def body(self, received: bytes) -> bytes:
         """Return the body in what the library was seen to receive."""
@@ -65,6 +70,10 @@ class Library:
         """Return how many bytes the library will be seen to receive after the headers; -1 when that is not known."""
         told = headers.get("content-length", "")
         return int(told) if told.isdigit() and self._unwrapped is None else -1
+
+    def _end_all(self) -> None:
+        for call in list(self.open):
+            call.end()
 
     def complain(self, error: Exception) -> None:
         """Say that following a request failed, the first time."""
@@ -103,9 +112,9 @@ class Call:
     """One request. Its methods say what the library is about to do; none of them raises."""
 
     __slots__ = (
-        "_asked_ns", "_before", "_fiber", "_has_ended", "_headers", "_is_whole", "_kept", "_kept_bytes", "_last_ns",
-        "_left_bytes", "_phase_ns", "_seeks_token", "_strands", "is_lost", "is_model",
-        "library", "note", "request", "strand",
+        "__weakref__", "_asked_ns", "_before", "_fiber", "_has_ended", "_headers", "_is_whole", "_kept", "_kept_bytes",
+        "_last_ns", "_left_bytes", "_phase_ns", "_seeks_token", "_strands", "is_lost", "is_model",
+        "library", "note", "request", "strand", "wire",
     )  # fmt: skip
 
     def __init__(self, library: Library, request: Any) -> None:
@@ -113,6 +122,9 @@ class Call:
         self.is_lost = self.is_model = self._has_ended = self._is_whole = False
         self.strand = self._asked_ns = self._last_ns = self._phase_ns = self._before = self._kept_bytes = 0
         self._fiber: Fiber | None = None
+        self.wire: Wire | None = (
+            None  # None: what reads wait for cannot be asked, and each is taken for a wait
+        )
         self._left_bytes = -1  # not known
         self._headers: dict[str, str] = {}
         self._kept: deque[bytes] = deque()
@@ -154,14 +166,15 @@ class Call:
         self._resume()
 
     @_quiet
-    def leaves(self, *, waits: bool) -> None:
+    def leaves(self, wire: Wire | None = None) -> None:
         """The request leaves now, on an open connection: the remote strand starts.
 
-        With `waits` the client waits for it from now on. The strand starts before the first write: by the time that
+        Without a wire the client waits for it from now on. The strand starts before the first write: by the time that
         returns, the server may already have been at work while this thread was off its core.
         """
+        self.wire = wire
         if not self.strand:
-            self._begin(self._wait("join") if waits else self._carrier().cut())
+            self._begin(self._wait("join") if wire is None else self._carrier().cut())
 
     @_quiet
     def headers(self, response: Any) -> None:
@@ -169,16 +182,21 @@ class Call:
         wall = self._resume()
         if not self.strand:
             self._begin(self._asked_ns)  # by a way that this library was not known to take
-        self._last_ns = wall
+        if self.wire is None:
+            self._last_ns = wall
         status, self._headers = self.library.told(response)
         stream = self._headers.get("content-type", "").startswith(_STREAMS)
-        self.note |= {"headers_ns": wall, "status": status, "stream": stream}
+        self.note |= {"headers_ns": self._last_ns, "status": status, "stream": stream}
         if stream:
             self._kept = deque(self._kept, maxlen=_LAST_PIECES)
         else:
             self._left_bytes = self.library.length(self._headers)
             self._seeks_token = False
             self.note.pop("first_token_ns", None)
+
+    def would_wait(self) -> bool:
+        """Return whether a read of the connection has to wait for the server now; True where nobody can tell."""
+        return not self._is_whole and (self.wire is None or not self.wire.has_data())
 
     @_quiet
     def reads(self) -> None:
@@ -187,9 +205,13 @@ class Call:
             self._wait("join")
 
     @_quiet
+    def heard(self) -> None:
+        """A read returned, after a wait or without one: what it brought arrived when the kernel took it in."""
+        self._arrived(self._resume() if self._fiber is not None else self._carrier().clock.wall_ns())
+
+    @_quiet
     def took(self, data: bytes) -> None:
-        """The wait for a piece ended with this one."""
-        self._last_ns = self._resume()
+        """The program got a piece."""
         self._left_bytes -= len(data)
         self._is_whole = self._left_bytes == 0
         if self.is_model:
@@ -198,29 +220,32 @@ class Call:
     @_quiet
     def came(self, data: bytes) -> None:
         """A piece arrived; whoever waits for it is told later."""
-        self._last_ns = self._carrier().clock.wall_ns()
+        self._arrived(self._carrier().clock.wall_ns())
         if self.is_model:
             self._keep(data)
 
     @_quiet
     def came_whole(self) -> None:
         """The last byte arrived; whoever waits for it is told later."""
-        self._last_ns, self._is_whole = self._carrier().clock.wall_ns(), True
+        self._arrived(self._carrier().clock.wall_ns())
+        self._is_whole = True
         self.end()
 
     @_quiet
     def whole(self) -> None:
-        """There is no further piece: the end itself was waited for, or arrived."""
-        self._last_ns = self._resume()
+        """There is no further piece: its end was waited for, or had arrived."""
+        if self._fiber is not None:
+            self._last_ns = self._resume()
         self._is_whole = True
 
     def failed(self, error: BaseException) -> None:
         """The wait ended with an exception, and the request with it."""
-        self._gave_up(error)
+        self.gave_up(error)
         self.end(error)
 
     @_quiet
-    def _gave_up(self, error: BaseException) -> None:
+    def gave_up(self, error: BaseException) -> None:
+        """The wait ended with an exception."""
         waited = self._fiber is not None
         self._last_ns = self._resume()
         if waited and isinstance(error, self.library.expiries):
@@ -239,6 +264,7 @@ class Call:
         if self._has_ended or not self.strand:
             return
         self._has_ended = True
+        self.library.open.discard(self)
         self._strands.end(self.strand, self._last_ns)
         if self.is_model:
             self.note |= {"strand": self.strand, "end_ns": self._last_ns}
@@ -246,6 +272,13 @@ class Call:
             with contextlib.suppress(*_UNREADABLE):
                 self.note |= self._account()
             self._strands.log.note(("call", self.note))
+
+    def _arrived(self, now_ns: int) -> None:
+        self._last_ns = now_ns if self.wire is None else max(self.wire.arrived_ns(now_ns), self._last_ns)
+
+    def fiber(self) -> Fiber:
+        """Return what runs on the calling thread."""
+        return self._carrier().fiber
 
     def _carrier(self) -> Carrier:
         return self._strands.here.carrier or self._strands.carrier()
@@ -279,6 +312,9 @@ class Call:
         self.strand = self._strands.spawn("remote", name, asker, wall).strand
         self.note |= {"name": name, "span": asker.span, "sent_ns": wall}
         self._last_ns = wall
+        self.library.open.add(self)
+        if self.is_model:  # a process that is killed has made the call all the same
+            self._strands.log.note(("asked", {**self.note, "strand": self.strand}))
 
     def _keep(self, data: bytes) -> None:
         kept = self._kept

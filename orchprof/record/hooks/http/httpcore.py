@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from orchprof.record.hooks.http.call import KEY, Call, Library
+from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import Strands
 
@@ -21,12 +22,24 @@ _PHASES: Final = {
     "start_tls": ("net", "tls_ns"),
     "retry": ("sleep", ""),
 }
+# A class of connections whose reads are followed has this attribute.
+_FOLLOWED: Final = "_orchprof_followed"
 
 
 def hook(strands: Strands, patches: Patches) -> None:
-    """Follow the connection pools of both libraries."""
+    """Follow the connection pools of both libraries, and what their connections read from."""
     for name in ("httpcore", "httpcore2"):
         patches.when_imported(name, functools.partial(_patch, strands, patches, name))
+        for backend, (stream, make) in _STREAMS.items():
+            patch = functools.partial(_patch_stream, strands, patches, stream, make)
+            patches.when_imported(f"{name}._backends.{backend}", patch)
+
+
+def _patch_stream(strands: Strands, patches: Patches, name: str, make: _Call, module: Any) -> None:
+    kind = getattr(module, name)
+    patches.replace(kind, "read", functools.partial(make, strands))
+    setattr(kind, _FOLLOWED, True)
+    patches.also(lambda: delattr(kind, _FOLLOWED))
 
 
 def _patch(strands: Strands, patches: Patches, name: str, module: Any) -> None:
@@ -43,9 +56,10 @@ def _patch(strands: Strands, patches: Patches, name: str, module: Any) -> None:
     connections = [module.HTTP11Connection, module.AsyncHTTP11Connection]
     if hasattr(module.HTTP2Connection, "handle_request"):  # else a stand-in: h2 is not installed
         connections += [module.HTTP2Connection, module.AsyncHTTP2Connection]
+    send = functools.partial(_send, library.strands)
     for connection in connections:
         # Whichever kind it is, what it returns is awaited by whoever awaited it before.
-        patches.replace(connection, "_send_request_headers", _send)
+        patches.replace(connection, "_send_request_headers", send)
 
 
 def _asked(request: Any) -> tuple[str, str, str]:
@@ -71,12 +85,29 @@ def _follow(library: Library, request: Any) -> Call:
     return call
 
 
+class _Asking:
+    """While it lasts, what the strand that runs here reads from a connection is this call's reply."""
+
+    __slots__ = ("_call", "_fiber", "_outer")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        fiber = self._fiber = self._call.fiber()
+        self._outer, fiber.request = fiber.request, self._call
+
+    def __exit__(self, *_: object) -> None:
+        self._fiber.request = self._outer
+
+
 def _handle(library: Library, original: _Call) -> _Call:
     @functools.wraps(original)
     def handle_request(pool: Any, request: Any) -> Any:
         call = _follow(library, request)
         try:
-            response = original(pool, request)
+            with _Asking(call):
+                response = original(pool, request)
         except BaseException as error:
             call.failed(error)
             raise
@@ -92,7 +123,8 @@ def _handle_async(library: Library, original: _Call) -> _Call:
     async def handle_async_request(pool: Any, request: Any) -> Any:
         call = _follow(library, request)
         try:
-            response = await original(pool, request)
+            with _Asking(call):
+                response = await original(pool, request)
         except BaseException as error:
             call.failed(error)
             raise
@@ -103,15 +135,75 @@ def _handle_async(library: Library, original: _Call) -> _Call:
     return handle_async_request
 
 
-def _send(original: _Call) -> _Call:
+def _send(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def send(connection: Any, request: Any, **stream: Any) -> Any:
         call = _call_of(request)
         if call is not None:
-            call.leaves(waits=True)
+            call.leaves(strands.safely(_wire, connection._network_stream))
         return original(connection, request=request, **stream)
 
     return send
+
+
+def _wire(stream: Any) -> Wire | None:
+    """Return the wire of a connection whose reads are followed."""
+    if not hasattr(type(stream), _FOLLOWED):
+        return None
+    return Wire.of(stream.get_extra_info("socket"), stream.get_extra_info("ssl_object"))
+
+
+def _asked_here(strands: Strands) -> Call | None:
+    """Return the call whose reply is about to be read here, if that read has to wait for the server."""
+    carrier = strands.here.carrier
+    call: Call | None = None if carrier is None else carrier.fiber.request
+    return call if call is not None and call.wire is not None and call.strand else None
+
+
+def _read(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def read(stream: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _asked_here(strands)
+        if call is None:
+            return original(stream, *args, **kwargs)
+        if call.would_wait():
+            call.reads()
+        try:
+            data = original(stream, *args, **kwargs)
+        except BaseException as error:
+            call.gave_up(error)
+            raise
+        call.heard()
+        return data
+
+    return read
+
+
+def _read_async(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    async def read(stream: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _asked_here(strands)
+        if call is None:
+            return await original(stream, *args, **kwargs)
+        if call.would_wait():
+            call.reads()
+        try:
+            data = await original(stream, *args, **kwargs)
+        except BaseException as error:
+            call.gave_up(error)
+            raise
+        call.heard()
+        return data
+
+    return read
+
+
+# By backend, the class that reads from a connection.
+_STREAMS: Final = {
+    "sync": ("SyncStream", _read),
+    "anyio": ("AnyIOStream", _read_async),
+    "trio": ("TrioStream", _read_async),
+}
 
 
 def _connect(original: _Call) -> _Call:
@@ -199,15 +291,19 @@ class _Pieces:
 
     def __next__(self) -> bytes:
         call = self._call
-        call.reads()
+        if call.wire is None:
+            call.reads()
         try:
-            data: bytes = next(self._inner)
+            with _Asking(call):
+                data: bytes = next(self._inner)
         except StopIteration:
             call.whole()
             raise
         except BaseException as error:
             call.failed(error)
             raise
+        if call.wire is None:
+            call.heard()
         call.took(data)
         return data
 
@@ -240,14 +336,18 @@ class _AsyncPieces:
 
     async def __anext__(self) -> bytes:
         call = self._call
-        call.reads()
+        if call.wire is None:
+            call.reads()
         try:
-            data: bytes = await anext(self._inner)
+            with _Asking(call):
+                data: bytes = await anext(self._inner)
         except StopAsyncIteration:
             call.whole()
             raise
         except BaseException as error:
             call.failed(error)
             raise
+        if call.wire is None:
+            call.heard()
         call.took(data)
         return data

@@ -1,7 +1,7 @@
 """http.client, and what sits on it: urllib.request, urllib3, requests, botocore, home-made clients.
 
-A reply is read through a file of the socket: each time that file has to ask the socket for more, the server is waited
-for, whoever reads, and in whatever pieces. Pieces that came together are read without waiting.
+A reply is read through a file of the socket: where that file has to ask the socket for more and there is none yet, the
+server is waited for, whoever reads, and in whatever pieces.
 """
 
 import functools
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from orchprof.record.hooks.http.call import KEY, Call, Library
+from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import Strands
 
@@ -119,7 +120,7 @@ def _send(original: _Call) -> _Call:
                 connection.connect()
                 vars(connection)[KEY] = call
             call.note |= vars(connection).pop(_TOOK, {})
-            call.leaves(waits=False)
+            call.leaves(Wire.of(connection.sock))
         return original(connection, data)
 
     return send
@@ -163,13 +164,15 @@ def _readinto(original: _Call) -> _Call:
         call = vars(file).get(KEY)
         if call is None:
             return original(file, buffer)
-        call.reads()
+        if call.would_wait():
+            call.reads()
         try:
             count = original(file, buffer)
         except BaseException as error:
             call.failed(error)
             raise
         if count:
+            call.heard()
             call.took(bytes(buffer[:count]) if call.is_model else b"")
         else:
             call.whole()
