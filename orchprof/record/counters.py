@@ -6,12 +6,19 @@ import sys
 import time
 from pathlib import Path
 
+# (wall ns, CPU ns, its reaped descendants' CPU ns, resident bytes)
+Counted = tuple[int, int, int, int]
 
-def counters() -> tuple[int, int, int, int]:
+
+def counters() -> Counted:
     """Return this process's (wall ns, CPU ns, its reaped descendants' CPU ns, resident bytes), now."""
+    return time.monotonic_ns(), *cpu_ns(), rss_bytes()
+
+
+def cpu_ns() -> tuple[int, int]:
+    """Return the CPU of this process and that of its reaped descendants."""
     reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
-    children_ns = int((reaped.ru_utime + reaped.ru_stime) * 1e9)
-    return time.monotonic_ns(), time.process_time_ns(), children_ns, rss_bytes()
+    return time.process_time_ns(), int((reaped.ru_utime + reaped.ru_stime) * 1e9)
 
 
 def rss_bytes() -> int:

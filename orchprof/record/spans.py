@@ -3,18 +3,23 @@
 Without a recorder running each of them costs one attribute read and records nothing.
 """
 
-import functools
-from collections.abc import Callable, Coroutine
-from types import CoroutineType, TracebackType
+import sys
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast, overload
 
+from orchprof.record import flows
+from orchprof.record.counters import cpu_ns, rss_bytes
 from orchprof.record.log import PLAIN, json_text, pack
 from orchprof.record.state import STATE, first_seen
-from orchprof.record.strands import ENTER, EXIT, ROLE, SPAN_END, Fiber
+from orchprof.record.strands import BACK, ENTER, EXIT, LEFT, ROLE, SPAN_END, Carrier, Fiber
+from orchprof.record.yields import GENERATORS, HELD, hold, release
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NOBODY: Final = Fiber(0)
 _RELIEVE_EVERY: Final = 0xFFF
+# When a task's consumer went on, and what CPU its process and what that had reaped had used.
+Left = tuple[int, int, int]
 # What ends a task from outside says nothing of its answer.
 _NO_FAILURES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -22,7 +27,7 @@ _NO_FAILURES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 class Span:
     """A named piece of work. Use it with `with`, `async with`, or as a decorator (a fresh span per call)."""
 
-    __slots__ = ("_fiber", "_outer", "attributes", "id", "name", "role")
+    __slots__ = ("_fiber", "_left_ns", "_outer", "attributes", "id", "name", "role")
 
     def __init__(self, name: str, role: str = "framework", attributes: dict[str, Any] | None = None) -> None:
         self.name, self.role, self.attributes = name, role, attributes
@@ -42,11 +47,16 @@ class Span:
                 log.note(("attributes", number, attributes if plain else json_text(attributes)))
             if not number & _RELIEVE_EVERY:
                 log.relieve()
+            frame = sys._getframe(1)
+            if frame.f_code.co_flags & GENERATORS:
+                hold(self, frame)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if HELD:
+            release(self, kind)
         fiber = self._fiber
         if fiber is _NOBODY:
             return
@@ -61,7 +71,11 @@ class Span:
             _note("error", self.id, kind.__name__)
 
     async def __aenter__(self) -> Self:
-        return self.__enter__()
+        self.__enter__()
+        outer = sys._getframe().f_back
+        if outer is not None and outer.f_code.co_flags & GENERATORS:
+            hold(self, outer)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,33 +83,13 @@ class Span:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        """Return `function` with every call of it under a span of its own; coroutine functions stay so.
+        """Return `function` with every call of it under a span of its own; it stays of its kind.
 
-        A plain function that returns a coroutine, as client libraries make them, is under its span again while that
-        is awaited. A generator's span lasts for its call only: what it does later is its consumer's.
+        A generator is under its span while it runs, not while its consumer does; only a task, the root of a ledger,
+        goes on in between. A plain function that returns a coroutine or a generator, as client libraries make them, is
+        under its span again while that runs.
         """
-        import inspect  # a program that decorates nothing is spared it
-
-        fresh = self._fresh
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def awaited(*args: Any, **kwargs: Any) -> Any:
-                with fresh():
-                    return await function(*args, **kwargs)
-
-            return cast("F", awaited)
-
-        @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            span = fresh()
-            with span:
-                result = function(*args, **kwargs)
-                if not isinstance(result, CoroutineType) or not span.suspend():
-                    return result
-            return span._awaited(result)
-
-        return cast("F", called)
+        return cast("F", flows.marked(self._fresh, function))
 
     def suspend(self) -> bool:
         """Leave the span open but no longer innermost here; return whether it was recorded at all."""
@@ -104,7 +98,7 @@ class Span:
         if carrier is None or carrier.fiber is not fiber:
             return False
         fiber.close(self.id, self._outer)
-        carrier.cut()
+        self._left_ns = carrier.cut()
         return True
 
     def resume(self) -> None:
@@ -115,15 +109,15 @@ class Span:
             self._outer, fiber.span = fiber.span, self.id
             carrier.cut()
 
-    async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        self.resume()
-        try:
-            result = await coroutine
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
-        self.__exit__(None, None, None)
-        return result
+    def leave(self) -> bool:
+        """End with the last `suspend`, if that is how this ends at all; return whether it has."""
+        return False
+
+    def left_behind(self) -> None:
+        """End with the last `suspend`: nothing of it has run since."""
+        carrier = STATE.here.carrier
+        if self._fiber is _NOBODY and carrier is not None:
+            carrier.emit(pack(SPAN_END, self._left_ns, 0, 0, 0, 0, 0, self.id, 0))
 
     def _fresh(self) -> "Span":
         return Span(self.name, self.role, self.attributes)
@@ -142,7 +136,7 @@ class Span:
 class Task(Span):
     """One agent run from request to answer: the root of a ledger. Inside another task it is only a span."""
 
-    __slots__ = ("_resumed", "due_ns", "index", "warmup")
+    __slots__ = ("_gave_way", "_left", "_resumed", "due_ns", "index", "warmup")
 
     def __init__(
         self, name: str, attributes: dict[str, Any] | None, index: int | None, *, warmup: bool
@@ -152,6 +146,8 @@ class Task(Span):
         self.index, self.warmup = index, warmup
         self.due_ns: int | None = None  # when an open loop means it to start, on the monotonic clock
         self._resumed: tuple[int, int] | None = None
+        self._left: Left | None = None
+        self._gave_way = False
 
     def outcome(self, *, ok: bool | None, reason: str | None = None, timed_out: bool = False) -> None:
         """Judge the task's answer, after it has ended, so that judging costs it nothing; None: nobody can."""
@@ -162,7 +158,10 @@ class Task(Span):
 
     def __enter__(self) -> Self:
         carrier = STATE.here.carrier or first_seen()
-        if carrier is None or carrier.fiber.task in carrier.strands.open_tasks:
+        if carrier is None:
+            return self
+        outer = carrier.strands.open_tasks.get(carrier.fiber.task)
+        if outer is not None and not outer.give_way():
             return super().__enter__()
         number = carrier.next_id()
         _sample(number)
@@ -170,30 +169,106 @@ class Task(Span):
         self._resumed = (fiber.strand, fiber.span)
         self.id = fiber.strand = fiber.task = number
         fiber.span = 0
-        carrier.strands.open_tasks.add(number)
+        carrier.strands.open_tasks[number] = self
         carrier.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
         _note("task", self.id, {"index": self.index, "warmup": self.warmup, "due_ns": self.due_ns})
         if self.attributes:
             _note("attributes", self.id, json_text(self.attributes))
+        frame = sys._getframe(1)
+        if frame.f_code.co_flags & GENERATORS:
+            hold(self, frame)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if HELD:
+            release(self, kind)
         if self._resumed is None:
             super().__exit__(kind, error, trace)
             return
-        fiber, (strand, span) = self._fiber, self._resumed
-        self._fiber, self._resumed = _NOBODY, None
-        fiber.strand, fiber.span, fiber.task = strand, fiber.nearest_open(span), 0
-        carrier = STATE.here.carrier or first_seen()
-        if carrier is None or carrier.strands is not fiber.of:
-            return  # it was open in a recording that is over, or in the parent of this forked child
-        carrier.strands.open_tasks.discard(self.id)
-        carrier.strands.end(self.id, carrier.cut())
-        _sample(self.id)
+        self._end()
         if error is not None and not isinstance(error, _NO_FAILURES):
             self.outcome(ok=False, reason=type(error).__name__)
+
+    def suspend(self) -> bool:
+        """Remember that its consumer runs from here on; a root goes on in between, as that is part of the run."""
+        if self._resumed is None:
+            return super().suspend()
+        carrier = STATE.here.carrier
+        if carrier is not None and carrier.fiber is self._fiber:
+            self._left = (carrier.cut(), *cpu_ns())
+        return self._left is not None
+
+    def resume(self) -> None:
+        """Go on after its consumer has."""
+        if self._resumed is None:
+            super().resume()
+        elif self._gave_way:
+            self._come_back()
+        self._left = None
+
+    def leave(self) -> bool:
+        """End when its consumer last went on: what that has done since is no part of this run."""
+        if self._resumed is None or not (self._gave_way or self._left):
+            return False
+        self._end()
+        return True
+
+    def over(self) -> None:
+        """End now, on whatever strand that is known: what its own strand does from here on is no part of it."""
+        carrier, fiber = STATE.here.carrier, self._fiber
+        if self._resumed is None or carrier is None:
+            return
+        runs = carrier.fiber
+        if runs is not fiber:  # it waits for whoever runs here
+            carrier.strands.woken(fiber, carrier.cut(), max(carrier.cause.strand, 0))
+            carrier.fiber = fiber
+            carrier.cut()
+        self._end()
+        if runs is not fiber:
+            carrier.fiber = runs
+            carrier.cut()
+
+    def give_way(self) -> bool:
+        """End with what it gave last, as its consumer begins another run; return whether it is one that can.
+
+        Most often its stream was left. Where it is asked for more after all, the other was a part of this.
+        """
+        carrier = STATE.here.carrier
+        if self._left is None or carrier is None:
+            return False
+        self._log_end(carrier)
+        self._left, self._gave_way = None, True
+        return True
+
+    def _come_back(self) -> None:
+        carrier, fiber = STATE.here.carrier, self._fiber
+        if carrier is not None and carrier.fiber is fiber and fiber.strand == self.id:
+            self._gave_way = False
+            fiber.task = self.id
+            carrier.strands.open_tasks[self.id] = self
+            carrier.emit(pack(LEFT, carrier.cut(), 0, 0, 0, 0, self.id, 0, BACK))
+
+    def _end(self) -> None:
+        fiber, (strand, span) = self._fiber, self._resumed or (0, 0)
+        if fiber.strand == self.id:
+            fiber.strand, fiber.span, fiber.task = strand, fiber.nearest_open(span), 0
+        carrier = STATE.here.carrier or first_seen()
+        # Else it was open in a recording that is over, or in the parent of this forked child.
+        if carrier is not None and carrier.strands is fiber.of:
+            carrier.cut()
+            if not self._gave_way:
+                self._log_end(carrier)
+        self._fiber, self._resumed, self._left, self._gave_way = _NOBODY, None, None, False
+
+    def _log_end(self, carrier: Carrier) -> None:
+        left, (strand, span) = self._left, self._resumed or (0, 0)
+        carrier.strands.open_tasks.pop(self.id, None)
+        if left is not None:
+            carrier.emit(pack(LEFT, left[0], 0, 0, 0, 0, self.id, span, strand))
+        carrier.strands.end(self.id, carrier.wall if left is None else left[0])
+        _sample(self.id, None if left is None else (*left, rss_bytes()))
 
 
 def _note(kind: str, number: int, detail: Any) -> None:
@@ -201,9 +276,9 @@ def _note(kind: str, number: int, detail: Any) -> None:
         STATE.recorder.log.note((kind, number, detail))
 
 
-def _sample(task: int) -> None:
+def _sample(task: int, counted: tuple[int, int, int, int] | None = None) -> None:
     if STATE.recorder is not None:
-        STATE.recorder.sample(task)
+        STATE.recorder.sample(task, counted)
 
 
 def _bare(made: Span) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.counters import counters
+from orchprof.record.counters import Counted, counters
 from orchprof.record.flusher import Flusher
 from orchprof.record.log import VERSION, Log, pack
 from orchprof.record.strands import SAMPLE, Carrier, Here, Strands
@@ -43,7 +43,9 @@ class Recorder:
         self.resume()
 
     def stop(self) -> None:
-        """Take a last sample, write everything, close the log."""
+        """End what was left, take a last sample, write everything, close the log."""
+        for task in list(self.strands.open_tasks.values()):
+            task.leave()
         self.strands.detach()
         self.sample()
         self.pause()
@@ -75,9 +77,9 @@ class Recorder:
 
         carrier.emit = emit
 
-    def sample(self, task: int = 0) -> None:
-        """Log this process's own counters: CPU, its reaped descendants' CPU, and memory."""
-        wall_ns, cpu_ns, children_ns, rss_bytes = counters()
+    def sample(self, task: int = 0, counted: Counted | None = None) -> None:
+        """Log this process's own counters: CPU, its reaped descendants' CPU, and memory; as they are now when None."""
+        wall_ns, cpu_ns, children_ns, rss_bytes = counted or counters()
         row = (SAMPLE, wall_ns, cpu_ns, children_ns, 0, 0, task, 0, rss_bytes)
         self.log.emit(pack(*row))
 

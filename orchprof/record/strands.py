@@ -17,8 +17,11 @@ from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.log import Log, pack
 
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
-CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED = range(1, 13)
+CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT, STEP = range(1, 15)
 ROLE_SHIFT, STATE_SHIFT = 8, 16
+# A STEP is the WAKE of a strand and the CUT by which it goes on in one row: its waker is the argument, and for how long
+# it had been ready stands above the state, where that is less than this.
+LAG_SHIFT, LAG_LIMIT_NS = 24, 1 << 38
 
 # Positions in these tuples are what the log stores; append only.
 ROLES: Final = ("framework", "client", "tool", "model", "user", "profiler")
@@ -33,6 +36,9 @@ KIND: Final = {name: number << STATE_SHIFT for number, name in enumerate(KINDS)}
 BY_IO: Final = -1
 BY_TIMER: Final = -2
 BY_TIMEOUT: Final = -3
+
+# What a task that was taken to be left is given in place of the strand that goes on without it.
+BACK: Final = -1
 
 # Whoever has nobody else to wait for shares this; it stays empty.
 NOBODY: Final[list[int]] = []
@@ -58,7 +64,7 @@ class Fiber:
     by whoever it wakes.
     """
 
-    __slots__ = ("closed", "of", "others", "ready_ns", "request", "span", "strand", "task", "wait")
+    __slots__ = ("closed", "late", "of", "others", "ready_ns", "request", "span", "strand", "task", "wait")
 
     def __init__(self, strand: int, span: int = 0, task: int = 0, ready_ns: int = 0) -> None:
         self.of: Strands | None = None  # whose strand it is: a later recording knows nothing of it
@@ -67,6 +73,7 @@ class Fiber:
         )
         self.strand, self.span, self.task, self.wait, self.ready_ns = strand, span, task, 0, ready_ns
         self.others: list[int] = NOBODY
+        self.late = False  # a time-out has ended what it waits for
         self.request: Any = None  # for whose reply a connection is read here
 
     def close(self, span: int, outer: int) -> None:
@@ -90,7 +97,7 @@ class Carrier:
 
     __slots__ = (
         "_cpu_ns", "_wall_ns", "cause", "clock", "cpu", "delay", "emit", "fiber", "gc_ns", "gc_since", "home", "ident",
-        "log", "looked_ns", "next_id", "selected_ns", "strands", "trusted", "wall",
+        "log", "looked_ns", "loose", "next_id", "selected_ns", "strands", "trusted", "wall",
     )  # fmt: skip
 
     def __init__(self, strands: "Strands", clock: Clock | FakeClock, home: Fiber) -> None:
@@ -101,6 +108,7 @@ class Carrier:
         self.ident = strands.next_id()
         self.home = self.fiber = self.cause = home
         self.gc_ns = self.gc_since = self.looked_ns = self.selected_ns = self.trusted = 0
+        self.loose = False  # what ran last has ended, and only the next row says so
         self.wall, self.cpu, self.delay = clock.wall_ns(), clock.cpu_ns(), clock.delay_ns()
 
     def cut(self, what: int = CUT, arg: int = 0) -> int:
@@ -125,6 +133,29 @@ class Carrier:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with recording is not the program's
             self.strands.fail(error)
         return self.wall
+
+    def step(self, fiber: Fiber, ready_ns: int, waker: int) -> None:
+        """Run `fiber` from here on, made ready by `waker`: `Strands.woken` and `mount` in one row, as in `cut`."""
+        self.fiber = self.cause = fiber
+        try:
+            wall = self._wall_ns()
+            since = wall - self.wall
+            if since < CLOSE_NS and wall < self.trusted:
+                cpu = self.cpu + since
+            else:
+                wall, cpu = self._read()
+            self.wall = wall
+            self.cpu = cpu
+            lag = wall - ready_ns
+            if 0 <= lag < LAG_LIMIT_NS:
+                what = STEP | fiber.wait | lag << LAG_SHIFT
+            else:
+                self.strands.woken(fiber, ready_ns, waker)
+                what, waker = CUT | fiber.wait, 0
+            clocks = (wall, cpu, self.delay, self.gc_ns)
+            self.emit(pack(what, *clocks, self.ident, fiber.strand, fiber.span, waker))
+        except Exception as error:  # noqa: BLE001 - as in `cut`
+            self.strands.fail(error)
 
     def _read(self) -> tuple[int, int]:
         """Return a consistent (wall, CPU).
@@ -177,6 +208,9 @@ class Carrier:
         wall = self.cut()
         for target in targets:
             self.say(JOIN, target)
+        if fiber.late:
+            fiber.late = False
+            self.expired()
         return wall
 
     def say(self, what: int, arg: int) -> None:
@@ -218,7 +252,7 @@ class Strands:
         self.next_id = itertools.count(1).__next__
         self._new_clock = new_clock or Clock
         self.here: Any = Here()
-        self.open_tasks: set[int] = set()
+        self.open_tasks: dict[int, Any] = {}  # by strand
         self.children: dict[int, Fiber] = {}  # by pid, those started and not yet reaped
         self._failed = False
 

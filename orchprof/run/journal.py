@@ -15,6 +15,9 @@ from orchprof.record.log import COLUMNS, VERSION, read_frames
 # Ids are unique within a log; in a run, the log's number goes above them.
 LOG_BITS: Final = 40
 CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
+_WHAT, _WALL, _ARG = (COLUMNS.index(name) for name in ("what", "wall_ns", "arg"))
+# What a WAKE has no use for.
+_CLOCKS: Final = tuple(COLUMNS.index(name) for name in ("cpu_ns", "delay_ns", "gc_ns", "carrier", "span"))
 # Notes whose second field is an id of the log.
 _NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries", "signal")
 # A model call whose process was killed while it went on.
@@ -85,13 +88,59 @@ def read_journal(path: Path, offset: int) -> Journal:
                 notes[note[0]].append(note)
     table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
     names = {number: text for _, number, text in notes["name"]}
-    rows, unborn = _known(_told_apart(table, offset))
+    rows, unborn = _known(_left(_told_apart(_stepped(table), offset)))
     moved = _moved(notes, offset)
     if unborn:
         born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
         moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
         moved["unborn"] = [("unborn", unborn)]
     return Journal(path, offset, rows, names, moved)
+
+
+def _stepped(table: np.ndarray) -> np.ndarray:
+    """Return the rows with every step as what it stands for: a strand was woken, and goes on."""
+    step = np.flatnonzero(table[:, _WHAT] & 0xFF == rec.STEP)
+    rows = np.insert(table, step, table[step], axis=0)
+    woken = step + np.arange(len(step))
+    lag_ns = rows[woken, _WHAT] >> rec.LAG_SHIFT
+    rows[woken + 1, _WHAT] = rec.CUT | rows[woken, _WHAT] & (0xFF << rec.STATE_SHIFT)
+    rows[woken + 1, _ARG] = 0
+    rows[woken, _WHAT] = rec.WAKE
+    rows[woken, _WALL] -= lag_ns
+    for column in _CLOCKS:
+        rows[woken, column] = 0
+    return rows
+
+
+def _left(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with what was logged of a task after its end given to the strand that it began on.
+
+    Nobody knows that a stream was left before it is closed, or another begun: until then its task is taken to go on.
+    One that is read on after all had not ended.
+    """
+    left: dict[int, tuple[int, int, int]] = {}
+    told = rows["kind"].isin([rec.END, rec.SAMPLE, rec.LEFT])
+    gone = rows["kind"] == rec.LEFT
+    for task, *end in rows.loc[gone, ["strand", "wall_ns", "span", "arg"]].to_numpy().tolist():
+        if end[-1] != rec.BACK:
+            left[task] = (end[0], end[1], end[2])
+        elif task in left:
+            gone |= told & (rows["strand"] == task) & (rows["wall_ns"] == left.pop(task)[0])
+    for task, (at_ns, span, outer) in reversed(left.items()):
+        late = (rows["wall_ns"] >= at_ns) & ~told
+        mine = late & (rows["strand"] == task)
+        rows.loc[mine & (rows["span"] == 0), "span"] = span
+        rows.loc[mine, "strand"] = outer
+        rows.loc[late & rows["kind"].isin([rec.SPAWN, rec.WAKE]) & (rows["arg"] == task), "arg"] = outer
+    return _nested(rows[~gone].copy())
+
+
+def _nested(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with a task that began on another's strand as a part of that."""
+    tasks = (rows["kind"] == rec.SPAWN) & (rows["state"] == rec.KINDS.index("task"))
+    inner = tasks & rows["arg"].isin(rows.loc[tasks, "strand"])
+    rows.loc[inner, "state"] = rec.KINDS.index("thread")
+    return rows
 
 
 def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -118,7 +167,7 @@ def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
     rows["role"] = (what >> rec.ROLE_SHIFT) & 0xFF
     rows["state"] = what >> rec.STATE_SHIFT
     ids = rows["kind"] != rec.LOOKED
-    arg_is_id = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT])
+    arg_is_id = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT])
     for column, is_id in (("strand", ids), ("span", ids), ("arg", arg_is_id)):
         rows[column] += np.where(is_id & (rows[column] > 0), offset, 0)
     return rows

@@ -14,7 +14,7 @@ from orchprof.run.journal import Journal
 from orchprof.run.processes import Process
 from orchprof.run.timeline import Ints, Timeline
 
-RUNNING, CHILD, GIL, OTHER = (rec.LOOKS.index(name) for name in ("running", "child", "gil", "other"))
+RUNNING, CHILD, LOCK, GIL, OTHER = map(rec.LOOKS.index, ("running", "child", "lock", "gil", "other"))
 # What counts of several threads at one instant: the first of these that any of them is in. A process is seldom
 # waiting for the thread that waits.
 _PRECEDENCE: Final = ("running", "file", "net", "sleep", "gil", "lock", "child", "other")

@@ -186,5 +186,5 @@ def _answer(
         if told is not None and told.any():
             lasted = np.rint(told / told.sum() * waited[at]).astype(np.int64)
             parts[at, FOR_OTHERS] = 0
-            parts[at] += lasted[: len(rec.LOOKS)]
+            parts[at, : len(rec.LOOKS)] += lasted[: len(rec.LOOKS)]
             work[at] = lasted[len(rec.LOOKS) :]

@@ -169,7 +169,7 @@ def _expired(journal: Journal, pieces: pd.DataFrame) -> pd.DataFrame:
     """Return the pieces with those that end a wait by its time-out marked so; nobody they waited for released them."""
     rows = journal.of(rec.EXPIRED)
     late = pd.MultiIndex.from_arrays([rows["strand"], rows["wall_ns"]])
-    ended = pd.MultiIndex.from_arrays([pieces["strand"], pieces["end_ns"]]).isin(late)
+    ended = pd.MultiIndex.from_arrays([pieces["strand"], pieces["at_ns"]]).isin(late)
     timed_out = ended & (pieces["state"] != _NONE)
     joins = timed_out & (pieces["state"] == JOIN)
     return pieces.assign(expired=joins, state=pieces["state"].where(~timed_out | joins, _TIMEOUT))
@@ -186,10 +186,10 @@ def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     waits, whole = pieces[declared], (~declared & ~pieces["within_join"].eq(other=True)).cumsum()[declared]
     part = (~declared).cumsum()[declared]
     how = dict.fromkeys(("start_ns", "span", "role", "state", "cpu_state", "wait_state"), "first")
-    how |= {"end_ns": "last", "expired": "max", **dict.fromkeys(COUNTERS, "sum")}
+    how |= {"end_ns": "last", "at_ns": "last", "expired": "max", **dict.fromkeys(COUNTERS, "sum")}
     grouped = waits.assign(whole=whole).groupby([waits["strand"], part], sort=False)
     merged = grouped.agg(how | {"whole": "first"}).reset_index(level=0)
-    at_ns = merged.groupby(["strand", "whole"])["end_ns"].transform("max")
+    at_ns = merged.groupby(["strand", "whole"])["at_ns"].transform("max")
     late = merged.groupby(["strand", "whole"])["expired"].transform("max").astype(bool)
     merged["state"] = merged["state"].where(~late, _TIMEOUT)
     moved = merged.assign(at_ns=at_ns).loc[merged["end_ns"] < at_ns, ["strand", "at_ns", "end_ns"]]

@@ -9,18 +9,21 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchprof.record import strands as rec
 from orchprof.run.held import Holders
-from orchprof.run.looks import GIL, OTHER, RUNNING, Looks
+from orchprof.run.looks import GIL, LOCK, OTHER, RUNNING, Looks
 from orchprof.run.schema import COUNTERS, ROLES
 from orchprof.run.serving import Around, Windows, answers
-from orchprof.run.timeline import Floats, Ints
+from orchprof.run.timeline import Floats, Ints, Timeline
 
 # Less than this of a turn is not worth a segment of its own.
 _LEAST_NS: Final = 1_000
 _WIDTH: Final = len(ROLES)
-_STATE: Final = dict(enumerate((*rec.LOOKS[:OTHER], "off")))
+# Beyond what can be seen of a thread itself: others compute for it.
+_HELPED: Final = len(rec.LOOKS)
+_STATE: Final = dict(enumerate((*rec.LOOKS[:OTHER], "off", "cpu")))
 
 
 def told_apart(
@@ -37,11 +40,17 @@ def told_apart(
         holders: what its carriers ran.
         around: where the process stands among the others.
     """
+    turns = turns.assign(at_ns=turns["end_ns"], within_join=False)
     if not looks.watched or turns.empty:
         return turns, {}
     tid = np.asarray(turns["carrier"].map(threads).fillna(0), dtype=np.int64)
     start, end = (np.asarray(turns[name], dtype=np.int64) for name in ("start_ns", "end_ns"))
+    within = looks.threads.within(tid, start, end)
     seen = looks.of_threads(tid, start, end)
+    helped = _helped(looks, list(threads.values())).within(tid, start, end)[:, 0]
+    helped = seen[:, LOCK] * helped // np.maximum(within[:, LOCK], 1)
+    seen[:, LOCK] -= helped
+    seen = np.column_stack([seen, helped])
     wall = turns["end_ns"] - turns["start_ns"]
     rest = np.maximum(np.asarray(wall - turns["cpu_ns"] - turns["runq_ns"], dtype=np.int64), 0)
     bare = ((turns["state"] == 0) & turns["wait_state"].isna()).to_numpy()
@@ -50,11 +59,48 @@ def told_apart(
     # A declared wait is what it is, but for the time in which its thread was seen back and wanting the interpreter.
     parts[~bare, GIL] = np.minimum(seen[~bare, GIL], rest[~bare])
     keepers = _keepers(looks, holders)
-    wanting = looks.threads.within(tid, start, end)[:, [GIL]]
-    known = np.minimum(keepers.shares(tid, start, end) / np.maximum(wanting, 1), 1.0)
-    foreign = _foreign(turns, known, np.where(bare, parts[:, GIL], 0))
+    known = np.minimum(keepers.shares(tid, start, end) / np.maximum(within[:, [GIL]], 1), 1.0)
+    foreign = _foreign(turns, known, np.where(bare | _last(turns), parts[:, GIL], 0))
     spans = [keepers.spans(tid, role, turns["end_ns"]) for role in range(_WIDTH)]
     return _carved(turns, parts, foreign, spans, answered.work), answered.served
+
+
+def _helped(looks: Looks, known: list[int]) -> Timeline:
+    """Return when each known thread of a process was in a lock while others, that run no Python, computed.
+
+    A library with a pool of its own (columns, matrices, images) has its caller wait in a futex for the pool's threads.
+    Nobody can tell that from a lock of the program's, but that runs only Python's threads, and those are known: where a
+    stranger computes it is for one of those who wait. So the caller computes, in its own role, as if it did so itself.
+    """
+    runs = looks.runs
+    mine = runs["tid"].isin(known)
+    others = runs[runs["pid"].isin(runs.loc[mine, "pid"]) & ~mine & (runs["state"] == RUNNING)]
+    low, high = _union(others["start_ns"].to_numpy(np.int64), others["end_ns"].to_numpy(np.int64))
+    waits = runs[mine & (runs["state"] == LOCK)]
+    start, end = (waits[name].to_numpy(np.int64) for name in ("start_ns", "end_ns"))
+    first, last = np.searchsorted(high, start, "right"), np.searchsorted(low, end, "left")
+    n = np.maximum(last - first, 0)
+    wait = np.repeat(np.arange(len(waits)), n)
+    run = np.repeat(first, n) + np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    tid = waits["tid"].to_numpy(np.int64)[wait]
+    both = np.maximum(low[run], start[wait]), np.minimum(high[run], end[wait])
+    return Timeline.of(tid, *both, np.zeros(len(tid)), 1)
+
+
+def _union(start: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Return the starts and ends of the times that are in any of some intervals."""
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], np.maximum.accumulate(end[order]) if len(end) else end
+    fresh = np.ones(len(start), bool)
+    fresh[1:] = start[1:] > end[:-1]
+    return start[fresh], end[np.flatnonzero(np.append(fresh[1:], True))] if len(end) else end
+
+
+def _last(turns: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which turns are the last of their wait: it is not another turn of it that follows on their strand."""
+    ordered = turns.sort_values(["strand", "start_ns"], kind="stable")
+    following = ordered.groupby("strand")["state"].shift(-1, fill_value=0).reindex(turns.index)
+    return (following != turns["state"]).to_numpy()
 
 
 def _divided(seen: Ints, rest: Ints, turns: pd.DataFrame) -> Ints:
@@ -120,15 +166,16 @@ def _carved(turns: pd.DataFrame, parts: Ints, foreign: Ints, spans: list[Ints], 
     told = waits[np.arange(len(waits)), main] > 0
     waits[np.arange(len(waits)), main] = 0
     rows: list[pd.DataFrame] = []
+    declared = (turns["state"] != 0).to_numpy()
     end = np.array(turns["end_ns"], dtype=np.int64)
     for state in range(waits.shape[1]):
         end = _cut(rows, turns, waits[:, state], end, wait_state=_STATE[state])
     for at, counter in enumerate(("cpu_ns", "runq_ns")):
         end = _cut(rows, turns, work[:, at], end, **{counter: work[:, at]})
     for role in range(_WIDTH):
-        end = _cut(
-            rows, turns, foreign[:, role], end, role=ROLES[role], span=spans[role], gil_ns=foreign[:, role]
-        )
+        gil = {"role": ROLES[role], "span": spans[role], "gil_ns": foreign[:, role]}
+        # What is cut off the end of a declared wait was none of it.
+        end = _cut(rows, turns, foreign[:, role], end, **gil, state=0, within_join=declared)
     own_gil = np.maximum(parts[:, GIL] - foreign.sum(axis=1), 0)
     kept = turns.assign(end_ns=end, gil_ns=own_gil)
     kept["wait_state"] = kept["wait_state"].where(~told, pd.Series(main, index=turns.index).map(_STATE))

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from multiprocessing import spawn
 from typing import Any
 
-from orchprof.record.hooks.executors import new_job
-from orchprof.record.hooks.threads import name_of
+from orchprof.record.hooks.threads import name_of, new_job
 from orchprof.record.state import STATE, first_seen
 from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
 
@@ -59,7 +58,13 @@ class Carried:
 def _job_name(function: Any, args: tuple[Any, ...]) -> str:
     """Return the name of what is really called: a pool hands chunks of calls to helpers of its own."""
     chunk = args[0] if args and getattr(function, "__module__", "") == "multiprocessing.pool" else None
-    return name_of(chunk[0] if isinstance(chunk, tuple) and chunk else function)
+    return name_of(chunk[0] if isinstance(chunk, tuple) and chunk else _first_of(function))
+
+
+def _first_of(function: Any) -> Any:
+    """Return the first function that a batch of joblib's calls, any other is one itself."""
+    batch = getattr(function, "items", None) if type(function).__module__ == "joblib.parallel" else None
+    return batch[0][0] if batch else function
 
 
 def carry(strands: Strands, function: Any, named: Any) -> tuple[Any, Fiber | None]:
@@ -70,7 +75,7 @@ def carry(strands: Strands, function: Any, named: Any) -> tuple[Any, Fiber | Non
     """
     if os.fsencode(spawn.get_executable()) != os.fsencode(sys.executable):
         return function, None
-    fiber = new_job(strands, function if named is None else named)
+    fiber = new_job(strands, _first_of(function) if named is None else named)
     return Carried(function, strands.log.path.name, fiber.strand), fiber
 
 
@@ -88,3 +93,22 @@ def submitted(
     if fiber is not None and is_done(result):  # it was faster than this
         strands.end(fiber.strand, strands.carrier().cut())
     return result
+
+
+def on_behalf_of(
+    strands: Strands, fiber: Fiber, tell: Callable[[], Any], is_done: Callable[[], bool] | None = None
+) -> None:
+    """Call `tell()`, by which the pool's own thread gives a job's result to whoever waits: the job woke them.
+
+    What `tell` calls may take its time, and comes after the job's end. `is_done` says whether that was its last part.
+    """
+    carrier = strands.carrier()
+    now_ns, cause, carrier.cause = carrier.clock.wall_ns(), carrier.cause, fiber
+    if is_done is None:
+        strands.end(fiber.strand, now_ns)
+    try:
+        tell()
+    finally:
+        carrier.cause = cause
+        if is_done is not None and strands.safely(is_done):
+            strands.end(fiber.strand, now_ns)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.hooks.threads import name_of, run_job
+from orchprof.record.hooks.threads import new_job, run_job
 from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import FIBER, Fiber, Strands
 
@@ -28,13 +28,6 @@ def hook(strands: Strands, patches: Patches) -> None:
     patches.replace(futures.Future, "exception", functools.partial(_result, strands))
     patches.replace(futures.Future, "cancel", functools.partial(_cancel, strands))
     patches.replace(futures, "_create_and_install_waiters", functools.partial(_waiters, strands))
-
-
-def new_job(strands: Strands, function: Any) -> Fiber:
-    """Return the fiber of a job that the calling strand hands to somebody else."""
-    carrier = strands.carrier()
-    name = strands.safely(name_of, function) or "job"
-    return strands.spawn("job", name, carrier.fiber, carrier.cut())
 
 
 def _submit(strands: Strands, original: _Call) -> _Call:

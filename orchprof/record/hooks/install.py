@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
+from orchprof.record import yields
 from orchprof.record.hooks import anyio_threads, collector, http, locks, reaping, signals, threads
 from orchprof.record.hooks.labels import LABELS
 from orchprof.record.hooks.patches import Patches
@@ -14,6 +15,7 @@ from orchprof.record.strands import Strands
 
 _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
     collector.hook,
+    yields.hook,
     threads.hook,
     locks.hook,
     reaping.hook,
@@ -26,11 +28,15 @@ _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
 _WITH: Final = {
     "asyncio": "loops",
     "uvloop": "uvloops",
+    "trio._core": "trio_loops",
+    "gevent": "gevent_loops",
+    "nest_asyncio": "nested_loops",
     "concurrent.futures._base": "executors",
     "concurrent.futures.process": "process_executors",
     "subprocess": "children",
     "multiprocessing.process": "processes",
     "multiprocessing.pool": "process_pools",
+    "joblib": "joblib_pools",
 }
 
 # "off" records without frameworks' labels: time is the same, and only orchestration is not told from tools.

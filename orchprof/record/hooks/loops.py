@@ -13,9 +13,11 @@ from asyncio import base_events, events, selector_events
 from collections.abc import Callable
 from typing import Any, Final
 
+from orchprof.record.flows import abandoned
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, NOBODY, Carrier, Fiber, Strands
+from orchprof.record.yields import STREAMS, stepped
 from orchprof.units import nanoseconds
 
 # (ready ns, 0: when its loop last looked; waker's strand or BY_...; its span; its task; who else it waited for)
@@ -51,25 +53,44 @@ def follow(strands: Strands, patches: Patches, loop: Any) -> None:
     """Follow a class of loops through running, stopping and creating tasks."""
     for name, make in {"run_forever": _run_forever, "stop": _stop, "create_task": _create_task}.items():
         patches.replace(loop, name, functools.partial(make, strands))
+    patches.replace(loop, "_asyncgen_finalizer_hook", functools.partial(_abandon, strands))
 
 
 def _handle_class(strands: Strands, base: Any) -> Any:
     """Return `Handle` or `TimerHandle` with its origin."""
-    timed = issubclass(base, events.TimerHandle)
     start, run = base.__init__, base._run
 
     class StrandHandle(base):  # type: ignore[misc]
         __slots__ = (_ORIGIN,)
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            start(self, *args, **kwargs)
-            self._orchprof_origin = timer(self._when, self._callback) if timed else now(strands)
+        __init__ = _timed(start) if issubclass(base, events.TimerHandle) else _at_once(strands, start)
 
         def _run(self) -> None:
-            run_as(strands, self._orchprof_origin, self._callback, run, self)
+            run_as(strands, self._orchprof_origin, self._callback, self._loop, run, self)
 
     StrandHandle.__name__ = StrandHandle.__qualname__ = base.__name__
     return StrandHandle
+
+
+def _timed(start: _Call) -> _Call:
+    def init(handle: Any, *args: Any, **kwargs: Any) -> None:
+        start(handle, *args, **kwargs)
+        handle._orchprof_origin = timer(handle._when, handle._callback)
+
+    return init
+
+
+def _at_once(strands: Strands, start: _Call) -> _Call:
+    here, clock_ns = strands.here, time.monotonic_ns
+
+    def init(handle: Any, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
+        start(handle, callback, args, loop, context)
+        # As `now`, without the cost of one more call per step of a loop.
+        cause = (here.carrier or strands.carrier()).cause
+        ready_ns = cause.ready_ns or clock_ns()
+        handle._orchprof_origin = (ready_ns, cause.strand, cause.span, cause.task, cause.others)
+
+    return init
 
 
 def now(strands: Strands) -> Origin:
@@ -84,29 +105,35 @@ def timer(when_s: float, callback: Any) -> Origin:
     return (nanoseconds(when_s), waker, 0, 0, NOBODY)
 
 
-def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: Any) -> None:
-    """Call `run(*args)`, which calls `callback`: a task's step as that task, anything else on behalf of its waker."""
+def run_as(strands: Strands, origin: Origin, callback: Any, loop: Any, run: _Call, *args: Any) -> None:
+    """Call `run(*args)`, which calls `callback`: a task's step as that task, anything else on behalf of its waker.
+
+    Where the loop has more to run at once, the next step's row says that this one has ended, too: what the loop itself
+    does in between is less than a row of its own would cost.
+    """
     carrier = strands.here.carrier or strands.carrier()
     outer, cause = carrier.fiber, carrier.cause
     task = getattr(callback, "__self__", None)
     if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
-        fiber = getattr(task, FIBER, None)
-        if fiber is not None and fiber.of is strands:
-            strands.woken(fiber, origin[0], origin[1])
-        else:
-            fiber = _newborn(strands, task, origin)
-        carrier.fiber = carrier.cause = fiber
-        carrier.cut()
-        if origin[4]:
-            strands.joined_too(carrier, origin[4])
+        fiber = _mounted(strands, carrier, task, origin)
         try:
             run(*args)
         finally:
+            if STREAMS:
+                strands.safely(stepped)
             carrier.fiber, carrier.cause = outer, cause
-            carrier.cut()
+            # Only asyncio's own loops tell what they run next; what was cancelled is not run.
+            ready: Any = getattr(loop, "_ready", None)
             if task.done():
-                strands.end(fiber.strand, carrier.wall)
+                strands.end(fiber.strand, carrier.cut())
+            elif ready and not ready[0]._cancelled:
+                carrier.loose = True
+            else:
+                carrier.cut()
     else:
+        if carrier.loose:
+            carrier.loose = False
+            carrier.cut()
         carrier.cause = acting = _acting_for(carrier, origin)
         if origin[1] > 0 and getattr(callback, "__name__", None) in _COUNTING:
             acting.others = strands.safely(_counted, strands, callback, origin[1]) or NOBODY
@@ -114,6 +141,22 @@ def run_as(strands: Strands, origin: Origin, callback: Any, run: _Call, *args: A
             run(*args)
         finally:
             carrier.cause = cause
+
+
+def _mounted(strands: Strands, carrier: Carrier, task: Any, origin: Origin) -> Fiber:
+    """Return the fiber of a task, which runs from here on."""
+    fiber: Fiber | None = getattr(task, FIBER, None)
+    carrier.loose = False
+    if fiber is None or fiber.of is not strands:
+        fiber = _newborn(strands, task, origin)
+        carrier.mount(fiber)
+    else:
+        if origin[1] != fiber.strand:  # what it does itself on its way out changes nothing
+            fiber.late = origin[1] == BY_TIMEOUT and fiber.wait > 0
+        carrier.step(fiber, origin[0], origin[1])
+    if origin[4]:
+        strands.joined_too(carrier, origin[4])
+    return fiber
 
 
 def _newborn(strands: Strands, task: Any, origin: Origin) -> Fiber:
@@ -177,7 +220,7 @@ def _process_events(strands: Strands, original: _Call) -> _Call:
         now_ns = time.monotonic_ns()
         # A loop that comes from a step straight to its descriptors did not wait for them: what is ready now can have
         # been so ever since it looked before.
-        waited = now_ns - carrier.wall > _STRAIGHT_NS
+        waited = not carrier.loose and now_ns - carrier.wall > _STRAIGHT_NS
         carrier.selected_ns = now_ns if waited else carrier.looked_ns or now_ns
         carrier.looked_ns = now_ns
         original(loop, event_list)
@@ -217,6 +260,15 @@ def _stop(strands: Strands, original: _Call) -> _Call:
     return stop
 
 
+def _abandon(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def finalizer(loop: Any, stream: Any) -> None:
+        strands.safely(abandoned, stream)
+        original(loop, stream)
+
+    return finalizer
+
+
 def _create_task(strands: Strands, original: _Call) -> _Call:
     """A task that a factory makes may take its first step, as itself, before it is returned (an eager task)."""
 
@@ -233,6 +285,8 @@ def _create_task(strands: Strands, original: _Call) -> _Call:
         try:
             task = original(loop, coro, **kwargs)
         finally:
+            # Until its first wait the maker waited for it.
+            strands.woken(outer, carrier.cut(), fiber.strand)
             carrier.fiber, carrier.cause = outer, cause
             carrier.cut()
             if task is None or task.done():

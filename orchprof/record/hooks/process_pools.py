@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing import pool as pools
 from typing import Any
 
-from orchprof.record.hooks.carried import carry, submitted
+from orchprof.record.hooks.carried import carry, on_behalf_of, submitted
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import FIBER, Strands
@@ -58,10 +58,11 @@ def _mapped(func: Any, iterable: Any) -> Any:
 def _set(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def set_part(result: Any, *args: Any) -> None:
-        fiber, wall_ns, jobs = strands.fiber_of(result), strands.carrier().clock.wall_ns(), result._cache
-        original(result, *args)
-        if fiber is not None and result._job not in jobs:
-            strands.end(fiber.strand, wall_ns)
+        fiber, jobs = strands.fiber_of(result), result._cache
+        if fiber is None:
+            original(result, *args)
+        else:
+            on_behalf_of(strands, fiber, lambda: original(result, *args), lambda: result._job not in jobs)
 
     return set_part
 

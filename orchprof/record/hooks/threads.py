@@ -14,7 +14,10 @@ from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
 WORKER: Final = "_orchprof_worker"
 # So do the threads and processes whose work is defined in these modules.
 _SERVANTS: Final = frozenset(
-    {"concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool", "multiprocessing.queues"}
+    {
+        "concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool", "multiprocessing.queues",
+        "trio._core._thread_cache",
+    }
 )  # fmt: skip
 _Call = Callable[..., Any]
 
@@ -75,6 +78,10 @@ def _bootstrap(strands: Strands, original: _Call) -> _Call:
         if fiber is None:
             original(thread)
             return
+        if strands.here.carrier is not None:  # no thread at all, but a greenlet on this one
+            strands.here.carrier.mount(fiber)
+            original(thread)
+            return
         strands.safely(strands.attach, fiber)
         try:
             original(thread)
@@ -103,6 +110,13 @@ def _join(strands: Strands, original: _Call) -> _Call:
 def _belongs(strands: Strands, fiber: Fiber) -> bool:
     """Return whether a thread that has ended is joined all the same: a longer one would have been waited for here."""
     return 0 < fiber.task == strands.carrier().fiber.task
+
+
+def new_job(strands: Strands, function: Any) -> Fiber:
+    """Return the fiber of a job that the calling strand hands to somebody else."""
+    carrier = strands.carrier()
+    name = strands.safely(name_of, function) or "job"
+    return strands.spawn("job", name, carrier.fiber, carrier.cut())
 
 
 def run_job(strands: Strands, fiber: Fiber, function: _Call, /, *args: Any, **kwargs: Any) -> Any:

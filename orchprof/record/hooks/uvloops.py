@@ -48,4 +48,4 @@ def _call_later(strands: Strands, original: _Call) -> _Call:
 
 
 def _run(strands: Strands, origin: loops.Origin, callback: Any, *args: Any) -> None:
-    loops.run_as(strands, origin, callback, callback, *args)
+    loops.run_as(strands, origin, callback, None, callback, *args)

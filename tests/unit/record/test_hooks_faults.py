@@ -138,7 +138,6 @@ def break_clocks(monkeypatch):
 def break_names(monkeypatch):
     for module, name in ((threads, "name_of"), (loops, "_name"), (reaping, "command_name")):
         monkeypatch.setattr(module, name, _FAILS)
-    monkeypatch.setattr(sys.modules["orchprof.record.hooks.executors"], "name_of", _FAILS)
 
 
 def break_accounts(monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from support import assert_tiled
 
 import orchprof
+from orchprof.record.state import STATE
 
 WAIT_S = 0.03
 
@@ -315,6 +316,10 @@ def test_an_eager_task_uses_its_own_cpu_and_not_its_makers(recorded, finishes):
     cpu = tables["segments"].groupby("strand")["cpu_ns"].sum()
     assert strand["parent"] == root
     assert strand["kind"] == "coroutine"
+    waits = tables["segments"].query(f"strand == {root} and join").sort_values("start_ns")
+    first = waits.iloc[0]
+    assert first["end_ns"] - first["start_ns"] > 0.9 * WAIT_S * 1e9
+    assert worked in tables["edges"].query(f"dst == {root} and at_ns == {first['end_ns']}")["src"].tolist()
     assert cpu[worked] > (0.9 if finishes else 1.8) * WAIT_S * 1e9 > 3 * cpu[root]
     assert tables["strands"]["end_ns"].notna().all()
     assert_tiled(tables)
@@ -514,3 +519,43 @@ def test_what_runs_in_the_background_is_joined_by_nobody(recorded):
     tables = recorded(lambda: asyncio.run(program()))
     _, targets = longest_wait(tables, "waiter")
     assert sorted(targets) == ["nap 0", "nap 1", "nap 2"]
+
+
+def test_a_declared_wait_that_a_time_out_ends_is_a_timeout(recorded):
+    async def program():
+        with orchprof.task("t"):
+            carrier = STATE.here.carrier
+            for patience in (WAIT_S, 9):
+                carrier.wait("join")
+                try:
+                    async with asyncio.timeout(patience):
+                        await asyncio.sleep(2 * WAIT_S)
+                except TimeoutError:
+                    pass
+                finally:
+                    carrier.joined([])
+
+    tables = recorded(lambda: asyncio.run(program()))
+    root = tables["tasks"]["task"].iloc[0]
+    rows = tables["segments"].query(f"strand == {root}")
+    rows = rows[rows["end_ns"] - rows["start_ns"] > 0.9 * WAIT_S * 1e9]
+    assert [(row.join, row.wait_state == "timeout") for row in rows.fillna({"wait_state": ""}).itertuples()] == [
+        (False, True), (True, False),
+    ]  # fmt: skip
+
+
+def test_steps_that_follow_at_once_are_bounded_by_one_row_and_callbacks_are_not_theirs(recorded, fake_clock):
+    async def turn():
+        for _ in range(2):
+            fake_clock.run(10_000_000)
+            await asyncio.sleep(0)
+
+    async def program():
+        asyncio.get_running_loop().call_soon(fake_clock.run, 5_000_000)
+        await asyncio.gather(*(named(f"turn{k}", turn()) for k in range(2)))
+
+    tables = recorded(lambda: asyncio.run(program()))
+    names = tables["segments"]["strand"].map(tables["strands"].set_index("strand")["name"])
+    cpu = tables["segments"].groupby(names)["cpu_ns"].sum()
+    assert [cpu[f"turn{k}"] for k in range(2)] == [20_000_000] * 2
+    assert cpu["MainThread"] == 5_000_000

@@ -6,8 +6,10 @@ import sys
 import textwrap
 
 import pytest
+import recorded_logs
 from support import assert_tiled
 
+from orchprof.record.hooks import install
 from orchprof.run.seal import seal
 
 HEAD = """
@@ -251,3 +253,63 @@ def test_a_child_started_by_hand_is_charged_with_its_cpu(tmp_path, way):
     if way != "polling":
         assert child.strand in joined(tables)
     assert_tiled(tables)
+
+
+def test_a_coroutine_that_waits_for_a_pool_of_processes_joins_its_job(tmp_path):
+    body = """
+        import asyncio
+        from concurrent.futures import ProcessPoolExecutor
+
+        async def ask(pool):
+            return await asyncio.get_running_loop().run_in_executor(pool, spin)
+
+        with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+            asyncio.run(ask(pool))
+    """
+    tables = tables_of(tmp_path, body)
+    jobs = tables["strands"].query("kind == 'job'")["strand"]
+    asking = tables["strands"].query("name.str.endswith('ask')")["strand"].item()
+    assert set(tables["edges"].query(f"kind == 'join' and dst == {asking}")["src"]) & set(jobs)
+    waits = tables["segments"].query(f"strand == {asking} and join")
+    assert (waits["end_ns"] - waits["start_ns"]).max() > 0.14e9
+
+
+LIBRARIES = sorted(install._WITH)
+
+
+@pytest.mark.parametrize("first", LIBRARIES)
+def test_every_hook_is_in_place_whatever_is_imported_first(tmp_path, first):
+    program = f"""
+import sys
+from pathlib import Path
+from orchprof.record import recorder
+recorder.start(Path(sys.argv[1]))
+for library in ({first!r}, *{LIBRARIES!r}):
+    try:
+        __import__(library)
+    except ImportError:
+        pass
+from concurrent.futures import ThreadPoolExecutor
+assert hasattr(ThreadPoolExecutor.submit, "__wrapped__")
+recorder.stop()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert recorded_logs.notes(tmp_path, "hook") == []
+
+
+def test_whoever_asks_joblib_for_results_waits_for_its_batches(tmp_path):
+    pytest.importorskip("joblib")
+    body = """
+        import joblib
+        calls = (joblib.delayed(spin)(0.05) for _ in range(2))
+        assert len(joblib.Parallel(n_jobs=2, batch_size=1)(calls)) == 2
+    """
+    tables = tables_of(tmp_path, body)
+    jobs = tables["strands"].query("kind == 'job'")
+    root = tables["tasks"]["task"].item()
+    assert jobs["name"].tolist() == ["spin"] * 2
+    assert set(jobs["strand"]) <= set(tables["edges"].query(f"kind == 'join' and dst == {root}")["src"])
+    assert tables["segments"].query(f"strand == {root} and wait_state == 'sleep'").empty

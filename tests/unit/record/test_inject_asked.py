@@ -1,6 +1,7 @@
 """Functions that are made tools or tasks by name, and requests that are tasks."""
 
 import asyncio
+import io
 import json
 import os
 import subprocess
@@ -10,11 +11,15 @@ import threading
 import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from recorded_logs import born, notes, spans
+from support import assert_tiled
 
+import orchprof
 from orchprof.record import recorder
 from orchprof.record.inject import asked, first
+from orchprof.run.seal import seal
 
 FIRST = Path(first.__file__).parent
 LIBRARY = """
@@ -153,6 +158,74 @@ def test_a_request_to_an_asgi_server_is_one_task(serving):
     assert asyncio.run(ask()) == b"fine"
     recorder.stop()
     assert born(serving, "task") == ["GET /ask/me"]
+
+
+async def _served(app, path):
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    serve = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  it has no event to wait for
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    answer = await asyncio.to_thread(_get, f"http://127.0.0.1:{port}{path}")
+    server.should_exit = True
+    await serve
+    return answer
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_request_ends_with_its_last_byte_and_not_after_background_tasks(serving, streams):
+    from starlette.applications import Starlette
+    from starlette.background import BackgroundTask
+    from starlette.responses import PlainTextResponse, StreamingResponse
+    from starlette.routing import Route
+
+    async def later():
+        with orchprof.span("later"):
+            await asyncio.sleep(0.02)
+
+    async def chunks():
+        for part in ("fi", "ne"):
+            await asyncio.sleep(0.005)
+            yield part
+
+    def answer(_request):
+        kind, body = (StreamingResponse, chunks()) if streams else (PlainTextResponse, "fine")
+        return kind(body, background=BackgroundTask(later))
+
+    assert asyncio.run(_served(Starlette(routes=[Route("/", answer)]), "/")) == b"fine"
+    recorder.stop()
+    tables = seal(serving.glob("*.bin"))[0]
+    (task,) = tables["tasks"].itertuples()
+    (span,) = tables["spans"].query("name == 'later'").itertuples()
+    assert (task.end_ns <= span.start_ns, pd.isna(span.task)) == (True, True)
+    assert (task.end_ns - task.start_ns >= 10e6) == streams
+    assert tables["segments"].query(f"strand == {task.task} and wait_state == 'unexplained'").empty
+    assert_tiled(tables)
+
+
+def test_a_wsgi_request_ends_before_what_its_body_does_when_closed(serving):
+    from wsgiref.handlers import SimpleHandler
+
+    class Body:
+        def __iter__(self):
+            return iter([b"fine"])
+
+        def close(self):
+            with orchprof.span("later"):
+                pass
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return Body()
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/ask", "SERVER_PROTOCOL": "HTTP/1.1"}
+    SimpleHandler(io.BytesIO(), io.BytesIO(), io.BytesIO(), environ).run(app)
+    recorder.stop()
+    tables = seal(serving.glob("*.bin"))[0]
+    assert tables["tasks"]["name"].tolist() == ["GET /ask"]
+    assert tables["spans"]["task"].isna().tolist() == [True]
 
 
 def test_a_request_to_a_wsgi_server_is_one_task(serving):

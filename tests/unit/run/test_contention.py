@@ -1,7 +1,7 @@
 """Contention names its holder, untold waits are told apart: worked out by hand."""
 
 import pytest
-from hand_logs import HandLog, HandWatch, joins, rows, sealed
+from hand_logs import MS, HandLog, HandWatch, joins, rows, sealed
 
 from orchprof.record import strands as rec
 
@@ -141,3 +141,74 @@ def test_a_log_that_ended_before_anything_ran_is_no_obstacle(tmp_path):
     log = HandLog(tmp_path).note("carrier", 9, 7).born(1, 0).cut(0, 0, 1)
     tables, *_ = sealed(tmp_path, log, HandWatch(tmp_path).looked("net", 0, 60))
     assert tables["segments"].empty
+
+
+def test_after_a_declared_wait_the_interpreter_is_its_holders_too(tmp_path):
+    log = (
+        HandLog(tmp_path)
+        .note("carrier", 9, 7)
+        .born(1, 0)
+        .cut(0, 0, 1, wait="join")
+        .cut(100, 5, 1)
+        .join(1, 100, 2)
+    )
+    log.cut(110, 15, 0).end(1, 110).note("carrier", 8, 70).born(2, 0)
+    log.row(rec.CUT, 0, 0, 0, 8, 2).row(rec.ENTER | rec.ROLE["tool"], 1, 1, 0, 8, 2, 50, log.log.name("grep"))
+    log.row(rec.CUT, 75, 75, 0, 8, 0).end(2, 75)
+    watch = (
+        HandWatch(tmp_path).looked("lock", 0, 60).looked("gil", 65, 75, holder=70).looked("running", 90, 101)
+    )
+    tables, *_ = sealed(tmp_path, log, watch)
+    assert rows(tables, 1)[:2] == [("framework", "join", 0, 80, 5), ("tool", "gil", 80, 100, 0)]
+    assert (1, 2, 80) in joins(tables)
+
+
+def test_a_wait_that_goes_on_is_not_cut_where_others_had_their_turn(tmp_path):
+    log = (
+        HandLog(tmp_path)
+        .note("carrier", 9, 7)
+        .born(1, 0)
+        .born(3, 0, "coroutine")
+        .note("carrier", 8, 70)
+        .born(2, 0)
+    )
+    log.row(rec.CUT, 0, 0, 0, 8, 2).row(rec.ENTER | rec.ROLE["tool"], 1, 1, 0, 8, 2, 50, log.log.name("grep"))
+    log.cut(0, 0, 1, wait="join").cut(90, 5, 3).row(rec.CUT, 100, 99, 0, 8, 0).cut(100, 10, 1, wait="join")
+    log.cut(101, 10, 1).join(1, 101, 3).cut(102, 11, 0).end(1, 102).end(2, 100).end(3, 100)
+    watch = (
+        HandWatch(tmp_path).looked("lock", 0, 60).looked("gil", 65, 75, holder=70).looked("running", 90, 101)
+    )
+    tables, *_ = sealed(tmp_path, log, watch)
+    assert ("framework", "join", 0, 101, 5) in rows(tables, 1)
+
+
+def test_a_lock_in_which_a_librarys_own_threads_compute_is_the_callers_work(tmp_path):
+    watch = HandWatch(tmp_path).looked("running", 0, 10).looked("lock", 20, 90).looked("running", 100, 101)
+    watch.looked("running", 0, 70, tid=71).looked("lock", 80, 110, tid=71).looked(
+        "running", 55, 80, tid=72, pid=2
+    )
+    tables, *_ = sealed(tmp_path, thread_with(tmp_path), watch)
+    assert rows(tables, 1) == [("framework", "cpu", 0, 80, 20), ("framework", "lock", 80, 100, 0)]
+
+
+def test_a_step_is_a_wake_and_the_cut_by_which_its_strand_goes_on(tmp_path):
+    tables = []
+    for how in ("one row", "two"):
+        (tmp_path / how).mkdir()
+        log = (
+            HandLog(tmp_path / how)
+            .born(1, 0, "coroutine")
+            .born(2, 0, "coroutine")
+            .cut(0, 0, 2)
+            .cut(5, 5, 1, 0, "join")
+        )
+        if how == "two":
+            log.wake(2, 8, rec.BY_TIMER).cut(20, 15, 2, 7, "sleep")
+        else:
+            what = rec.STEP | rec.WAIT["sleep"] | 12 * MS << rec.LAG_SHIFT
+            log.row(what, 20, 15, carrier=9, strand=2, span=7, arg=rec.BY_TIMER)
+        log.cut(30, 20, 0).end(2, 30).end(1, 30)
+        tables.append(sealed(tmp_path / how, log)[0])
+    assert rows(tables[0], 2) == rows(tables[1], 2)
+    assert tables[0]["segments"].equals(tables[1]["segments"])
+    assert tables[0]["edges"].equals(tables[1]["edges"])

@@ -1,13 +1,13 @@
 """How a library's function comes under a span: plain, coroutine, generator or asynchronous generator alike."""
 
-import contextlib
 import functools
 import types
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Self
 
+from orchprof.record import flows
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.spans import Span, Task
+from orchprof.record.spans import Span
 from orchprof.record.state import STATE
 
 # Given a call's arguments, the span that it runs under; None leaves the call alone.
@@ -38,7 +38,7 @@ def around(patches: Patches, owner: Any, name: str, make: Make) -> None:
 
 def under(patches: Patches, where: str, function: Any, make: Make) -> Any:
     """Return `function` with every call of it under its span; `where` is what a failure of `make` is complained of."""
-    return _under(_safe(make, where, patches), function)
+    return flows.under(_safe(make, where, patches), function, Opened)
 
 
 def around_all(patches: Patches, calls: Iterable[Calls]) -> None:
@@ -103,177 +103,20 @@ def _kind(span: Span) -> tuple[type, str, str]:
     return type(span), span.role, span.name
 
 
-class Opened:
-    """A span over the stretches in which its call runs; does nothing when there is none."""
+class Opened(flows.Opened):
+    """A label's span, which is known while it is open."""
 
-    __slots__ = ("_rests", "_span")
-
-    def __init__(self, span: Span | None) -> None:
-        self._span, self._rests = span, False
+    __slots__ = ()
 
     def __enter__(self) -> Self:
-        span = self._span
-        if span is not None:
-            span.__enter__()
-            number = getattr(span, "id", 0)
-            if number and len(_OPEN) < _OPEN_LIMIT:
-                _OPEN[number] = _kind(span)
+        super().__enter__()
+        number = getattr(self._span, "id", 0)
+        if number and len(_OPEN) < _OPEN_LIMIT:
+            _OPEN[number] = _kind(self._span)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
-        span, self._span = self._span, None
-        if span is not None:
-            if self._rests:
-                span.resume()
-            _OPEN.pop(getattr(span, "id", 0), None)
-            abandoned = kind is GeneratorExit
-            span.__exit__(None if abandoned else kind, error, trace)
-
-    def rest(self) -> None:
-        """Somebody else runs from here on, until `go_on`."""
-        if self._span is not None and not isinstance(self._span, Task):
-            self._rests = self._span.suspend()
-
-    def go_on(self) -> None:
-        """The call runs again, perhaps on another strand."""
-        if self._span is not None and self._rests:
-            self._span.resume()
-            self._rests = False
-
-
-# The interpreter's own flags of code: `inspect`, which knows their names, costs as much to import as all of this.
-_GENERATOR: Final = 0x20
-_COROUTINE: Final = 0x80
-_ASYNC_GENERATOR: Final = 0x200
-
-
-def _kind_of(function: Any) -> int:
-    """Return the flags of the code that a function, a method or a partial call of one runs; 0 where there is none."""
-    while isinstance(function, functools.partial | types.MethodType):
-        function = function.func if isinstance(function, functools.partial) else function.__func__
-    return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
-
-
-def _under(make: Make, original: Any) -> Any:
-    """Return a function of the same kind as the original: frameworks look at what they are given."""
-    kind = _kind_of(original)
-    if kind & _ASYNC_GENERATOR:
-
-        async def agenerated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            flow = _aflow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs))
-            async with contextlib.aclosing(flow):
-                async for item in flow:
-                    yield item
-
-        return functools.wraps(original)(agenerated)
-    if kind & _COROUTINE:
-
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            opened = Opened(make(*args, **kwargs))
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(opened)
-                return _or_later(stack, opened, await original(*args, **kwargs))
-
-        return functools.wraps(original)(awaited)
-    if kind & _GENERATOR:
-
-        def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            return (yield from _flow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs)))
-
-        return functools.wraps(original)(generated)
-
-    @functools.wraps(original)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        opened = Opened(make(*args, **kwargs))
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(opened)
-            return _or_later(stack, opened, original(*args, **kwargs))
-
-    return called
-
-
-def _or_later(stack: contextlib.ExitStack, opened: Opened, result: Any) -> Any:
-    """Return a call's result; where it is work that is still to be done, the span goes on with that."""
-    later = _LATER.get(type(result))
-    if later is None:
-        return result
-    opened.rest()
-    stack.pop_all()
-    return later(opened, result)
-
-
-async def _later(opened: Opened, coroutine: Any) -> Any:
-    opened.go_on()
-    with _entered(opened):
-        return await coroutine
-
-
-def _flow(opened: Opened, inner: Any) -> Generator[Any, Any, Any]:
-    """Yield what the generator `inner` yields, and hand it what the consumer sends or throws."""
-    opened.go_on()
-    step, given = inner.send, None
-    with _entered(opened):
-        while True:
-            try:
-                item = step(given)
-            except StopIteration as end:
-                return end.value
-            opened.rest()
-            try:
-                step, given = inner.send, (yield item)
-            except GeneratorExit:
-                inner.close()
-                raise
-            except BaseException as error:  # noqa: BLE001 - it is the generator's to handle
-                step, given = inner.throw, error
-            opened.go_on()
-
-
-async def _aflow(opened: Opened, inner: Any) -> AsyncGenerator[Any, Any]:
-    """Yield what the asynchronous generator `inner` yields, and hand it what the consumer sends or throws."""
-    opened.go_on()
-    step, given = inner.asend, None
-    with _entered(opened):
-        while True:
-            try:
-                item = await step(given)
-            except StopAsyncIteration:
-                return
-            opened.rest()
-            try:
-                step, given = inner.asend, (yield item)
-            except GeneratorExit:
-                await inner.aclose()
-                raise
-            except BaseException as error:  # noqa: BLE001 - it is the generator's to handle
-                step, given = inner.athrow, error
-            opened.go_on()
-
-
-@contextlib.asynccontextmanager
-async def _within(opened: Opened, manager: Any) -> AsyncIterator[Any]:
-    opened.go_on()
-    with _entered(opened):
-        async with manager as value:
-            opened.rest()
-            try:
-                yield value
-            finally:
-                opened.go_on()
-
-
-def _entered(opened: Opened) -> contextlib.AbstractContextManager[object]:
-    """Return the end of what was entered already."""
-    stack = contextlib.ExitStack()
-    stack.push(opened)
-    return stack
-
-
-_LATER: Final[dict[type, Callable[[Opened, Any], Any]]] = {
-    types.CoroutineType: _later,
-    types.GeneratorType: _flow,
-    types.AsyncGeneratorType: _aflow,
-    contextlib._AsyncGeneratorContextManager: _within,
-}
+        _OPEN.pop(getattr(self._span, "id", 0), None)
+        super().__exit__(kind, error, trace)
