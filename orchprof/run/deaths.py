@@ -39,8 +39,8 @@ def deaths(watches: Sequence[Journal], programs: Sequence[Journal]) -> dict[int,
 
 
 def is_cut_off(journal: Journal, died: Mapping[int, Death]) -> bool:
-    """Return whether a process ended without closing its log, and somebody saw it end."""
-    return journal.pid in died and not journal.notes["closed"]
+    """Return whether a process ended without closing its log or becoming another, and somebody saw it end."""
+    return journal.pid in died and not journal.notes["closed"] and not journal.notes["exec"]
 
 
 def last_rows(journal: Journal, died: Mapping[int, Death], looks: Looks) -> pd.DataFrame:

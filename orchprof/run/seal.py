@@ -12,6 +12,8 @@ import pandas as pd
 
 from orchprof.record import strands as rec
 from orchprof.record.log import VERSION
+from orchprof.run.became import Became, became, gone_on
+from orchprof.run.became import tiles as became_tiles
 from orchprof.run.deaths import deaths, outcomes, with_ends
 from orchprof.run.elsewhere import Tables as Walked
 from orchprof.run.elsewhere import Watched, elsewhere
@@ -64,11 +66,12 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     programs = [journal for journal in known if journal.pid]
     met = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
     seen = Seen(read_looks(watches), met, deaths(watches, programs), {}, _signals(programs))
-    strands, found = _strands_of_all(programs, seen)
+    strands, found, steps = _strands_of_all(programs, seen)
     whole: dict[int, str] = {}
     if whole_programs and not (strands["kind"] == "task").any():
-        strands, whole = _with_programs_for_tasks(strands, programs, met)
-    tables = _tables(programs, strands, found, seen)
+        first = [each for each in programs if each.offset not in {step.next_log for step in steps}]
+        strands, whole = _with_programs_for_tasks(strands, first, met)
+    tables = _tables(programs, strands, (found, steps), seen)
     tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in known])
     if whole:
         message = (
@@ -88,14 +91,19 @@ def _signals(programs: Sequence[Journal]) -> dict[int, list[tuple[int, int]]]:
     return sent
 
 
-def _strands_of_all(programs: Sequence[Journal], seen: Seen) -> tuple[pd.DataFrame, Links]:
+def _strands_of_all(programs: Sequence[Journal], seen: Seen) -> tuple[pd.DataFrame, Links, list[Became]]:
     strands = _concat([_strands(journal, seen) for journal in programs], _NO_STRANDS)
     found = links(programs, strands, seen.processes)
-    return with_ends(joined_up(strands, found), programs, seen.deaths), found
+    steps = became(programs, found)
+    joined = joined_up(strands, {**found, **{step.strand: [step.main] for step in steps}})
+    return gone_on(with_ends(joined, programs, seen.deaths), steps), found, steps
 
 
-def _tables(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, seen: Seen) -> Tables:
+def _tables(
+    programs: Sequence[Journal], strands: pd.DataFrame, across: tuple[Links, list[Became]], seen: Seen
+) -> Tables:
     """Return all tables but the samples."""
+    found, steps = across
     if strands.empty:
         return dict.fromkeys(TABLES, _EMPTY)
     spans = _concat([_spans(journal, strands) for journal in programs], _NO_SPANS)
@@ -109,9 +117,10 @@ def _tables(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, se
     served = _served(part.served for part in parts)
     others, joins = outside(programs, strands, found, replace(seen, served=served))
     others["span"] = others["strand"].map(strands.set_index("strand")["span"])
-    segments = _filled(_concat([*(part.segments for part in parts), others]), strands)
+    more, onward = became_tiles(strands, steps)
+    segments = _filled(_concat([*(part.segments for part in parts), others, more]), strands)
     segments = _under_spans(segments, strands, roles) if len(segments) else segments
-    edges = _concat([*(part.edges for part in parts), joins])
+    edges = _concat([*(part.edges for part in parts), joins, onward])
     pids = {strand: pid for journal in programs for strand, pid in journal.told("pid").items()}
     if segments.empty:
         calls = _concat([_model_calls(journal, strands) for journal in programs])

@@ -167,3 +167,47 @@ def test_an_unknown_machine_has_no_numbers():
     assert len(by_number("x86_64")) == sum(
         n[0] is not None for calls in CALLS.values() for n in calls.values()
     )
+
+
+PEERS = "import multiprocessing as mp, os, pty, socket, subprocess, time\n"
+OTHER_END = {
+    "pipe": "p = subprocess.Popen(['sleep', '60'], stdout=subprocess.PIPE); pid = p.pid\n{say}\np.stdout.read()",
+    "socketpair": "a, b = socket.socketpair()\npid = os.fork()\n"
+    "if not pid: a.close(); time.sleep(60)\nb.close()\n{say}\na.recv(1)",
+    "terminal": "pid, master = pty.fork()\nif not pid: os.execvp('sleep', ['sleep', '60'])\n{say}\nos.read(master, 1)",
+}
+
+
+@pytest.mark.parametrize("way", OTHER_END)
+def test_who_is_at_the_other_end_is_known(way, tmp_path):
+    with python(PEERS + OTHER_END[way].format(say="print(pid, flush=True)")) as child:
+        said = watch([child.pid], tmp_path, 0.6)
+        peer = int(child.said[0])
+        try:
+            waited = [run for run in said.runs if run.pid == child.pid and run.holder == peer]
+            assert sum(run.looks for run in waited) > 10
+        finally:
+            os.kill(peer, 9)
+
+
+def child_of(command, **streams):
+    """Return a program that starts a child, says its number, and leaves it alone."""
+    pipes = "".join(f", {name}=subprocess.PIPE" for name in streams)
+    start = f"p = subprocess.Popen({command!r}{pipes})"
+    return f"import subprocess, sys\n{start}\nprint(p.pid, flush=True)\nsys.stdin.read()"
+
+
+def test_a_child_that_waits_for_its_parent_is_seen_to(tmp_path):
+    with python(child_of(["cat"], stdin=True)) as child:
+        said = watch([child.pid], tmp_path, 0.6)
+    cat = int(child.said[0])
+    assert sum(run.looks for run in said.runs if run.pid == cat and run.holder == child.pid) > 10
+
+
+def test_a_death_is_noted_with_its_status_when_it_happens(tmp_path):
+    with python(child_of(["sleep", "0.3"])) as child:
+        said = watch([child.pid], tmp_path, 0.8)
+    pid, at_ns, status = said.notes["died"][0]
+    assert (pid, status) == (int(child.said[0]), 0)
+    # Nobody reaped it, and yet it is seen no more.
+    assert all(run.last_ns <= at_ns + 20e6 for run in said.runs if run.pid == pid)
