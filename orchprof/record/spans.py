@@ -19,6 +19,15 @@ _RELIEVE_EVERY: Final = 0xFFF
 _NO_FAILURES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
+class Unnamed(str):
+    """The name of a span that was given none: its kind, or, where it decorates a function, that function's name."""
+
+    __slots__ = ()
+
+
+_TASK, _SPAN, _TOOL, _MODEL = map(Unnamed, ("task", "span", "tool", "model"))
+
+
 class Span:
     """A named piece of work. Use it with `with`, `async with`, or as a decorator (a fresh span per call)."""
 
@@ -74,6 +83,10 @@ class Span:
         A plain function that returns a coroutine, as client libraries make them, is under its span again while that
         is awaited. A generator's span lasts for its call only: what it does later is its consumer's.
         """
+        if isinstance(self.name, Unnamed):
+            named = self._fresh()
+            named.name = _name_of(function)
+            return named(function)
         import inspect  # a program that decorates nothing is spared it
 
         fresh = self._fresh
@@ -217,18 +230,25 @@ def _bare(made: Span) -> Any:
         return made
     if not callable(named):
         raise TypeError(f"a span's name is text, not {named!r}")
-    made.name = getattr(named, "__name__", type(named).__name__)
+    made.name = _name_of(named)
     return made(named)
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 @overload
 def task(name: F, /) -> F: ...
 @overload
-def task(name: str, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Task: ...
-def task(name: Any, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Any:
+def task(
+    name: str = ..., /, *, index: int | None = None, warmup: bool = False, **attributes: Any
+) -> Task: ...
+def task(name: Any = _TASK, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Any:
     """Return the task named `name`; `index` says which input it runs, `warmup` that it is not to be counted.
 
-    Like the others, it decorates without parentheses, too: what is done then has the function's name.
+    Like the others, it needs no name: a decorated function's own is taken then, with parentheses or without, and
+    `with task():` is called by its kind, "task".
     """
     return _bare(Task(name, attributes or None, index, warmup=warmup))
 
@@ -236,8 +256,8 @@ def task(name: Any, /, *, index: int | None = None, warmup: bool = False, **attr
 @overload
 def span(name: F, /) -> F: ...
 @overload
-def span(name: str, /, role: str = "framework", **attributes: Any) -> Span: ...
-def span(name: Any, /, role: str = "framework", **attributes: Any) -> Any:
+def span(name: str = ..., /, role: str = "framework", **attributes: Any) -> Span: ...
+def span(name: Any = _SPAN, /, role: str = "framework", **attributes: Any) -> Any:
     """Return a span of any role: framework, client, tool, model, user (a human is waited for) or profiler.
 
     Raises:
@@ -251,8 +271,8 @@ def span(name: Any, /, role: str = "framework", **attributes: Any) -> Any:
 @overload
 def tool(name: F, /) -> F: ...
 @overload
-def tool(name: str, /, **attributes: Any) -> Span: ...
-def tool(name: Any, /, **attributes: Any) -> Any:
+def tool(name: str = ..., /, **attributes: Any) -> Span: ...
+def tool(name: Any = _TOOL, /, **attributes: Any) -> Any:
     """Return a span for one tool call: its time, its threads' and its child processes' is the tool's."""
     return _bare(Span(name, "tool", attributes or None))
 
@@ -260,8 +280,8 @@ def tool(name: Any, /, **attributes: Any) -> Any:
 @overload
 def model(name: F, /) -> F: ...
 @overload
-def model(name: str, /, **attributes: Any) -> Span: ...
-def model(name: Any, /, **attributes: Any) -> Any:
+def model(name: str = ..., /, **attributes: Any) -> Span: ...
+def model(name: Any = _MODEL, /, **attributes: Any) -> Any:
     """Return a span for one call of a model through a client library.
 
     Time inside it is the client's, less the part that its HTTP request spends on the network and the server,

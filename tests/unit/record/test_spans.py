@@ -286,3 +286,33 @@ def test_a_decorator_without_parentheses_takes_the_functions_name(recorded):
 def test_a_name_that_is_no_text_is_refused(make):
     with pytest.raises(TypeError, match="a span's name is text, not 3"):
         make(3)
+
+
+def test_what_is_given_no_name_is_called_by_its_kind_or_by_its_function(recorded):
+    unnamed = orchprof.tool()
+
+    @unnamed
+    def search():
+        pass
+
+    @unnamed
+    async def fetch():
+        pass
+
+    @orchprof.task()
+    def answer():
+        search()
+        asyncio.run(fetch())
+        with orchprof.span(), orchprof.tool(), orchprof.model(size=1):
+            pass
+
+    def program():
+        answer()
+        with orchprof.task(index=2):
+            pass
+
+    tables = recorded(program)
+    assert tables["tasks"]["name"].tolist() == ["answer", "task"]
+    named = tables["spans"].sort_values("start_ns")
+    assert named["name"].tolist() == ["search", "fetch", "span", "tool", "model"]
+    assert named["role"].tolist() == ["tool", "tool", "framework", "tool", "client"]
