@@ -1,20 +1,19 @@
 """The recorder's life: started once in a process, stopped at its end, and begun anew in a forked child."""
 
+from __future__ import annotations
+
 import atexit
-import contextlib
-import functools
 import os
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.spans import Span
 from orchprof.record.state import STATE, Recorder
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
+    from orchprof.record.clock import Clock, FakeClock
     from orchprof.record.hooks.patches import Patches
     from orchprof.record.strands import Strands
 
@@ -24,10 +23,10 @@ _CALIBRATION_SPANS: Final = 100
 
 
 def start(
-    directory: Path,
-    clock: type[Clock] | type[FakeClock] | None = None,
+    directory: str | os.PathLike[str],
+    clock: type[Clock | FakeClock] | None = None,
     *,
-    hooks: "tuple[Hook, ...]" = (),
+    hooks: tuple[Hook, ...] = (),
     cut_ns: int | None = None,
 ) -> Recorder:
     """Start recording this process into a new log in `directory`, and return the recorder.
@@ -56,7 +55,7 @@ def start(
         hook(recorder.strands, STATE.patches)
     # What it took until here is nobody's but recording's own.
     recorder.log.note(("began", recorder.strands.carrier().cut()))
-    STATE.again = functools.partial(start, directory, hooks=hooks, cut_ns=recorder.cut_ns)
+    STATE.again = lambda: start(directory, hooks=hooks, cut_ns=recorder.cut_ns)
     _follow_forks()
     atexit.register(stop)
     return recorder
@@ -73,19 +72,22 @@ def stop() -> None:
             recorder.stop()
 
 
-def _after_stopping(original: "Callable[[int], object]") -> "Callable[[int], object]":
+def _after_stopping(original: Callable[[int], object]) -> Callable[[int], object]:
     """Return what leaves the process with the log complete: forked children end so, without any other word."""
+    from orchprof.record.hooks.patches import wraps
 
-    @functools.wraps(original)
+    @wraps(original)
     def leave(status: int) -> object:
-        with contextlib.suppress(Exception):
+        try:  # noqa: SIM105 - contextlib takes longer to import than all of this
             stop()
+        except Exception:  # noqa: BLE001, S110 - the program leaves, whatever ails recording
+            pass
         return original(status)
 
     return leave
 
 
-def own_cost_ns(directory: Path) -> int:
+def own_cost_ns(directory: str | os.PathLike[str]) -> int:
     """Return what one cut costs here, from opening and closing spans on a log that is thrown away."""
     scratch = Recorder(directory)
     kept = STATE.record_with(scratch)
@@ -99,6 +101,8 @@ def own_cost_ns(directory: Path) -> int:
 
 
 def _time_spans() -> int:
+    from orchprof.record.spans import Span  # only who has to measure it pays for them
+
     began = time.thread_time_ns()
     for _ in range(_CALIBRATION_SPANS):
         with Span("calibration"):

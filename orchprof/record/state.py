@@ -1,20 +1,23 @@
 """What is being recorded in this process: the recorder, if there is one, and the calling thread's carrier."""
 
+from __future__ import annotations
+
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.counters import counters
 from orchprof.record.flusher import Flusher
 from orchprof.record.log import VERSION, Log, pack
-from orchprof.record.strands import SAMPLE, Carrier, Here, Strands
+from orchprof.record.strands import SAMPLE, Here, Strands
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
+    from orchprof.record.clock import Clock, FakeClock
     from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Carrier
 
 _PYTHON: Final = "{}.{}.{}".format(*sys.version_info)
 
@@ -22,7 +25,9 @@ _PYTHON: Final = "{}.{}.{}".format(*sys.version_info)
 class Recorder:
     """Everything one process records, from `start()` to `stop()`."""
 
-    def __init__(self, directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str], clock: type[Clock | FakeClock] | None = None
+    ) -> None:
         self.directory = directory
         self.log = Log(directory)
         self.strands = Strands(self.log, clock)

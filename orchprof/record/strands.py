@@ -6,15 +6,22 @@ another span, a wait begins or ends) is one *cut*: a snapshot of the clocks and 
 successive cuts of a carrier bound a segment, so a thread's time is tiled without gap or overlap by construction.
 """
 
-import functools
+from __future__ import annotations
+
 import itertools
-import threading
-from collections.abc import Callable, Iterable
-from types import SimpleNamespace
-from typing import Any, Final
+import os
+import sys
+from _thread import _local, get_ident, get_native_id
 
 from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.log import Log, pack
+from orchprof.record.log import pack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Final
+
+    from orchprof.record.log import Log
 
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
 CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED = range(1, 13)
@@ -44,10 +51,30 @@ REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
 # Under this name whatever runs or can be waited for has its fiber.
 FIBER: Final = "_orchprof_fiber"
-# A log that keeps nothing: where a thread writes that is no longer recorded.
-_NOWHERE: Final = SimpleNamespace(
-    emit=lambda _row: None, note=lambda _note: None, name=lambda _text: 0, names={}, relieve=lambda: None
-)
+
+
+class _Nowhere:
+    """A log that keeps nothing: where a thread writes that is no longer recorded."""
+
+    file_name = ""
+    names: Final[dict[str, int]] = {}
+
+    def emit(self, _row: bytes) -> None:
+        pass
+
+    def note(self, _note: Any) -> None:
+        pass
+
+    def name(self, _text: str) -> int:
+        return 0
+
+    def relieve(self) -> None:
+        pass
+
+    flush = relieve
+
+
+_NOWHERE: Final[Any] = _Nowhere()
 
 
 class Fiber:
@@ -92,7 +119,7 @@ class Carrier:
         "log", "next_id", "selected_ns", "strands", "trusted", "wall",
     )  # fmt: skip
 
-    def __init__(self, strands: "Strands", clock: Clock | FakeClock, home: Fiber) -> None:
+    def __init__(self, strands: Strands, clock: Clock | FakeClock, home: Fiber) -> None:
         """Start measuring the calling thread, which runs `home` when it runs nothing else."""
         self.strands = strands
         self.log, self.emit, self.next_id = strands.log, strands.log.emit, strands.next_id
@@ -187,23 +214,39 @@ class Carrier:
             self.strands.fail(error)
 
 
-class Here(threading.local):
+class Here(_local):
     """The calling thread's carrier; None where the thread has not been seen yet."""
 
     carrier: Carrier | None = None
 
 
+class _Everywhere:
+    """The carrier of every thread of a recording that is over."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self.carrier = carrier
+
+
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     """Return a method of `Strands` whose own errors never reach the program."""
 
-    @functools.wraps(method)
-    def guarded(strands: "Strands", *args: Any) -> None:
+    def guarded(strands: Strands, *args: Any) -> None:
         try:
             method(strands, *args)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with recording is not the program's
             strands.fail(error)
 
+    guarded.__name__, guarded.__doc__ = method.__name__, method.__doc__
     return guarded
+
+
+def _thread_name() -> str:
+    """Return the calling thread's name, if it is one of `threading` or the first."""
+    threading = sys.modules.get("threading")
+    thread = threading._active.get(get_ident()) if threading is not None else None
+    if thread is not None:
+        return str(thread.name)
+    return "MainThread" if get_native_id() == os.getpid() else f"thread {get_native_id()}"
 
 
 class Strands:
@@ -212,7 +255,7 @@ class Strands:
     What fails in here while the program runs is a fuse: the thread that it happened on is recorded no further.
     """
 
-    def __init__(self, log: Log, new_clock: type[Clock] | type[FakeClock] | None = None) -> None:
+    def __init__(self, log: Log, new_clock: type[Clock | FakeClock] | None = None) -> None:
         self.log: Any = log
         self.next_id = itertools.count(1).__next__
         self._new_clock = new_clock or Clock
@@ -235,10 +278,10 @@ class Strands:
         """Make a carrier for the calling thread; `home` is the fiber spawned for it, if there was one."""
         clock = self._new_clock()
         if home is None:
-            home = self.spawn("thread", threading.current_thread().name, None, clock.wall_ns())
+            home = self.spawn("thread", _thread_name(), None, clock.wall_ns())
         carrier = self.here.carrier = Carrier(self, clock, home)
         # Whoever looks at this process from outside knows its threads by the system's numbers.
-        self.log.note(("carrier", carrier.ident, threading.get_native_id()))
+        self.log.note(("carrier", carrier.ident, get_native_id()))
         carrier.cut()
         return carrier
 
@@ -320,7 +363,7 @@ class Strands:
     def mute(self) -> None:
         """Record nothing from here on, on any thread: the log is closed, but loops and threads may go on."""
         self.log = _NOWHERE
-        self.here = SimpleNamespace(carrier=self._deaf())
+        self.here = _Everywhere(self._deaf())
 
     def _deaf(self) -> Carrier:
         """Return a carrier that every hook can use as any other, and that records nothing."""

@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any, Final
 
 import orchprof.record.inject.first
-from orchprof.record.inject.asked import TASK_FROM, TOOLS
+from orchprof.record import recorder
+from orchprof.record.inject.asked import CUT, PYTHON, TASK_FROM, TOOLS
 from orchprof.record.log import read_frames
 from orchprof.watch.watch import Watch
 
@@ -62,6 +63,7 @@ def _environment(present: Any, logs: Path, tools: Sequence[str], task_from: str)
         LOGS: str(logs),
         TASK_FROM: task_from,
         TOOLS: json.dumps(list(tools)),
+        CUT: f"{PYTHON} {recorder.own_cost_ns(logs)}",
     }
 
 

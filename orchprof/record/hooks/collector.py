@@ -1,10 +1,15 @@
 """Garbage collection: its pauses belong to the strand that they interrupt."""
 
-import gc
-from typing import Any
+from __future__ import annotations
 
-from orchprof.record.hooks.patches import Patches
-from orchprof.record.strands import Strands
+import gc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
 
 
 def hook(strands: Strands, patches: Patches) -> None:
@@ -23,4 +28,9 @@ def hook(strands: Strands, patches: Patches) -> None:
             carrier.gc_since = 0
 
     gc.callbacks.append(on_collection)
-    patches.also(lambda: gc.callbacks.remove(on_collection))
+
+    def undo() -> None:
+        if on_collection in gc.callbacks:  # a program may have taken it out itself
+            gc.callbacks.remove(on_collection)
+
+    patches.also(undo)

@@ -1,35 +1,44 @@
-"""Which hooks there are, and putting all of them in place."""
+"""Which hooks there are, and putting all of them in place.
 
-import functools
-import importlib
+Most stand on a library, and are loaded with it: only who uses one pays for its hook.
+"""
+
+from __future__ import annotations
+
 import os
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any, Final
+import sys
 
-from orchprof.record.hooks import anyio_threads, collector, http, locks, reaping, threads
+from orchprof.record.hooks import collector, reaping, sleeps
 from orchprof.record.hooks.labels import LABELS
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.strands import Strands
 
-_HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
-    collector.hook,
-    threads.hook,
-    locks.hook,
-    reaping.hook,
-    anyio_threads.hook,
-    http.hook,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
 
-# These stand on libraries that cost more to import than most programs take to start: only who uses one pays for it.
-_WITH: Final = {
-    "asyncio": "loops",
-    "uvloop": "uvloops",
-    "concurrent.futures._base": "executors",
-    "concurrent.futures.process": "process_executors",
-    "subprocess": "children",
-    "multiprocessing.process": "processes",
-    "multiprocessing.pool": "process_pools",
+    from orchprof.record.strands import Strands
+
+_HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (collector.hook, sleeps.hook, reaping.hook)
+
+# Put in place right after the module was imported.
+_AFTER: Final = {
+    "threading": ("threads", "locks"),
+    "asyncio": ("loops",),
+    "uvloop": ("uvloops",),
+    "concurrent.futures._base": ("executors",),
+    "concurrent.futures.process": ("process_executors",),
+    "subprocess": ("children",),
+    "multiprocessing.process": ("processes",),
+    "multiprocessing.pool": ("process_pools",),
+}
+# Put in place right before: they wait for modules inside.
+_BEFORE: Final = {
+    "anyio_threads": ("anyio",),
+    "http.httpcore": ("httpcore", "httpcore2"),
+    "http.aiohttp": ("aiohttp",),
+    "http.stdlib": ("http.client",),
+    "http.urllib3": ("urllib3",),
 }
 
 # "off" records without frameworks' labels: time is the same, and only orchestration is not told from tools.
@@ -41,13 +50,26 @@ def install(strands: Strands) -> Patches:
     patches = Patches(
         lambda where, error: strands.log.note(("hook", where, f"{type(error).__name__}: {error}"))
     )
-    labels = () if os.environ.get(LABELS_VARIABLE) == "off" else tuple(LABELS.values())
-    for hook in (*_HOOKS, *labels):
+    for hook in _HOOKS:
         hook(strands, patches)
-    for library, name in _WITH.items():
-        patches.when_imported(library, functools.partial(_hook, name, strands, patches))
+    for library, names in _AFTER.items():
+        for name in names:
+            patches.when_imported(library, _hooking(name, strands, patches))
+    for name, libraries in _before().items():
+        patches.before_import(libraries, _hooking(name, strands, patches))
     return patches
 
 
-def _hook(name: str, strands: Strands, patches: Patches, _library: ModuleType) -> None:
-    importlib.import_module(f"orchprof.record.hooks.{name}").hook(strands, patches)
+def _before() -> dict[str, tuple[str, ...]]:
+    if os.environ.get(LABELS_VARIABLE) == "off":
+        return _BEFORE
+    return _BEFORE | {f"labels.{name}": libraries for name, libraries in LABELS.items()}
+
+
+def _hooking(name: str, strands: Strands, patches: Patches) -> Callable[..., None]:
+    def hook(*_library: object) -> None:
+        module = f"orchprof.record.hooks.{name}"
+        __import__(module)
+        sys.modules[module].hook(strands, patches)
+
+    return hook

@@ -1,15 +1,34 @@
 """What a hook changed in other modules, so that it can be put back in reverse order."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import sys
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 _MISSING = object()
+_SHOWN = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
+
+
+def wraps(original: Any) -> Callable[[F], F]:
+    """Return what makes a function look like `original`, as `functools.wraps` does, without that import."""
+
+    def look_alike(function: F) -> F:
+        for name in _SHOWN:
+            if hasattr(original, name):
+                setattr(function, name, getattr(original, name))
+        function.__dict__.update(getattr(original, "__dict__", {}))
+        function.__wrapped__ = original  # type: ignore[attr-defined]
+        return function
+
+    return look_alike
 
 
 class Patches:
@@ -56,6 +75,29 @@ class Patches:
         self._finder.add(name, try_patch)
         self.also(lambda: self._finder.forget(name, try_patch))
 
+    def before_import(self, names: Sequence[str], prepare: Callable[[], None]) -> None:
+        """Call `prepare()` now if one of the modules is loaded, else right before the program imports one.
+
+        So what is known of a library is loaded with the library, and can still wait for the modules inside it.
+        """
+        done = False
+
+        def try_prepare() -> None:
+            nonlocal done
+            if not done:
+                done = True
+                try:
+                    prepare()
+                except Exception as error:  # noqa: BLE001 - as in `when_imported`
+                    self._complain(names[0], error)
+
+        if any(name in sys.modules for name in names):
+            try_prepare()
+            return
+        for name in names:
+            self._finder.prepare(name, try_prepare)
+        self.also(lambda: self._finder.unprepare(names))
+
     def undo(self) -> None:
         """Put everything back."""
         self._back_to(0)
@@ -66,7 +108,10 @@ class Patches:
 
     def _back_to(self, done: int) -> None:
         while len(self._undo) > done:
-            self._undo.pop()()
+            try:
+                self._undo.pop()()
+            except Exception as error:  # noqa: BLE001 - the program took it out, or put something else in its place
+                self._complain("undo", error)
 
 
 class _AfterImport:
@@ -77,11 +122,20 @@ class _AfterImport:
 
     def __init__(self) -> None:
         self._patches: dict[str, list[Callable[[ModuleType], object]]] = {}
+        self._prepares: dict[str, list[Callable[[], None]]] = {}
 
     def add(self, name: str, patch: Callable[[ModuleType], object]) -> None:
-        if not self._patches:
-            sys.meta_path.insert(0, self)
+        self._start()
         self._patches.setdefault(name, []).append(patch)
+
+    def prepare(self, name: str, prepare: Callable[[], None]) -> None:
+        self._start()
+        self._prepares.setdefault(name, []).append(prepare)
+
+    def unprepare(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._prepares.pop(name, None)
+        self._stop_if_idle()
 
     def forget(self, name: str, patch: Callable[[ModuleType], object]) -> None:
         waiting = self._patches.get(name, [])
@@ -92,8 +146,11 @@ class _AfterImport:
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> "ModuleSpec | None":
+    ) -> ModuleSpec | None:
+        for prepare in self._prepares.pop(fullname, ()):
+            prepare()
         if fullname not in self._patches:
+            self._stop_if_idle()
             return None
         # A program may only ask whether the module is there: its patches stay until it runs.
         others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
@@ -116,7 +173,13 @@ class _AfterImport:
     def _take(self, name: str) -> list[Callable[[ModuleType], object]]:
         """Return a module's patches, which nobody waits for any longer."""
         taken = self._patches.pop(name, [])
-        if not self._patches:
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(self)
+        self._stop_if_idle()
         return taken
+
+    def _start(self) -> None:
+        if not (self._patches or self._prepares):
+            sys.meta_path.insert(0, self)
+
+    def _stop_if_idle(self) -> None:
+        if not (self._patches or self._prepares) and self in sys.meta_path:
+            sys.meta_path.remove(self)

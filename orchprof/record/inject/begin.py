@@ -1,27 +1,34 @@
 """Starting the recorder in a process that was told to by its environment, and stopping it however the process ends."""
 
-import functools
+from __future__ import annotations
+
 import os
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from orchprof.record import recorder
 from orchprof.record.hooks.labels import human
-from orchprof.record.hooks.patches import Patches
-from orchprof.record.inject import _orchprof_marker, asked
+from orchprof.record.hooks.patches import wraps
+from orchprof.record.inject import asked
 from orchprof.record.state import first_seen
-from orchprof.record.strands import Strands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
 
 
 def begin(logs: str) -> None:
     """Record this process, and what it forks, into the folder `logs`; what is in the way of that is left there."""
     try:
-        recorder.start(Path(logs), hooks=(human.hook, asked.hook, _stop_with_a_worker))
+        recorder.start(logs, hooks=(human.hook, asked.hook, _stop_with_a_worker), cut_ns=asked.known_cut_ns())
         os.register_at_fork(after_in_child=_go_on)
     except Exception as error:  # noqa: BLE001  a program must not notice
         recorder.stop()
+        from orchprof.record.inject import _orchprof_marker
+
         _orchprof_marker.leave(logs, "not_injected", f"{type(error).__name__}: {error}")
 
 
@@ -43,7 +50,7 @@ def _stop_with_a_worker(strands: Strands, patches: Patches) -> None:  # noqa: AR
 
 
 def _bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
+    @wraps(original)
     def bootstrap(*args: Any, **kwargs: Any) -> Any:
         try:
             return original(*args, **kwargs)
