@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType, TracebackType
 from typing import Any, Final, Self, TypeVar, cast, overload
 
+from orchprof.record.frames import hidden
 from orchprof.record.log import PLAIN, json_text, pack
 from orchprof.record.state import STATE, first_seen
 from orchprof.record.strands import ENTER, EXIT, ROLE, SPAN_END, Fiber
@@ -97,7 +98,7 @@ class Span:
                 with fresh():
                     return await function(*args, **kwargs)
 
-            return cast("F", awaited)
+            return cast("F", hidden(awaited))
 
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
@@ -108,7 +109,7 @@ class Span:
                     return result
             return span._awaited(result)
 
-        return cast("F", called)
+        return cast("F", hidden(called))
 
     def suspend(self) -> bool:
         """Leave the span open but no longer innermost here; return whether it was recorded at all."""

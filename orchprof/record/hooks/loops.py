@@ -13,6 +13,7 @@ from asyncio import base_events, events, selector_events
 from collections.abc import Callable
 from typing import Any, Final
 
+from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, NOBODY, Carrier, Fiber, Strands
@@ -65,7 +66,11 @@ def _handle_class(strands: Strands, base: Any) -> Any:
             self._orchprof_origin = timer(self._when, self._callback) if timed else now(strands)
 
         def _run(self) -> None:
-            run_as(strands, self._orchprof_origin, self._callback, run, self)
+            try:
+                run_as(strands, self._orchprof_origin, self._callback, run, self)
+            except BaseException as error:  # it ends the loop
+                hide(error)
+                raise
 
     StrandHandle.__name__ = StrandHandle.__qualname__ = base.__name__
     return StrandHandle

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from orchprof.record.frames import hidden, hide
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +49,8 @@ class Patches:
         bases = getattr(owner, "__mro__", (owner,))
         raw: Any = next((vars(base)[name] for base in bases if name in vars(base)), None)
         bound = isinstance(raw, staticmethod | classmethod)
-        setattr(owner, name, type(raw)(make(raw.__func__)) if bound else make(original))
+        made = hidden(make(raw.__func__ if bound else original))
+        setattr(owner, name, type(raw)(made) if bound else made)
         self.also(lambda: delattr(owner, name) if own is _MISSING else setattr(owner, name, own))
 
     def also(self, undo: Callable[[], object]) -> None:
@@ -164,7 +167,11 @@ class _AfterImport:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            execute(module)
+            try:
+                execute(module)
+            except BaseException as error:
+                hide(error)
+                raise
             for patch in self._take(name):
                 patch(module)
 

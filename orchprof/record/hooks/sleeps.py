@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import wraps
 
 TYPE_CHECKING = False
@@ -31,6 +32,13 @@ class Sleep:
 
     def __call__(self, seconds: Any, /) -> None:
         """Sleep for some seconds."""
+        try:
+            self._sleep(seconds)
+        except BaseException as error:
+            hide(error)
+            raise
+
+    def _sleep(self, seconds: Any) -> None:
         sleep = self.__wrapped__  # type: ignore[attr-defined]
         carrier = self._strands.here.carrier
         if carrier is None or carrier.fiber.wait:

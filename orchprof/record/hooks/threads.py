@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.record.flusher import Flusher
+from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_as, wait_for
 from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
@@ -43,9 +43,6 @@ def name_of(function: Any) -> str:
 def _start(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def start(thread: threading.Thread) -> None:
-        if isinstance(thread, Flusher):
-            original(thread)
-            return
         carrier = strands.carrier()
         fiber = strands.safely(_born, strands, carrier, thread)
         try:
@@ -111,6 +108,9 @@ def run_job(strands: Strands, fiber: Fiber, function: _Call, /, *args: Any, **kw
     carrier.mount(fiber)
     try:
         return function(*args, **kwargs)
+    except BaseException as error:
+        hide(error)
+        raise
     finally:
         carrier.mount(carrier.home)
         strands.end(fiber.strand, carrier.wall)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from orchprof.clocks import reply
+from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.strands import WAIT, Carrier, Fiber, Strands
 
@@ -218,6 +219,7 @@ class Call:
         """The wait ended with an exception, and the request with it."""
         self._gave_up(error)
         self.end(error)
+        hide(error)
 
     @_quiet
     def _gave_up(self, error: BaseException) -> None:

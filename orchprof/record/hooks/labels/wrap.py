@@ -6,6 +6,7 @@ import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
 from typing import Any, Final, Self
 
+from orchprof.record.frames import hidden, hide
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.spans import Span, Task
 from orchprof.record.state import STATE
@@ -38,7 +39,7 @@ def around(patches: Patches, owner: Any, name: str, make: Make) -> None:
 
 def under(patches: Patches, where: str, function: Any, make: Make) -> Any:
     """Return `function` with every call of it under its span; `where` is what a failure of `make` is complained of."""
-    return _under(_safe(make, where, patches), function)
+    return hidden(_under(_safe(make, where, patches), function))
 
 
 def around_all(patches: Patches, calls: Iterable[Calls]) -> None:
@@ -156,16 +157,20 @@ def _kind_of(function: Any) -> int:
     return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
 
 
-def _under(make: Make, original: Any) -> Any:
+def _under(make: Make, original: Any) -> Any:  # noqa: C901 - a kind of function after the other
     """Return a function of the same kind as the original: frameworks look at what they are given."""
     kind = _kind_of(original)
     if kind & _ASYNC_GENERATOR:
 
         async def agenerated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
             flow = _aflow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs))
-            async with contextlib.aclosing(flow):
-                async for item in flow:
-                    yield item
+            try:
+                async with contextlib.aclosing(flow):
+                    async for item in flow:
+                        yield item
+            except BaseException as error:
+                hide(error)
+                raise
 
         return functools.wraps(original)(agenerated)
     if kind & _COROUTINE:
@@ -180,7 +185,13 @@ def _under(make: Make, original: Any) -> Any:
     if kind & _GENERATOR:
 
         def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            return (yield from _flow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs)))
+            try:
+                return (
+                    yield from _flow(Opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs))
+                )
+            except BaseException as error:
+                hide(error)
+                raise
 
         return functools.wraps(original)(generated)
 
