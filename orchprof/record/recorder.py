@@ -28,6 +28,7 @@ def start(
     *,
     hooks: tuple[Hook, ...] = (),
     cut_ns: int | None = None,
+    since_ns: int = 0,
 ) -> Recorder:
     """Start recording this process into a new log in `directory`, and return the recorder.
 
@@ -36,6 +37,7 @@ def start(
         clock: what to measure threads with; the real clocks when None.
         hooks: what to put in place besides the hooks that are always there, in a forked child too.
         cut_ns: what a cut costs here, if that is known; measured when None.
+        since_ns: when this program was started, on the monotonic clock, if that is known.
 
     Raises:
         RuntimeError: this process is recording already.
@@ -48,7 +50,7 @@ def start(
     STATE.begin_anew = None
     recorder = Recorder(directory, clock)
     STATE.record_with(recorder)
-    recorder.start(own_cost_ns(directory) if cut_ns is None else cut_ns)
+    recorder.start(own_cost_ns(directory) if cut_ns is None else cut_ns, since_ns)
     STATE.patches = install(recorder.strands)
     STATE.patches.replace(os, "_exit", _after_stopping)
     for hook in hooks:

@@ -36,10 +36,13 @@ class Recorder:
         facts = {"version": VERSION, "pid": os.getpid(), "ppid": os.getppid(), "python": _PYTHON}
         self.log.note(("meta", facts | {"main": os.path.basename(sys.argv[0]) if sys.argv else ""}))  # noqa: PTH119
 
-    def start(self, cut_ns: int) -> None:
-        """Note what a cut costs here and which strand is the calling thread's; flush from now on until `stop`."""
+    def start(self, cut_ns: int, since_ns: int = 0) -> None:
+        """Note what a cut costs here and which strand is the calling thread's; flush from now on until `stop`.
+
+        The program was started at `since_ns`, if that is known.
+        """
         self.cut_ns = cut_ns
-        carrier = self.strands.carrier()
+        carrier = self.strands.attach(None, since_ns)
         self.log.note(("cost", {"cut_ns": cut_ns}))
         self.log.note(("clock", {"has_delay": carrier.clock.has_delay}))
         self.log.note(("main", carrier.home.strand))

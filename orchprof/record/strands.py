@@ -274,12 +274,20 @@ class Strands:
         carrier: Carrier = self.here.carrier or self.safely(self.attach, None) or self.here.carrier
         return carrier
 
-    def attach(self, home: Fiber | None) -> Carrier:
-        """Make a carrier for the calling thread; `home` is the fiber spawned for it, if there was one."""
+    def attach(self, home: Fiber | None, since_ns: int = 0) -> Carrier:
+        """Make a carrier for the calling thread.
+
+        Args:
+            home: the fiber spawned for it, if there was one.
+            since_ns: when the program was started, if that is known: its interpreter's start is `startup`.
+        """
         clock = self._new_clock()
         if home is None:
-            home = self.spawn("thread", _thread_name(), None, clock.wall_ns())
+            home = self.spawn("thread", _thread_name(), None, since_ns or clock.wall_ns())
         carrier = self.here.carrier = Carrier(self, clock, home)
+        if since_ns:
+            clocks = (since_ns, carrier.cpu, carrier.delay, 0)
+            self.log.emit(pack(CUT | WAIT["startup"], *clocks, carrier.ident, home.strand, 0, 0))
         # Whoever looks at this process from outside knows its threads by the system's numbers.
         self.log.note(("carrier", carrier.ident, get_native_id()))
         carrier.cut()

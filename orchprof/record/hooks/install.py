@@ -67,9 +67,20 @@ def _before() -> dict[str, tuple[str, ...]]:
 
 
 def _hooking(name: str, strands: Strands, patches: Patches) -> Callable[..., None]:
+    module = f"orchprof.record.hooks.{name}"
+
     def hook(*_library: object) -> None:
-        module = f"orchprof.record.hooks.{name}"
-        __import__(module)
+        if module not in sys.modules:
+            _import(module, strands)
         sys.modules[module].hook(strands, patches)
 
     return hook
+
+
+def _import(module: str, strands: Strands) -> None:
+    """Import a module of ours, which may take longer than the library that it follows, and note whose time that was."""
+    carrier = strands.here.carrier
+    began_ns = 0 if carrier is None else carrier.cut()
+    __import__(module)
+    if carrier is not None:
+        strands.log.note(("own", carrier.ident, [began_ns, carrier.cut()]))

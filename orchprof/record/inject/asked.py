@@ -19,6 +19,8 @@ TASK_FROM: Final = "ORCHPROF_TASK_FROM"
 TOOLS: Final = "ORCHPROF_TOOLS"
 # What a cut costs, measured by whoever started the recording, and in which Python: `3.11 950`.
 CUT: Final = "ORCHPROF_CUT"
+# When the command was started, and by which process: `4711 123456789` on the monotonic clock.
+STARTED: Final = "ORCHPROF_STARTED"
 PYTHON: Final = "{}.{}".format(*sys.version_info)
 
 
@@ -26,6 +28,15 @@ def known_cut_ns() -> int | None:
     """Return what a cut costs in this Python; None if nobody has measured it."""
     python, _, ns = os.environ.get(CUT, "").partition(" ")
     return int(ns) if python == PYTHON and ns.isdigit() else None
+
+
+def started_ns(logs: str) -> int:
+    """Return when the command was started that this process is; 0 where it is another, or has become another since."""
+    starter, _, ns = os.environ.get(STARTED, "").partition(" ")
+    if starter != str(os.getppid()) or not ns.isdigit():
+        return 0
+    earlier = f"log-{os.getpid()}-"
+    return 0 if any(name.startswith(earlier) for name in os.listdir(logs)) else int(ns)  # noqa: PTH208
 
 
 def hook(strands: Strands, patches: Patches) -> None:

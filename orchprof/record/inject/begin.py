@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 def begin(logs: str) -> None:
     """Record this process, and what it forks, into the folder `logs`; what is in the way of that is left there."""
     try:
-        recorder.start(logs, hooks=(human.hook, asked.hook, _stop_with_a_worker), cut_ns=asked.known_cut_ns())
+        hooks = (human.hook, asked.hook, _stop_with_a_worker)
+        since_ns = asked.started_ns(logs)
+        recorder.start(logs, hooks=hooks, cut_ns=asked.known_cut_ns(), since_ns=since_ns)
         os.register_at_fork(after_in_child=_go_on)
     except Exception as error:  # noqa: BLE001  a program must not notice
         recorder.stop()
