@@ -52,11 +52,12 @@ def install(strands: Strands) -> Patches:
     )
     for hook in _HOOKS:
         hook(strands, patches)
+    loader = _Loader(strands, patches)
     for library, names in _AFTER.items():
         for name in names:
-            patches.when_imported(library, _hooking(name, strands, patches))
+            patches.when_imported(library, loader.hooking(name))
     for name, libraries in _before().items():
-        patches.before_import(libraries, _hooking(name, strands, patches))
+        patches.before_import(libraries, loader.hooking(name))
     return patches
 
 
@@ -66,21 +67,36 @@ def _before() -> dict[str, tuple[str, ...]]:
     return _BEFORE | {f"labels.{name}": libraries for name, libraries in LABELS.items()}
 
 
-def _hooking(name: str, strands: Strands, patches: Patches) -> Callable[..., None]:
-    module = f"orchprof.record.hooks.{name}"
+class _Loader:
+    """Loads a hook with its library. A library that one of ours imports itself is followed once that is whole."""
 
-    def hook(*_library: object) -> None:
+    def __init__(self, strands: Strands, patches: Patches) -> None:
+        self._strands, self._patches = strands, patches
+        self._is_loading = False
+        self._later: list[str] = []
+
+    def hooking(self, name: str) -> Callable[..., None]:
+        """Return what puts the hook `name` in place."""
+        return lambda *_library: self._hook(f"orchprof.record.hooks.{name}")
+
+    def _hook(self, module: str) -> None:
+        if self._is_loading:
+            self._later.append(module)
+            return
         if module not in sys.modules:
-            _import(module, strands)
-        sys.modules[module].hook(strands, patches)
+            self._is_loading = True
+            try:
+                self._import(module)
+            finally:
+                self._is_loading = False
+        sys.modules[module].hook(self._strands, self._patches)
+        while self._later:
+            self._hook(self._later.pop(0))
 
-    return hook
-
-
-def _import(module: str, strands: Strands) -> None:
-    """Import a module of ours, which may take longer than the library that it follows, and note whose time that was."""
-    carrier = strands.here.carrier
-    began_ns = 0 if carrier is None else carrier.cut()
-    __import__(module)
-    if carrier is not None:
-        strands.log.note(("own", carrier.ident, [began_ns, carrier.cut()]))
+    def _import(self, module: str) -> None:
+        """Import a module of ours, which may take longer than its library, and note whose time that was."""
+        carrier = self._strands.here.carrier
+        began_ns = 0 if carrier is None else carrier.cut()
+        __import__(module)
+        if carrier is not None:
+            self._strands.log.note(("own", carrier.ident, [began_ns, carrier.cut()]))
