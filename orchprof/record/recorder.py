@@ -80,7 +80,10 @@ def _after_stopping(original: Callable[[int], object]) -> Callable[[int], object
 
     @wraps(original)
     def leave(status: int) -> object:
-        try:  # noqa: SIM105 - contextlib takes longer to import than all of this
+        try:
+            if STATE.patches is not None:
+                STATE.patches.close()
+                STATE.patches = None  # nobody will see that the hooks are still there
             stop()
         except Exception:  # noqa: BLE001, S110 - the program leaves, whatever ails recording
             pass

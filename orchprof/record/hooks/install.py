@@ -34,11 +34,15 @@ _AFTER: Final = {
 }
 # Put in place right before: they wait for modules inside.
 _BEFORE: Final = {
-    "anyio_threads": ("anyio",),
-    "http.httpcore": ("httpcore", "httpcore2"),
-    "http.aiohttp": ("aiohttp",),
-    "http.stdlib": ("http.client",),
-    "http.urllib3": ("urllib3",),
+    "anyio": "anyio_threads",
+    "httpcore": "http.httpcore",
+    "httpcore2": "http.httpcore",
+    "aiohttp": "http.aiohttp",
+    "http.client": "http.stdlib",
+    "urllib3": "http.urllib3",
+}
+_WITH_LABELS: Final = _BEFORE | {
+    library: f"labels.{name}" for name, libraries in LABELS.items() for library in libraries
 }
 
 # "off" records without frameworks' labels: time is the same, and only orchestration is not told from tools.
@@ -56,15 +60,12 @@ def install(strands: Strands) -> Patches:
     for library, names in _AFTER.items():
         for name in names:
             patches.when_imported(library, loader.hooking(name))
-    for name, libraries in _before().items():
-        patches.before_import(libraries, loader.hooking(name))
+    patches.before_import(_before(), loader.load)
     return patches
 
 
-def _before() -> dict[str, tuple[str, ...]]:
-    if os.environ.get(LABELS_VARIABLE) == "off":
-        return _BEFORE
-    return _BEFORE | {f"labels.{name}": libraries for name, libraries in LABELS.items()}
+def _before() -> dict[str, str]:
+    return _BEFORE if os.environ.get(LABELS_VARIABLE) == "off" else _WITH_LABELS
 
 
 class _Loader:
@@ -74,10 +75,17 @@ class _Loader:
         self._strands, self._patches = strands, patches
         self._is_loading = False
         self._later: list[str] = []
+        self._loaded: set[str] = set()
 
-    def hooking(self, name: str) -> Callable[..., None]:
+    def hooking(self, name: str) -> Callable[[object], None]:
         """Return what puts the hook `name` in place."""
-        return lambda *_library: self._hook(f"orchprof.record.hooks.{name}")
+        return lambda _library: self._hook(f"orchprof.record.hooks.{name}")
+
+    def load(self, name: str) -> None:
+        """Put the hook `name` in place, once, whichever of its libraries comes first."""
+        if name not in self._loaded:
+            self._loaded.add(name)
+            self._hook(f"orchprof.record.hooks.{name}")
 
     def _hook(self, module: str) -> None:
         if self._is_loading:

@@ -40,6 +40,7 @@ class Patches:
         """Start with no change; `complain(module, error)` hears of a library that a hook does not know."""
         self._complain = complain
         self._undo: list[Callable[[], object]] = []
+        self._close: list[Callable[[], object]] = []
         self._finder = _AfterImport()
 
     def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -78,31 +79,34 @@ class Patches:
         self._finder.add(name, try_patch)
         self.also(lambda: self._finder.forget(name, try_patch))
 
-    def before_import(self, names: Sequence[str], prepare: Callable[[], None]) -> None:
-        """Call `prepare()` now if one of the modules is loaded, else right before the program imports one.
+    def before_import(self, wanted: dict[str, str], prepare: Callable[[str], None]) -> None:
+        """Call `prepare(what)` for what is wanted of a module right before it is imported; now if it is loaded.
 
         So what is known of a library is loaded with the library, and can still wait for the modules inside it.
         """
-        done = False
 
-        def try_prepare() -> None:
-            nonlocal done
-            if not done:
-                done = True
-                try:
-                    prepare()
-                except Exception as error:  # noqa: BLE001 - as in `when_imported`
-                    self._complain(names[0], error)
+        def try_prepare(what: str) -> None:
+            try:
+                prepare(what)
+            except Exception as error:  # noqa: BLE001 - as in `when_imported`
+                self._complain(what, error)
 
-        if any(name in sys.modules for name in names):
-            try_prepare()
-            return
-        for name in names:
-            self._finder.prepare(name, try_prepare)
-        self.also(lambda: self._finder.unprepare(names))
+        for name in wanted.keys() & sys.modules.keys():
+            try_prepare(wanted[name])
+        self._finder.prepare(wanted, try_prepare)
+        self.also(lambda: self._finder.prepare({}, try_prepare))
+
+    def closing(self, close: Callable[[], object]) -> None:
+        """Remember what to close when recording stops, before the hooks are taken out."""
+        self._close.append(close)
+
+    def close(self) -> None:
+        """Close what hooks still have open."""
+        _all(self._close, self._complain)
 
     def undo(self) -> None:
-        """Put everything back."""
+        """Close what is open, and put everything back."""
+        self.close()
         self._back_to(0)
 
     def complain(self, where: str, error: BaseException) -> None:
@@ -110,11 +114,22 @@ class Patches:
         self._complain(where, error)
 
     def _back_to(self, done: int) -> None:
-        while len(self._undo) > done:
-            try:
-                self._undo.pop()()
-            except Exception as error:  # noqa: BLE001 - the program took it out, or put something else in its place
-                self._complain("undo", error)
+        _all(self._undo, self._complain, done)
+
+
+def _all(
+    calls: list[Callable[[], object]], complain: Callable[[str, BaseException], object], but: int = 0
+) -> None:
+    """Do what was remembered, the last first, but for the first few."""
+    while len(calls) > but:
+        try:
+            calls.pop()()
+        except Exception as error:  # noqa: BLE001 - the program took a hook out, or put another thing in its place
+            complain("undo", error)
+
+
+def _nothing(_what: str) -> None:
+    pass
 
 
 class _AfterImport:
@@ -125,19 +140,17 @@ class _AfterImport:
 
     def __init__(self) -> None:
         self._patches: dict[str, list[Callable[[ModuleType], object]]] = {}
-        self._prepares: dict[str, list[Callable[[], None]]] = {}
+        self._wanted: dict[str, str] = {}
+        self._prepare: Callable[[str], None] = _nothing
 
     def add(self, name: str, patch: Callable[[ModuleType], object]) -> None:
         self._start()
         self._patches.setdefault(name, []).append(patch)
 
-    def prepare(self, name: str, prepare: Callable[[], None]) -> None:
-        self._start()
-        self._prepares.setdefault(name, []).append(prepare)
-
-    def unprepare(self, names: Sequence[str]) -> None:
-        for name in names:
-            self._prepares.pop(name, None)
+    def prepare(self, wanted: dict[str, str], prepare: Callable[[str], None]) -> None:
+        if wanted:
+            self._start()
+        self._wanted, self._prepare = wanted, prepare
         self._stop_if_idle()
 
     def forget(self, name: str, patch: Callable[[ModuleType], object]) -> None:
@@ -150,10 +163,9 @@ class _AfterImport:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        for prepare in self._prepares.pop(fullname, ()):
-            prepare()
+        if fullname in self._wanted:
+            self._prepare(self._wanted[fullname])
         if fullname not in self._patches:
-            self._stop_if_idle()
             return None
         # A program may only ask whether the module is there: its patches stay until it runs.
         others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
@@ -184,9 +196,9 @@ class _AfterImport:
         return taken
 
     def _start(self) -> None:
-        if not (self._patches or self._prepares):
+        if not (self._patches or self._wanted):
             sys.meta_path.insert(0, self)
 
     def _stop_if_idle(self) -> None:
-        if not (self._patches or self._prepares) and self in sys.meta_path:
+        if not (self._patches or self._wanted) and self in sys.meta_path:
             sys.meta_path.remove(self)

@@ -91,4 +91,4 @@ def _program(strands: Strands, patches: Patches) -> None:
     task: Any = _task(os.path.basename(sys.argv[0]) or "program")  # noqa: PTH119
     task.__enter__()
     strands.log.flush()  # however soon it is killed, it has begun
-    patches.also(lambda: task.__exit__(None, None, None))
+    patches.closing(lambda: task.__exit__(None, None, None))

@@ -75,10 +75,10 @@ def test_labels_can_be_left_off(monkeypatch, asked, expected):
         monkeypatch.delenv(install.LABELS_VARIABLE, raising=False)
     else:
         monkeypatch.setenv(install.LABELS_VARIABLE, asked)
-    assert {f"labels.{name}" in install._before() for name in LABELS} == {expected}
+    assert {f"labels.{name}" in install._before().values() for name in LABELS} == {expected}
 
 
 def test_every_hook_is_loaded_with_its_library_and_not_before():
-    modules = {name for names in install._AFTER.values() for name in names} | set(install._before())
+    modules = {name for names in install._AFTER.values() for name in names} | set(install._before().values())
     for name in modules:
         assert callable(importlib.import_module(f"orchprof.record.hooks.{name}").hook)
