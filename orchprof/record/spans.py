@@ -266,7 +266,8 @@ def span(name: Any = _SPAN, /, role: str = "framework", **attributes: Any) -> An
     """
     if role not in ROLE:
         raise ValueError(f"unknown role {role!r}, choose from {', '.join(ROLE)}")
-    return _bare(Span(name, role, attributes or None))
+    made = Span(name, role, attributes or None)
+    return made if type(name) is str else _bare(made)
 
 
 @overload
@@ -275,7 +276,8 @@ def tool(name: F, /) -> F: ...
 def tool(name: str = ..., /, **attributes: Any) -> Span: ...
 def tool(name: Any = _TOOL, /, **attributes: Any) -> Any:
     """Return a span for one tool call: its time, its threads' and its child processes' is the tool's."""
-    return _bare(Span(name, "tool", attributes or None))
+    made = Span(name, "tool", attributes or None)
+    return made if type(name) is str else _bare(made)
 
 
 @overload
@@ -288,4 +290,5 @@ def model(name: Any = _MODEL, /, **attributes: Any) -> Any:
     Time inside it is the client's, less the part that its HTTP request spends on the network and the server,
     which is the model's. A model that computes in this process wants `span(name, role="model")` instead.
     """
-    return _bare(Span(name, "client", attributes or None))
+    made = Span(name, "client", attributes or None)
+    return made if type(name) is str else _bare(made)
