@@ -4,18 +4,25 @@ Events, queues, semaphores and barriers of the standard library stand on conditi
 producer here. A bare lock is a C type that nobody can follow: what waits for one is told from outside.
 """
 
+from __future__ import annotations
+
 import functools
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
 
-from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import end_wait
-from orchprof.record.strands import Strands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
+
+    _Call = Callable[..., Any]
 
 _TURNS: Final = "_orchprof_turns"
-_Call = Callable[..., Any]
 
 
 def hook(strands: Strands, patches: Patches) -> None:

@@ -1,14 +1,23 @@
 """Threads: their strands, who started them, and who waits for them; and jobs that a thread runs for somebody else."""
 
+from __future__ import annotations
+
 import functools
 import threading
-from collections.abc import Callable
-from typing import Any, Final
 
 from orchprof.record.frames import hide
-from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_as, wait_for
-from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
+from orchprof.record.strands import FIBER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Carrier, Fiber, Strands
+
+    _Call = Callable[..., Any]
 
 # A class of threads with this attribute serves many callers in turn.
 WORKER: Final = "_orchprof_worker"
@@ -16,7 +25,6 @@ WORKER: Final = "_orchprof_worker"
 _SERVANTS: Final = frozenset(
     {"concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool", "multiprocessing.queues"}
 )  # fmt: skip
-_Call = Callable[..., Any]
 
 
 def hook(strands: Strands, patches: Patches) -> None:
