@@ -231,6 +231,30 @@ def _try(call: Callable[..., object], *args: Any) -> None:
         pass
 
 
+class _Nowhere:
+    """A log that keeps nothing: where a thread writes that is no longer recorded."""
+
+    file_name = ""
+    names: Final[dict[str, int]] = {}
+
+    def emit(self, _row: bytes) -> None:
+        pass
+
+    def note(self, _note: Any) -> None:
+        pass
+
+    def name(self, _text: str) -> int:
+        return 0
+
+    def relieve(self) -> None:
+        pass
+
+    flush = relieve
+
+
+NOWHERE: Final[Any] = _Nowhere()
+
+
 def read_frames(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield (tag, payload) of every whole frame; a torn or corrupt one ends the reading without an error."""
     data = path.read_bytes()

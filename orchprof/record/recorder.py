@@ -6,7 +6,7 @@ import atexit
 import os
 import time
 
-from orchprof.record.state import STATE, Recorder
+from orchprof.record.state import STATE, Recorder, first_seen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,17 +50,36 @@ def start(
     STATE.begin_anew = None
     recorder = Recorder(directory, clock)
     STATE.record_with(recorder)
-    recorder.start(own_cost_ns(directory) if cut_ns is None else cut_ns, since_ns)
+    woke_ns, forked_ns, STATE.forked_ns = time.monotonic_ns(), STATE.forked_ns, 0
+    cut_ns = own_cost_ns(directory) if cut_ns is None else cut_ns
+    recorder.start(cut_ns, forked_ns or since_ns, "startup" if since_ns else "")
     STATE.patches = install(recorder.strands)
     STATE.patches.replace(os, "_exit", _after_stopping)
     for hook in hooks:
         hook(recorder.strands, STATE.patches)
     # What it took until here is nobody's but recording's own.
-    recorder.log.note(("began", recorder.strands.carrier().cut()))
-    STATE.again = lambda: start(directory, hooks=hooks, cut_ns=recorder.cut_ns)
+    carrier = recorder.strands.carrier()
+    began_ns = carrier.cut()
+    recorder.log.note(("began", forked_ns or began_ns))
+    if forked_ns:
+        recorder.log.note(("own", carrier.ident, [woke_ns, began_ns]))
+    STATE.again = lambda: _start_again(directory, hooks, cut_ns)
     _follow_forks()
     atexit.register(stop)
     return recorder
+
+
+def _start_again(directory: str | os.PathLike[str], hooks: tuple[Hook, ...], cut_ns: int) -> Recorder:
+    _unhook()
+    return start(directory, hooks=hooks, cut_ns=cut_ns)
+
+
+def wake() -> None:
+    """Begin to record in a forked child that sleeps; nothing happens in any other process."""
+    try:
+        first_seen()
+    except Exception:  # noqa: BLE001 - the child goes on, unrecorded
+        stop()
 
 
 def stop() -> None:
@@ -81,7 +100,7 @@ def _after_stopping(original: Callable[[int], object]) -> Callable[[int], object
     @wraps(original)
     def leave(status: int) -> object:
         try:
-            if STATE.patches is not None:
+            if STATE.recorder is not None and STATE.patches is not None:
                 STATE.patches.close()
                 STATE.patches = None  # nobody will see that the hooks are still there
             stop()
@@ -138,6 +157,10 @@ def _after_fork_in_child() -> None:
     parent = STATE.record_with(None)
     if parent is not None:
         parent.log.abandon()
-        parent.strands.mute()
-        _unhook()
         STATE.begin_anew = STATE.again
+        if STATE.sleeps:
+            STATE.forked_ns = time.monotonic_ns()
+            parent.strands.sleep(wake)
+        else:
+            parent.strands.mute()
+            _unhook()

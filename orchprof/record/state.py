@@ -36,13 +36,13 @@ class Recorder:
         facts = {"version": VERSION, "pid": os.getpid(), "ppid": os.getppid(), "python": _PYTHON}
         self.log.note(("meta", facts | {"main": os.path.basename(sys.argv[0]) if sys.argv else ""}))  # noqa: PTH119
 
-    def start(self, cut_ns: int, since_ns: int = 0) -> None:
+    def start(self, cut_ns: int, since_ns: int = 0, wait: str = "") -> None:
         """Note what a cut costs here and which strand is the calling thread's; flush from now on until `stop`.
 
-        The program was started at `since_ns`, if that is known.
+        That thread runs since `since_ns`, if that is known, and waited for `wait` until now, if it did.
         """
         self.cut_ns = cut_ns
-        carrier = self.strands.attach(None, since_ns)
+        carrier = self.strands.attach(None, since_ns, wait)
         self.log.note(("cost", {"cut_ns": cut_ns}))
         self.log.note(("clock", {"has_delay": carrier.clock.has_delay}))
         self.log.note(("main", carrier.home.strand))
@@ -93,13 +93,16 @@ class Recorder:
 class _State:
     """The one recorder of this process, or None; `here` finds the calling thread's carrier in one step."""
 
-    __slots__ = ("again", "begin_anew", "follows_forks", "here", "patches", "recorder")
+    __slots__ = ("again", "begin_anew", "follows_forks", "forked_ns", "here", "patches", "recorder", "sleeps")
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self.here = Here()
         self.patches: Patches | None = None
         self.follows_forks = False
+        # Whether a forked child sleeps until a hook has something to record, and when this one was forked.
+        self.sleeps = False
+        self.forked_ns = 0
         # How to start one more recorder like this one, and whether a forked child is to do that when it has something
         # to record.
         self.again: Callable[[], Recorder] | None = None

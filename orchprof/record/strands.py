@@ -14,7 +14,7 @@ import sys
 from _thread import _local, get_ident, get_native_id
 
 from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.log import pack
+from orchprof.record.log import NOWHERE, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,30 +51,6 @@ REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
 # Under this name whatever runs or can be waited for has its fiber.
 FIBER: Final = "_orchprof_fiber"
-
-
-class _Nowhere:
-    """A log that keeps nothing: where a thread writes that is no longer recorded."""
-
-    file_name = ""
-    names: Final[dict[str, int]] = {}
-
-    def emit(self, _row: bytes) -> None:
-        pass
-
-    def note(self, _note: Any) -> None:
-        pass
-
-    def name(self, _text: str) -> int:
-        return 0
-
-    def relieve(self) -> None:
-        pass
-
-    flush = relieve
-
-
-_NOWHERE: Final[Any] = _Nowhere()
 
 
 class Fiber:
@@ -238,6 +214,19 @@ class _Everywhere:
         self.carrier = carrier
 
 
+class _Asleep:
+    """Every thread's carrier in a forked child that has had nothing to record yet: who asks for it wakes recording."""
+
+    def __init__(self, strands: Strands, wake: Callable[[], object]) -> None:
+        self._strands, self._wake = strands, wake
+
+    @property
+    def carrier(self) -> Any:
+        self._strands.mute()
+        self._wake()
+        return self._strands.here.carrier
+
+
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     """Return a method of `Strands` whose own errors never reach the program."""
 
@@ -273,7 +262,7 @@ class Strands:
         self.here: Any = Here()
         self.open_tasks: set[int] = set()
         self.children: dict[int, Fiber] = {}  # by pid, those started and not yet reaped
-        self._failed = False
+        self.asleep = self._failed = False
 
     def fiber_of(self, thing: Any) -> Fiber | None:
         """Return the fiber that this recording gave to a thread, future, coroutine or child; None if it gave none."""
@@ -285,20 +274,21 @@ class Strands:
         carrier: Carrier = self.here.carrier or self.safely(self.attach, None) or self.here.carrier
         return carrier
 
-    def attach(self, home: Fiber | None, since_ns: int = 0) -> Carrier:
+    def attach(self, home: Fiber | None, since_ns: int = 0, wait: str = "") -> Carrier:
         """Make a carrier for the calling thread.
 
         Args:
             home: the fiber spawned for it, if there was one.
-            since_ns: when the program was started, if that is known: its interpreter's start is `startup`.
+            since_ns: since when it runs, if that is known; 0 when that is now.
+            wait: what it waited for since then, if it did.
         """
         clock = self._new_clock()
         if home is None:
             home = self.spawn("thread", _thread_name(), None, since_ns or clock.wall_ns())
         carrier = self.here.carrier = Carrier(self, clock, home)
         if since_ns:
-            clocks = (since_ns, carrier.cpu, carrier.delay, 0)
-            self.log.emit(pack(CUT | WAIT["startup"], *clocks, carrier.ident, home.strand, 0, 0))
+            clocks = (carrier.cpu, carrier.delay) if wait else (0, 0)
+            self.log.emit(pack(CUT | WAIT[wait], since_ns, *clocks, 0, carrier.ident, home.strand, 0, 0))
         # Whoever looks at this process from outside knows its threads by the system's numbers.
         self.log.note(("carrier", carrier.ident, get_native_id()))
         carrier.cut()
@@ -307,7 +297,7 @@ class Strands:
     def detach(self) -> None:
         """Stop measuring the calling thread: its own strand ends here."""
         carrier = self.here.carrier
-        if carrier is not None and carrier.log is not _NOWHERE:
+        if carrier is not None and carrier.log is not NOWHERE:
             self.end(carrier.home.strand, carrier.cut())
             carrier.clock.close()
             self.here.carrier = None
@@ -379,13 +369,19 @@ class Strands:
             self.log.note(("hook", "strands", f"{type(error).__name__}: {error}"))
         self.here.carrier = self._deaf()
 
+    def sleep(self, wake: Callable[[], object]) -> None:
+        """Record nothing, in a forked child, until a hook asks who runs here: `wake()` begins another recording."""
+        self.log, self.asleep = NOWHERE, True
+        self.children, self.open_tasks = {}, set()
+        self.here = _Asleep(self, wake)
+
     def mute(self) -> None:
         """Record nothing from here on, on any thread: the log is closed, but loops and threads may go on."""
-        self.log = _NOWHERE
+        self.log, self.asleep = NOWHERE, False
         self.here = _Everywhere(self._deaf())
 
     def _deaf(self) -> Carrier:
         """Return a carrier that every hook can use as any other, and that records nothing."""
         carrier = Carrier(self, FakeClock(), Fiber(0))
-        carrier.log, carrier.emit = _NOWHERE, _NOWHERE.emit
+        carrier.log, carrier.emit = NOWHERE, NOWHERE.emit
         return carrier

@@ -16,7 +16,7 @@ def hook(strands: Strands, patches: Patches) -> None:
     """Add each collection's duration to the running total of the thread that it ran on."""
 
     def on_collection(phase: str, info: dict[str, Any]) -> None:  # noqa: ARG001
-        carrier = strands.here.carrier
+        carrier = None if strands.asleep else strands.here.carrier
         if carrier is None:
             return
         # Of its CPU clock: a collection that loses its core is no longer for it.

@@ -41,20 +41,24 @@ def started_ns(logs: str) -> int:
 
 def hook(strands: Strands, patches: Patches) -> None:
     """Do what the environment says."""
-    what = os.environ.get(TASK_FROM, "")
-    makers: dict[str, Callable[[str], Span]] = dict.fromkeys(_places(os.environ.get(TOOLS, "[]")), _tool)
+    what, by_name = os.environ.get(TASK_FROM, ""), makers()
     if what == "program":
         _program(strands, patches)
     elif what == "http":
         from orchprof.record.inject import served
 
         served.hook(strands, patches)
-    elif ":" in what:
-        makers[what] = _task
-    if makers:
+    if by_name:
         from orchprof.record.inject.defined import when_defined
 
-        when_defined(strands, patches, [_wanted(place, make) for place, make in makers.items()])
+        when_defined(strands, patches, [_wanted(place, make) for place, make in by_name.items()])
+
+
+def makers() -> dict[str, Callable[[str], Span]]:
+    """Return what makes the span of each function that was asked for, by the function's place."""
+    what = os.environ.get(TASK_FROM, "")
+    tools: dict[str, Callable[[str], Span]] = dict.fromkeys(_places(os.environ.get(TOOLS, "[]")), _tool)
+    return tools | {what: _task} if ":" in what else tools
 
 
 def _places(text: str) -> list[str]:
