@@ -65,7 +65,10 @@ def record(
         ),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say nothing; the run is kept all the same.")
+        bool,
+        typer.Option(
+            "--quiet", help="Say nothing; the run is kept all the same, and sealed when first opened."
+        ),
     ] = False,
 ) -> None:
     """Run a program, unchanged, and show where its time went.
