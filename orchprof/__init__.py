@@ -9,24 +9,42 @@
 Importing this costs neither numpy nor pandas.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from orchprof.record.spans import model, span, task, tool
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from orchprof.record.spans import model, span, task, tool
     from orchprof.run.store import Run
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load", "model", "span", "task", "tool"]
 
 
-def load(run: str | Path) -> "Run":
+def __getattr__(name: str) -> Any:
+    """Return a name of the capture API, loaded at its first use: a program that is only recorded never needs it.
+
+    Raises:
+        AttributeError: there is no such name here.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from orchprof.record import spans
+
+    globals()[name] = found = getattr(spans, name)
+    return found
+
+
+def load(run: str | Path) -> Run:
     """Return a run's tables (pandas) and its metadata; an unsealed run is sealed first.
 
     Raises:
         RunError: there is no run at `run`, or its schema is not one this version reads.
     """
+    from pathlib import Path
+
     from orchprof.run.store import open_run
 
     return open_run(Path(run))

@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException"
     )
     try:
-        code = build().main(args=arguments, prog_name="orchprof", standalone_mode=False)
+        asked = next(iter(sys.argv[1:] if arguments is None else arguments), None)
+        code = build(asked).main(args=arguments, prog_name="orchprof", standalone_mode=False)
         sys.stdout.flush()
     except OrchprofError as error:
         complain(error)

@@ -1,34 +1,33 @@
 """The commands put together: one file each, nothing imported that the help does not need."""
 
-from typing import Annotated, Any
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
 from typer.main import get_command
 
 from orchprof import __version__
-from orchprof.cli import bench, claim, cost, env, plan, prices, record, report, serve_model, verify, whatif
 
 SUMMARY = "Where an agent task's time went, what it cost, and what it takes to run it at scale."
 
 
-def build() -> Any:
-    """Return the click command that `main` runs."""
+# In the order of the help. A command is the function of its name in the module of its name.
+_COMMANDS: Final = (
+    "bench", "record", "report", "whatif", "claim", "cost", "serve-model", "verify", "plan", "env", "prices",
+)  # fmt: skip
+
+
+def build(asked: str | None = None) -> Any:
+    """Return the click command that `main` runs: all of them, or the one that was asked for, if there is such a one."""
     # Plain help and plain tracebacks: both are read in logs and bug reports as often as on a terminal.
     app = typer.Typer(
         help=SUMMARY, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
     app.callback(invoke_without_command=True)(root)
-    app.command("bench")(bench.bench)
-    app.command("record", cls=record.AfterDashes)(record.record)
-    app.command("report")(report.report)
-    app.command("whatif")(whatif.whatif)
-    app.command("claim")(claim.claim)
-    app.command("cost")(cost.cost)
-    app.command("serve-model")(serve_model.serve_model)
-    app.command("verify")(verify.verify)
-    app.command("plan")(plan.plan)
-    app.command("env")(env.env)
-    app.command("prices")(prices.prices)
+    for command in (asked,) if asked in _COMMANDS else _COMMANDS:
+        name = command.replace("-", "_")
+        module = import_module(f"orchprof.cli.{name}")
+        app.command(command, cls=getattr(module, "COMMAND", None))(getattr(module, name))
     return get_command(app)
 
 

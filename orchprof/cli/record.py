@@ -43,6 +43,9 @@ class AfterDashes(TyperCommand):
         return rest
 
 
+COMMAND: Final = AfterDashes
+
+
 def record(
     context: typer.Context,
     out: Annotated[
@@ -62,7 +65,10 @@ def record(
         ),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say nothing; the run is kept all the same.")
+        bool,
+        typer.Option(
+            "--quiet", help="Say nothing; the run is kept all the same, and sealed when first opened."
+        ),
     ] = False,
 ) -> None:
     """Run a program, unchanged, and show where its time went.
@@ -98,9 +104,10 @@ def _record(
     """Run the command, keep and show what was recorded, and return the exit code."""
     if refused := _unstartable(command[0]):
         return refused
-    run, logs = _create(out, command, tools, task_from)
+    run, logs, facts = _create(out, command, tools, task_from)
     from orchprof.watch import launcher
 
+    began_s = time.monotonic()
     try:
         ended = launcher.launch(command, logs, tools, task_from)
     except OSError as error:
@@ -108,7 +115,7 @@ def _record(
         complain(f"cannot start it, {command[0]} @ --, {error.strerror}")
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
     try:
-        _keep(run, ended)
+        _keep(run, ended, facts, time.monotonic() - began_s)
         _say(run, quiet=quiet)
     except OrchprofError as error:
         complain(error)
@@ -128,16 +135,16 @@ def _unstartable(program: str) -> int:
     return NOT_FOUND
 
 
-def _create(out: Path | None, command: Sequence[str], tools: list[str], task_from: str) -> tuple[Path, Path]:
-    """Make the run, and return it and the folder of its logs."""
+def _create(
+    out: Path | None, command: Sequence[str], tools: list[str], task_from: str
+) -> tuple[Path, Path, dict[str, Any]]:
+    """Make the run, and return it, the folder of its logs, and what the machine is."""
     from orchprof.run import store
 
     meta = _meta(command, tools, task_from)
     try:
-        if out is not None:
-            return out, store.create(new_path(out, "--out"), meta)
-        run = _free(store.ROOT, command)
-        return run, store.create(run, meta)
+        run = _free(store.ROOT, command) if out is None else new_path(out, "--out")
+        return run, store.create(run, meta), meta["machine"]
     except OSError as error:
         raise UsageError(f"cannot make it, {out or store.ROOT} @ --out, {error.strerror}") from error
 
@@ -174,15 +181,17 @@ def _remove(run: Path) -> None:
         run.parent.rmdir()
 
 
-def _keep(run: Path, ended: "Ended") -> None:
-    """Add what is known at the end, and seal the run."""
+def _keep(run: Path, ended: "Ended", facts: dict[str, Any], took_s: float) -> None:
+    """Add what is known at the end. The run is sealed when it is first opened: that takes longer than a short program.
+
+    A core's speed is looked at again after a command that took longer than looking does.
+    """
     from orchprof.run import machine, store
 
-    after = machine.spin()
-    store.update(run, exit_code=ended.code, findings=ended.findings)
-    facts = store.seal_run(run)["machine"]
-    speed = (facts["core_speed_before"] + after) / 2
-    store.update(run, machine=facts | {"core_speed_after": after, "core_speed": speed})
+    before = facts["core_speed_before"]
+    after = machine.spin() if took_s > machine.SPIN_S else before
+    speeds = {"core_speed_after": after, "core_speed": (before + after) / 2}
+    store.update(run, exit_code=ended.code, findings=ended.findings, machine=facts | speeds)
 
 
 def _say(run: Path, *, quiet: bool) -> None:

@@ -1,46 +1,75 @@
 """The three clocks a thread is measured with, and a fake of them for tests."""
 
-import contextlib
+from __future__ import annotations
+
 import os
 import time
+
+from orchprof.record.descriptors import Held, share
+
+_SCHEDSTAT = "/proc/thread-self/schedstat"
 
 
 class Clock:
     """The clocks of the thread that created it: wall, CPU, and run delay (waiting for a core).
 
-    All in integer nanoseconds. Run delay comes from the second field of the thread's schedstat, through a
-    descriptor that is kept open; `has_delay` is False where the kernel offers none, and delay is then 0.
+    All in integer nanoseconds. Run delay comes from the second field of the thread's schedstat, through a descriptor
+    that is kept open while there are few of these; `has_delay` is False where the kernel offers none, and delay is
+    then 0.
     """
 
-    __slots__ = ("_delay_ns", "_fd", "has_delay")
+    __slots__ = ("_delay_ns", "_held", "has_delay")
+
+    kept = 0
 
     wall_ns = staticmethod(time.monotonic_ns)
     cpu_ns = staticmethod(time.thread_time_ns)
 
     def __init__(self) -> None:
         self._delay_ns = 0
+        self._held: Held | None = None
+        self.has_delay = True
         try:
-            self._fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self._fd = -1
-        self.has_delay = self._fd >= 0
+            if Clock.kept < share():
+                self._held = Held(_SCHEDSTAT, os.O_RDONLY)
+                Clock.kept += 1
+            self._read()
+        except (OSError, ValueError):
+            self.close()
 
     def delay_ns(self) -> int:
         """Return how long this thread has waited for a core since it was born; what it was if it cannot be read."""
-        if self._fd >= 0:
-            # A program may close descriptors that are not its own: that must not reach it as an error of ours.
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                self._delay_ns = int(os.pread(self._fd, 64, 0).split()[1])
+        if self.has_delay:
+            try:
+                self._delay_ns = max(self._read(), self._delay_ns)
+            except (OSError, ValueError):
+                self._give_back()  # a program may close descriptors that are not its own; the next look opens the file
         return self._delay_ns
 
     def close(self) -> None:
         """Give the descriptor back; the delay stays what it was from then on."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        self.has_delay = False
+        self._give_back()
 
     __del__ = close
+
+    def _read(self) -> int:
+        held = self._held
+        if held is not None:
+            _, delay, _ = os.pread(held.number, 64, 0).split()
+            return int(delay)
+        number = os.open(_SCHEDSTAT, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _, delay, _ = os.read(number, 64).split()
+        finally:
+            os.close(number)
+        return int(delay)
+
+    def _give_back(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            Clock.kept -= 1
+            held.close()
 
 
 class FakeClock:

@@ -1,10 +1,10 @@
 """What a process can read of itself: the counters that a sample holds."""
 
+from __future__ import annotations
+
 import os
-import resource
 import sys
 import time
-from pathlib import Path
 
 # (wall ns, CPU ns, its reaped descendants' CPU ns, resident bytes)
 Counted = tuple[int, int, int, int]
@@ -17,6 +17,8 @@ def counters() -> Counted:
 
 def cpu_ns() -> tuple[int, int]:
     """Return the CPU of this process and that of its reaped descendants."""
+    import resource
+
     reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time_ns(), int((reaped.ru_utime + reaped.ru_stime) * 1e9)
 
@@ -24,8 +26,13 @@ def cpu_ns() -> tuple[int, int]:
 def rss_bytes() -> int:
     """Return this process's resident memory; its peak where the current figure cannot be read."""
     try:
-        with Path("/proc/self/statm").open("rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+        number = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.read(number, 256).split()[1]) * os.sysconf("SC_PAGESIZE")
+        finally:
+            os.close(number)
     except OSError:
+        import resource
+
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -10,6 +10,7 @@ import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import Any, Final, Self
 
+from orchprof.record.frames import hide
 from orchprof.record.yields import drop
 
 # Given a call's arguments, the span that it runs under; None leaves the call alone.
@@ -147,9 +148,13 @@ def _agenerated(make: Make, original: Any, opened: Callable[[Any], Opened]) -> A
     async def agenerated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         within = opened(make(*args, **kwargs)).__enter__()
         flow = _aflow(within, original(*args, **kwargs))
-        async with contextlib.aclosing(flow):
-            async for item in flow:
-                yield item
+        try:
+            async with contextlib.aclosing(flow):
+                async for item in flow:
+                    yield item
+        except BaseException as error:
+            hide(error)
+            raise
 
     return agenerated
 
@@ -164,7 +169,11 @@ def _awaited(make: Make, original: Any, opened: Callable[[Any], Opened]) -> Any:
 
 def _generated(make: Make, original: Any, opened: Callable[[Any], Opened]) -> Any:
     def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        return (yield from _flow(opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs)))
+        try:
+            return (yield from _flow(opened(make(*args, **kwargs)).__enter__(), original(*args, **kwargs)))
+        except BaseException as error:
+            hide(error)
+            raise
 
     return generated
 

@@ -1,10 +1,16 @@
 """The background thread that writes a log twice a second, so that a killed process loses no more than that."""
 
-import _thread
-from collections.abc import Callable
-from threading import Event
+from __future__ import annotations
 
-from orchprof.record.log import FLUSH_EVERY_S, Log
+import _thread
+
+from orchprof.record.log import FLUSH_EVERY_S
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchprof.record.log import Log
 
 
 class Flusher:
@@ -16,13 +22,15 @@ class Flusher:
 
     def __init__(self, log: Log, sample: Callable[[], object]) -> None:
         self._log, self._sample = log, sample
-        self._asked: Event | None = None
+        # Held while the thread is to go on, and while it goes on.
+        self._asked: _thread.LockType | None = None
         self._ended = _thread.allocate_lock()
 
     def start(self) -> None:
         """Flush from now on; nothing happens when it does already."""
         if self._asked is None:
-            self._asked = Event()
+            self._asked = _thread.allocate_lock()
+            self._asked.acquire()
             self._ended.acquire()
             _thread.start_new_thread(self._run, (self._asked,))
 
@@ -30,13 +38,13 @@ class Flusher:
         """Ask the thread to end, and wait for it."""
         asked, self._asked = self._asked, None
         if asked is not None:
-            asked.set()
+            asked.release()
             with self._ended:
                 pass
 
-    def _run(self, asked: Event) -> None:
+    def _run(self, asked: _thread.LockType) -> None:
         try:
-            while not asked.wait(FLUSH_EVERY_S):
+            while not asked.acquire(timeout=FLUSH_EVERY_S):
                 self._sample()
                 self._log.flush(sync=True)
         finally:

@@ -5,16 +5,21 @@ A file is a sequence of frames: tag (4 bytes), payload length and CRC-32 (both u
 A torn last frame (a kill, a full disk, a power cut) is dropped by the reader; nothing before it is lost.
 """
 
-import contextlib
-import json
+from __future__ import annotations
+
+import _thread
 import os
-import struct
-import threading
 import time
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from binascii import crc32
+from struct import Struct
+
+from orchprof.record.descriptors import Held
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Any, Final
 
 VERSION: Final = 1
 FLUSH_EVERY_S: Final = 0.5
@@ -26,12 +31,31 @@ NOTES_KEPT: Final = 1 << 16
 # A program that makes up names without end must not fill memory with them.
 NAMES_KEPT: Final = 1 << 14
 OTHER: Final = "(other)"
+# As long as a file's name may be. A program may call a span by its whole input.
+NAME_CHARACTERS: Final = 255
 COLUMNS: Final = ("what", "wall_ns", "cpu_ns", "delay_ns", "gc_ns", "carrier", "strand", "span", "arg")
 
-_ROW = struct.Struct("<9q")
-_HEAD = struct.Struct("<4sII")
+_ROW = Struct("<9q")
+_HEAD = Struct("<4sII")
 pack = _ROW.pack
-_ENCODE = json.JSONEncoder(default=str, separators=(",", ":"), check_circular=False).encode
+
+
+def _encoder() -> Callable[[Any], str]:
+    """Return what encodes as JSON. The package `json` takes longer to import than all the rest of this."""
+    try:
+        from _json import encode_basestring, make_encoder
+
+        parts = make_encoder(None, str, encode_basestring, None, ":", ",", False, False, True)  # noqa: FBT003
+    except (ImportError, TypeError):  # another Python's
+        import json
+
+        return json.JSONEncoder(
+            default=str, separators=(",", ":"), check_circular=False, ensure_ascii=False
+        ).encode
+    return lambda value: "".join(parts(value, 0))
+
+
+_ENCODE = _encoder()
 # Values of these types cannot change between a span and the flush that encodes its attributes.
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -63,15 +87,23 @@ def _shown(value: Any) -> str:
 
 
 def _payload(notes: list[Any]) -> bytes:
+    # Half a character, or a file's name that is no UTF-8, becomes "?" here: nobody could read the whole frame else.
     try:
-        return _ENCODE(notes).encode()
+        return _ENCODE(notes).encode("utf-8", "replace")
     except Exception:  # noqa: BLE001 - a program's own value may raise anything
-        return f"[{','.join(map(_note_text, notes))}]".encode()
+        return f"[{','.join(map(_note_text, notes))}]".encode("utf-8", "replace")
 
 
 def _note_text(note: Any) -> str:
     # The reader needs the kind and the number; only the detail can be strange.
     return f"[{','.join(map(json_text, note))}]"
+
+
+def _readable(name: str) -> str:
+    """Return a name as it can be shown in one line: what cannot be printed stands there as Python escapes it."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 class Log:
@@ -81,23 +113,30 @@ class Log:
     a frame the file is cut back to its last whole one, `lost_frames` counts it, and recording goes on.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
         """Open a new file in `directory`, named after this process and the instant."""
-        self.path = directory / f"log-{os.getpid()}-{time.monotonic_ns()}.bin"
+        self.file_name = f"log-{os.getpid()}-{time.monotonic_ns()}.bin"
+        self._path = os.path.join(directory, self.file_name)  # noqa: PTH118 - a program that wants no pathlib is spared it
         self.lost_frames = 0
         self._rows = bytearray()
         self.emit = self._rows.extend
         self._notes: list[Any] = []
         self.note = self._notes.append
         self.names: dict[str, int] = {}
-        self._lock = threading.Lock()
-        self._fd = os.open(
-            self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644
-        )
-        self._opened = os.fstat(self._fd)
+        self._lock = _thread.allocate_lock()
+        self._held = Held(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND)
+
+    @property
+    def path(self) -> Path:
+        """The log's file."""
+        from pathlib import Path
+
+        return Path(self._path)
 
     def name(self, text: str) -> int:
-        """Return the number that stands for `text` in rows."""
+        """Return the number that stands for `text` in rows; of a very long one only the beginning is kept."""
+        if len(text) > NAME_CHARACTERS:
+            text = f"{text[: NAME_CHARACTERS - 1]}…"
         number = self.names.get(text)
         if number is None:
             if len(self.names) >= NAMES_KEPT:
@@ -107,7 +146,7 @@ class Log:
 
     def _new_name(self, text: str) -> int:
         number = self.names[text] = len(self.names) + 1
-        self.note(("name", number, text))
+        self.note(("name", number, _readable(text)))
         return number
 
     def relieve(self) -> None:
@@ -128,23 +167,18 @@ class Log:
             if rows and not self._write(b"ROWS", rows):
                 self.lost_frames += 1
             if sync and (notes or rows):
-                with contextlib.suppress(OSError):
-                    _sync(self._fd)
+                _try(_sync, self._held.number)
 
     def close(self) -> None:
         """Flush and close the file."""
         self.flush()
-        self._close_file()
+        self._held.close()
 
     def abandon(self) -> None:
         """Forget the buffers and the descriptor without writing: what a forked child does with its copy."""
         self._rows.clear()
         self._notes.clear()
-        self._close_file()
-
-    def _close_file(self) -> None:
-        if self._size() is not None:
-            os.close(self._fd)
+        self._held.close()
 
     def _take(self) -> tuple[list[Any], bytes]:
         # Other threads only ever append, so a prefix can be copied and then deleted without a lock.
@@ -161,26 +195,64 @@ class Log:
 
     def _write(self, tag: bytes, payload: bytes) -> bool:
         """Return whether the frame is in the file, whole."""
-        frame = _HEAD.pack(tag, len(payload), zlib.crc32(payload)) + payload
+        frame = _HEAD.pack(tag, len(payload), crc32(payload)) + payload
         end = self._size()
         if end is None:
             return False
         try:
-            written = os.write(self._fd, frame)
+            written = os.write(self._held.number, frame)
         except OSError:
             written = 0
         if written != len(frame):
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, end)
+            _try(os.ftruncate, self._held.number, end)
         return written == len(frame)
 
     def _size(self) -> int | None:
-        """Return the file's size; None if a program closed the descriptor, and perhaps has it for a file of its own."""
-        try:
-            now = os.fstat(self._fd)
-        except OSError:
-            return None
-        return now.st_size if os.path.samestat(now, self._opened) else None
+        """Return the file's size; None if it is gone. Where a program closed the descriptor there is a new one."""
+        now = self._held.state()
+        if now is None:
+            try:
+                again = Held(self._path, os.O_WRONLY | os.O_APPEND)
+            except OSError:
+                return None
+            now = again.state()
+            if now is None or not self._held.is_same(now):
+                again.close()
+                return None
+            self._held = again
+        return now.st_size
+
+
+def _try(call: Callable[..., object], *args: Any) -> None:
+    """Do what may fail without harm to anybody."""
+    try:  # noqa: SIM105 - contextlib takes longer to import than all of this
+        call(*args)
+    except OSError:
+        pass
+
+
+class _Nowhere:
+    """A log that keeps nothing: where a thread writes that is no longer recorded."""
+
+    file_name = ""
+    names: Final[dict[str, int]] = {}
+
+    def emit(self, _row: bytes) -> None:
+        pass
+
+    def note(self, _note: Any) -> None:
+        pass
+
+    def name(self, _text: str) -> int:
+        return 0
+
+    def relieve(self) -> None:
+        pass
+
+    flush = relieve
+
+
+NOWHERE: Final[Any] = _Nowhere()
 
 
 def read_frames(path: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -191,7 +263,7 @@ def read_frames(path: Path) -> Iterator[tuple[bytes, bytes]]:
         tag, length, crc = _HEAD.unpack_from(data, at)
         at += _HEAD.size
         payload = data[at : at + length]
-        if len(payload) < length or zlib.crc32(payload) != crc:
+        if len(payload) < length or crc32(payload) != crc:
             return
         yield tag, payload
         at += length

@@ -1,20 +1,19 @@
 """The recorder's life: started once in a process, stopped at its end, and begun anew in a forked child."""
 
+from __future__ import annotations
+
 import atexit
-import contextlib
-import functools
 import os
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.spans import Span
-from orchprof.record.state import STATE, Recorder
+from orchprof.record.state import STATE, Recorder, first_seen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
+    from orchprof.record.clock import Clock, FakeClock
     from orchprof.record.hooks.patches import Patches
     from orchprof.record.strands import Strands
 
@@ -24,11 +23,12 @@ _CALIBRATION_SPANS: Final = 100
 
 
 def start(
-    directory: Path,
-    clock: type[Clock] | type[FakeClock] | None = None,
+    directory: str | os.PathLike[str],
+    clock: type[Clock | FakeClock] | None = None,
     *,
-    hooks: "tuple[Hook, ...]" = (),
+    hooks: tuple[Hook, ...] = (),
     cut_ns: int | None = None,
+    since_ns: int = 0,
 ) -> Recorder:
     """Start recording this process into a new log in `directory`, and return the recorder.
 
@@ -37,6 +37,7 @@ def start(
         clock: what to measure threads with; the real clocks when None.
         hooks: what to put in place besides the hooks that are always there, in a forked child too.
         cut_ns: what a cut costs here, if that is known; measured when None.
+        since_ns: when this program was started, on the monotonic clock, if that is known.
 
     Raises:
         RuntimeError: this process is recording already.
@@ -49,17 +50,36 @@ def start(
     STATE.begin_anew = None
     recorder = Recorder(directory, clock)
     STATE.record_with(recorder)
-    recorder.start(own_cost_ns(directory) if cut_ns is None else cut_ns)
+    woke_ns, forked_ns, STATE.forked_ns = time.monotonic_ns(), STATE.forked_ns, 0
+    cut_ns = own_cost_ns(directory) if cut_ns is None else cut_ns
+    recorder.start(cut_ns, forked_ns or since_ns, "startup" if since_ns else "")
     STATE.patches = install(recorder.strands)
     STATE.patches.replace(os, "_exit", _after_stopping)
     for hook in hooks:
         hook(recorder.strands, STATE.patches)
     # What it took until here is nobody's but recording's own.
-    recorder.log.note(("began", recorder.strands.carrier().cut()))
-    STATE.again = functools.partial(start, directory, hooks=hooks, cut_ns=recorder.cut_ns)
+    carrier = recorder.strands.carrier()
+    began_ns = carrier.cut()
+    recorder.log.note(("began", forked_ns or began_ns))
+    if forked_ns:
+        recorder.log.note(("own", carrier.ident, [woke_ns, began_ns]))
+    STATE.again = lambda: _start_again(directory, hooks, cut_ns)
     _follow_forks()
     atexit.register(stop)
     return recorder
+
+
+def _start_again(directory: str | os.PathLike[str], hooks: tuple[Hook, ...], cut_ns: int) -> Recorder:
+    _unhook()
+    return start(directory, hooks=hooks, cut_ns=cut_ns)
+
+
+def wake() -> None:
+    """Begin to record in a forked child that sleeps; nothing happens in any other process."""
+    try:
+        first_seen()
+    except Exception:  # noqa: BLE001 - the child goes on, unrecorded
+        stop()
 
 
 def stop() -> None:
@@ -73,19 +93,25 @@ def stop() -> None:
             recorder.stop()
 
 
-def _after_stopping(original: "Callable[[int], object]") -> "Callable[[int], object]":
+def _after_stopping(original: Callable[[int], object]) -> Callable[[int], object]:
     """Return what leaves the process with the log complete: forked children end so, without any other word."""
+    from orchprof.record.hooks.patches import wraps
 
-    @functools.wraps(original)
+    @wraps(original)
     def leave(status: int) -> object:
-        with contextlib.suppress(Exception):
+        try:
+            if STATE.recorder is not None and STATE.patches is not None:
+                STATE.patches.close()
+                STATE.patches = None  # nobody will see that the hooks are still there
             stop()
+        except Exception:  # noqa: BLE001, S110 - the program leaves, whatever ails recording
+            pass
         return original(status)
 
     return leave
 
 
-def own_cost_ns(directory: Path) -> int:
+def own_cost_ns(directory: str | os.PathLike[str]) -> int:
     """Return what one cut costs here, from opening and closing spans on a log that is thrown away."""
     scratch = Recorder(directory)
     kept = STATE.record_with(scratch)
@@ -99,6 +125,8 @@ def own_cost_ns(directory: Path) -> int:
 
 
 def _time_spans() -> int:
+    from orchprof.record.spans import Span  # only who has to measure it pays for them
+
     began = time.thread_time_ns()
     for _ in range(_CALIBRATION_SPANS):
         with Span("calibration"):
@@ -129,6 +157,10 @@ def _after_fork_in_child() -> None:
     parent = STATE.record_with(None)
     if parent is not None:
         parent.log.abandon()
-        parent.strands.mute()
-        _unhook()
         STATE.begin_anew = STATE.again
+        if STATE.sleeps:
+            STATE.forked_ns = time.monotonic_ns()
+            parent.strands.sleep(wake)
+        else:
+            parent.strands.mute()
+            _unhook()

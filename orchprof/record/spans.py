@@ -10,6 +10,7 @@ from typing import Any, Final, Self, TypeVar, cast, overload
 
 from orchprof.record import flows
 from orchprof.record.counters import cpu_ns, rss_bytes
+from orchprof.record.frames import hidden
 from orchprof.record.log import PLAIN, json_text, pack
 from orchprof.record.state import STATE, first_seen
 from orchprof.record.strands import BACK, ENTER, EXIT, LEFT, ROLE, SPAN_END, Carrier, Fiber
@@ -22,6 +23,15 @@ _RELIEVE_EVERY: Final = 0xFFF
 Left = tuple[int, int, int]
 # What ends a task from outside says nothing of its answer.
 _NO_FAILURES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+class Unnamed(str):
+    """The name of a span that was given none: its kind, or, where it decorates a function, that function's name."""
+
+    __slots__ = ()
+
+
+_TASK, _SPAN, _TOOL, _MODEL = map(Unnamed, ("task", "span", "tool", "model"))
 
 
 class Span:
@@ -89,7 +99,11 @@ class Span:
         goes on in between. A plain function that returns a coroutine or a generator, as client libraries make them, is
         under its span again while that runs.
         """
-        return cast("F", flows.marked(self._fresh, function))
+        if isinstance(self.name, Unnamed):
+            named = self._fresh()
+            named.name = _name_of(function)
+            return named(function)
+        return cast("F", hidden(flows.marked(self._fresh, function)))
 
     def suspend(self) -> bool:
         """Leave the span open but no longer innermost here; return whether it was recorded at all."""
@@ -292,18 +306,25 @@ def _bare(made: Span) -> Any:
         return made
     if not callable(named):
         raise TypeError(f"a span's name is text, not {named!r}")
-    made.name = getattr(named, "__name__", type(named).__name__)
+    made.name = _name_of(named)
     return made(named)
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 @overload
 def task(name: F, /) -> F: ...
 @overload
-def task(name: str, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Task: ...
-def task(name: Any, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Any:
+def task(
+    name: str = ..., /, *, index: int | None = None, warmup: bool = False, **attributes: Any
+) -> Task: ...
+def task(name: Any = _TASK, /, *, index: int | None = None, warmup: bool = False, **attributes: Any) -> Any:
     """Return the task named `name`; `index` says which input it runs, `warmup` that it is not to be counted.
 
-    Like the others, it decorates without parentheses, too: what is done then has the function's name.
+    Like the others, it needs no name: a decorated function's own is taken then, with parentheses or without, and
+    `with task():` is called by its kind, "task".
     """
     return _bare(Task(name, attributes or None, index, warmup=warmup))
 
@@ -311,8 +332,8 @@ def task(name: Any, /, *, index: int | None = None, warmup: bool = False, **attr
 @overload
 def span(name: F, /) -> F: ...
 @overload
-def span(name: str, /, role: str = "framework", **attributes: Any) -> Span: ...
-def span(name: Any, /, role: str = "framework", **attributes: Any) -> Any:
+def span(name: str = ..., /, role: str = "framework", **attributes: Any) -> Span: ...
+def span(name: Any = _SPAN, /, role: str = "framework", **attributes: Any) -> Any:
     """Return a span of any role: framework, client, tool, model, user (a human is waited for) or profiler.
 
     Raises:
@@ -320,26 +341,29 @@ def span(name: Any, /, role: str = "framework", **attributes: Any) -> Any:
     """
     if role not in ROLE:
         raise ValueError(f"unknown role {role!r}, choose from {', '.join(ROLE)}")
-    return _bare(Span(name, role, attributes or None))
+    made = Span(name, role, attributes or None)
+    return made if type(name) is str else _bare(made)
 
 
 @overload
 def tool(name: F, /) -> F: ...
 @overload
-def tool(name: str, /, **attributes: Any) -> Span: ...
-def tool(name: Any, /, **attributes: Any) -> Any:
+def tool(name: str = ..., /, **attributes: Any) -> Span: ...
+def tool(name: Any = _TOOL, /, **attributes: Any) -> Any:
     """Return a span for one tool call: its time, its threads' and its child processes' is the tool's."""
-    return _bare(Span(name, "tool", attributes or None))
+    made = Span(name, "tool", attributes or None)
+    return made if type(name) is str else _bare(made)
 
 
 @overload
 def model(name: F, /) -> F: ...
 @overload
-def model(name: str, /, **attributes: Any) -> Span: ...
-def model(name: Any, /, **attributes: Any) -> Any:
+def model(name: str = ..., /, **attributes: Any) -> Span: ...
+def model(name: Any = _MODEL, /, **attributes: Any) -> Any:
     """Return a span for one call of a model through a client library.
 
     Time inside it is the client's, less the part that its HTTP request spends on the network and the server,
     which is the model's. A model that computes in this process wants `span(name, role="model")` instead.
     """
-    return _bare(Span(name, "client", attributes or None))
+    made = Span(name, "client", attributes or None)
+    return made if type(name) is str else _bare(made)

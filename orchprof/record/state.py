@@ -1,20 +1,24 @@
 """What is being recorded in this process: the recorder, if there is one, and the calling thread's carrier."""
 
+from __future__ import annotations
+
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.counters import Counted, counters
+from orchprof.record.counters import counters
 from orchprof.record.flusher import Flusher
 from orchprof.record.log import VERSION, Log, pack
-from orchprof.record.strands import SAMPLE, Carrier, Here, Strands
+from orchprof.record.strands import SAMPLE, Here, Strands
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
+    from orchprof.record.clock import Clock, FakeClock
+    from orchprof.record.counters import Counted
     from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Carrier
 
 _PYTHON: Final = "{}.{}.{}".format(*sys.version_info)
 
@@ -22,7 +26,9 @@ _PYTHON: Final = "{}.{}.{}".format(*sys.version_info)
 class Recorder:
     """Everything one process records, from `start()` to `stop()`."""
 
-    def __init__(self, directory: Path, clock: type[Clock] | type[FakeClock] | None = None) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str], clock: type[Clock | FakeClock] | None = None
+    ) -> None:
         self.directory = directory
         self.log = Log(directory)
         self.strands = Strands(self.log, clock)
@@ -31,10 +37,13 @@ class Recorder:
         facts = {"version": VERSION, "pid": os.getpid(), "ppid": os.getppid(), "python": _PYTHON}
         self.log.note(("meta", facts | {"main": os.path.basename(sys.argv[0]) if sys.argv else ""}))  # noqa: PTH119
 
-    def start(self, cut_ns: int) -> None:
-        """Note what a cut costs here and which strand is the calling thread's; flush from now on until `stop`."""
+    def start(self, cut_ns: int, since_ns: int = 0, wait: str = "") -> None:
+        """Note what a cut costs here and which strand is the calling thread's; flush from now on until `stop`.
+
+        That thread runs since `since_ns`, if that is known, and waited for `wait` until now, if it did.
+        """
         self.cut_ns = cut_ns
-        carrier = self.strands.carrier()
+        carrier = self.strands.attach(None, since_ns, wait)
         self.log.note(("cost", {"cut_ns": cut_ns}))
         self.log.note(("clock", {"has_delay": carrier.clock.has_delay}))
         self.log.note(("main", carrier.home.strand))
@@ -87,13 +96,16 @@ class Recorder:
 class _State:
     """The one recorder of this process, or None; `here` finds the calling thread's carrier in one step."""
 
-    __slots__ = ("again", "begin_anew", "follows_forks", "here", "patches", "recorder")
+    __slots__ = ("again", "begin_anew", "follows_forks", "forked_ns", "here", "patches", "recorder", "sleeps")
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self.here = Here()
         self.patches: Patches | None = None
         self.follows_forks = False
+        # Whether a forked child sleeps until a hook has something to record, and when this one was forked.
+        self.sleeps = False
+        self.forked_ns = 0
         # How to start one more recorder like this one, and whether a forked child is to do that when it has something
         # to record.
         self.again: Callable[[], Recorder] | None = None

@@ -6,15 +6,22 @@ another span, a wait begins or ends) is one *cut*: a snapshot of the clocks and 
 successive cuts of a carrier bound a segment, so a thread's time is tiled without gap or overlap by construction.
 """
 
-import functools
+from __future__ import annotations
+
 import itertools
-import threading
-from collections.abc import Callable, Iterable
-from types import SimpleNamespace
-from typing import Any, Final
+import os
+import sys
+from _thread import _local, get_ident, get_native_id
 
 from orchprof.record.clock import Clock, FakeClock
-from orchprof.record.log import Log, pack
+from orchprof.record.log import NOWHERE, pack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Final
+
+    from orchprof.record.log import Log
 
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
 CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT, STEP = range(1, 15)
@@ -50,10 +57,6 @@ REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
 # Under this name whatever runs or can be waited for has its fiber.
 FIBER: Final = "_orchprof_fiber"
-# A log that keeps nothing: where a thread writes that is no longer recorded.
-_NOWHERE: Final = SimpleNamespace(
-    emit=lambda _row: None, note=lambda _note: None, name=lambda _text: 0, names={}, relieve=lambda: None
-)
 
 
 class Fiber:
@@ -100,7 +103,7 @@ class Carrier:
         "log", "looked_ns", "loose", "next_id", "selected_ns", "strands", "trusted", "wall",
     )  # fmt: skip
 
-    def __init__(self, strands: "Strands", clock: Clock | FakeClock, home: Fiber) -> None:
+    def __init__(self, strands: Strands, clock: Clock | FakeClock, home: Fiber) -> None:
         """Start measuring the calling thread, which runs `home` when it runs nothing else."""
         self.strands = strands
         self.log, self.emit, self.next_id = strands.log, strands.log.emit, strands.next_id
@@ -128,8 +131,19 @@ class Carrier:
             self.wall = wall
             self.cpu = cpu
             fiber = self.fiber
-            clocks = (wall, cpu, self.delay, self.gc_ns)
-            self.emit(pack(what | fiber.wait, *clocks, self.ident, fiber.strand, fiber.span, arg))
+            self.emit(
+                pack(  # no tuple of clocks to unpack: this is most of what a span costs
+                    what | fiber.wait,
+                    wall,
+                    cpu,
+                    self.delay,
+                    self.gc_ns,
+                    self.ident,
+                    fiber.strand,
+                    fiber.span,
+                    arg,
+                )
+            )
         except Exception as error:  # noqa: BLE001 - whatever is wrong with recording is not the program's
             self.strands.fail(error)
         return self.wall
@@ -222,23 +236,52 @@ class Carrier:
             self.strands.fail(error)
 
 
-class Here(threading.local):
+class Here(_local):
     """The calling thread's carrier; None where the thread has not been seen yet."""
 
     carrier: Carrier | None = None
 
 
+class _Everywhere:
+    """The carrier of every thread of a recording that is over."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self.carrier = carrier
+
+
+class _Asleep:
+    """Every thread's carrier in a forked child that has had nothing to record yet: who asks for it wakes recording."""
+
+    def __init__(self, strands: Strands, wake: Callable[[], object]) -> None:
+        self._strands, self._wake = strands, wake
+
+    @property
+    def carrier(self) -> Any:
+        self._strands.mute()
+        self._wake()
+        return self._strands.here.carrier
+
+
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     """Return a method of `Strands` whose own errors never reach the program."""
 
-    @functools.wraps(method)
-    def guarded(strands: "Strands", *args: Any) -> None:
+    def guarded(strands: Strands, *args: Any) -> None:
         try:
             method(strands, *args)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with recording is not the program's
             strands.fail(error)
 
+    guarded.__name__, guarded.__doc__ = method.__name__, method.__doc__
     return guarded
+
+
+def _thread_name() -> str:
+    """Return the calling thread's name, if it is one of `threading` or the first."""
+    threading = sys.modules.get("threading")
+    thread = threading._active.get(get_ident()) if threading is not None else None
+    if thread is not None:
+        return str(thread.name)
+    return "MainThread" if get_native_id() == os.getpid() else f"thread {get_native_id()}"
 
 
 class Strands:
@@ -247,14 +290,14 @@ class Strands:
     What fails in here while the program runs is a fuse: the thread that it happened on is recorded no further.
     """
 
-    def __init__(self, log: Log, new_clock: type[Clock] | type[FakeClock] | None = None) -> None:
+    def __init__(self, log: Log, new_clock: type[Clock | FakeClock] | None = None) -> None:
         self.log: Any = log
         self.next_id = itertools.count(1).__next__
         self._new_clock = new_clock or Clock
         self.here: Any = Here()
         self.open_tasks: dict[int, Any] = {}  # by strand
         self.children: dict[int, Fiber] = {}  # by pid, those started and not yet reaped
-        self._failed = False
+        self.asleep = self._failed = False
 
     def fiber_of(self, thing: Any) -> Fiber | None:
         """Return the fiber that this recording gave to a thread, future, coroutine or child; None if it gave none."""
@@ -266,21 +309,30 @@ class Strands:
         carrier: Carrier = self.here.carrier or self.safely(self.attach, None) or self.here.carrier
         return carrier
 
-    def attach(self, home: Fiber | None) -> Carrier:
-        """Make a carrier for the calling thread; `home` is the fiber spawned for it, if there was one."""
+    def attach(self, home: Fiber | None, since_ns: int = 0, wait: str = "") -> Carrier:
+        """Make a carrier for the calling thread.
+
+        Args:
+            home: the fiber spawned for it, if there was one.
+            since_ns: since when it runs, if that is known; 0 when that is now.
+            wait: what it waited for since then, if it did.
+        """
         clock = self._new_clock()
         if home is None:
-            home = self.spawn("thread", threading.current_thread().name, None, clock.wall_ns())
+            home = self.spawn("thread", _thread_name(), None, since_ns or clock.wall_ns())
         carrier = self.here.carrier = Carrier(self, clock, home)
+        if since_ns:
+            clocks = (carrier.cpu, carrier.delay) if wait else (0, 0)
+            self.log.emit(pack(CUT | WAIT[wait], since_ns, *clocks, 0, carrier.ident, home.strand, 0, 0))
         # Whoever looks at this process from outside knows its threads by the system's numbers.
-        self.log.note(("carrier", carrier.ident, threading.get_native_id()))
+        self.log.note(("carrier", carrier.ident, get_native_id()))
         carrier.cut()
         return carrier
 
     def detach(self) -> None:
         """Stop measuring the calling thread: its own strand ends here."""
         carrier = self.here.carrier
-        if carrier is not None and carrier.log is not _NOWHERE:
+        if carrier is not None and carrier.log is not NOWHERE:
             self.end(carrier.home.strand, carrier.cut())
             carrier.clock.close()
             self.here.carrier = None
@@ -352,13 +404,19 @@ class Strands:
             self.log.note(("hook", "strands", f"{type(error).__name__}: {error}"))
         self.here.carrier = self._deaf()
 
+    def sleep(self, wake: Callable[[], object]) -> None:
+        """Record nothing, in a forked child, until a hook asks who runs here: `wake()` begins another recording."""
+        self.log, self.asleep = NOWHERE, True
+        self.children, self.open_tasks = {}, {}
+        self.here = _Asleep(self, wake)
+
     def mute(self) -> None:
         """Record nothing from here on, on any thread: the log is closed, but loops and threads may go on."""
-        self.log = _NOWHERE
-        self.here = SimpleNamespace(carrier=self._deaf())
+        self.log, self.asleep = NOWHERE, False
+        self.here = _Everywhere(self._deaf())
 
     def _deaf(self) -> Carrier:
         """Return a carrier that every hook can use as any other, and that records nothing."""
         carrier = Carrier(self, FakeClock(), Fiber(0))
-        carrier.log, carrier.emit = _NOWHERE, _NOWHERE.emit
+        carrier.log, carrier.emit = NOWHERE, NOWHERE.emit
         return carrier

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from types import FrameType
 from typing import Any, Final
 
 import orchprof.record.inject.first
-from orchprof.record.inject.asked import TASK_FROM, TOOLS
-from orchprof.record.log import read_frames
+from orchprof.record import recorder
+from orchprof.record.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
+from orchprof.record.log import FLUSH_EVERY_S, read_frames
 from orchprof.watch.watch import Watch
 
 LOGS: Final = "ORCHPROF_LOGS"
 _PYTHON: Final = re.compile(r"(python|pypy)[\d.]*(t|d)?")
+# How soon it is noticed that the last process of a command has ended, at most.
+_LOOK_EVERY_S: Final = 0.01
 _FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP)
 # These come from the terminal, to the program as well as to us.
 _THE_PROGRAMS: Final = (signal.SIGINT, signal.SIGQUIT)
@@ -47,6 +51,7 @@ def launch(command: Sequence[str], logs: Path, tools: Sequence[str] = (), task_f
         FileNotFoundError, PermissionError, OSError: it cannot be started.
     """
     environment = _environment(os.environ, logs.resolve(), tools, task_from)
+    environment[STARTED] = f"{os.getpid()} {time.monotonic_ns()}"
     process = subprocess.Popen(list(command), env=environment, close_fds=False)
     with _signals_to(process), Watch([process.pid], logs):
         code = process.wait()
@@ -62,6 +67,7 @@ def _environment(present: Any, logs: Path, tools: Sequence[str], task_from: str)
         LOGS: str(logs),
         TASK_FROM: task_from,
         TOOLS: json.dumps(list(tools)),
+        CUT: f"{PYTHON} {recorder.own_cost_ns(logs)}",
     }
 
 
@@ -99,7 +105,7 @@ def missing(
     return [
         *_refusals(command, pid, recorded, notes),
         *_said(notes),
-        *(_still_running(process) for process in sorted(recorded) if _alive(process)),
+        *map(_still_running, sorted(_outliving(recorded))),
         *(_not_found(place) for place in asked if place not in labels),
     ]
 
@@ -153,14 +159,21 @@ def _finding(code: str, message: str) -> Finding:
     return {"code": code, "message": message}
 
 
+def _outliving(pids: set[int]) -> set[int]:
+    """Return those of some processes that go on. One that ends by itself at once, as helpers do, does not."""
+    until = time.monotonic() + FLUSH_EVERY_S
+    while (alive := set(filter(_alive, pids))) and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_S)
+    return alive
+
+
 def _alive(pid: int) -> bool:
+    """Return whether a process runs; one that nobody reaps, as in a container without an init, has ended."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
         return False
-    except OSError:  # somebody else's by now
-        return True
-    return True
+    return state not in (b"Z", b"X")
 
 
 def is_python(program: str) -> bool:

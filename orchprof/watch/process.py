@@ -137,7 +137,13 @@ class Process:
         """Note what program it runs now."""
         self._runtime, self.refusal = None, ""
         self.name = proc.name_of(self.pid)
-        self._log.note(("process", [self.pid, self.name, self._runtimes.is_python(self.pid)]))
+        python = self._runtimes.is_python(self.pid) and not self._is_copy()
+        self._log.note(("process", [self.pid, self.name, python]))
+
+    def _is_copy(self) -> bool:
+        """Return whether it is still what its parent forked: what it will run is not known yet."""
+        parent = proc.usage(self.parent)
+        return parent is not None and self._used is not None and parent.image == self._used.image
 
     def died(self, now_ns: int) -> None:
         """Note that it has ended, and with what status; what it used is known until somebody reaps it."""

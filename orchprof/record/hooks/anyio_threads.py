@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.threads import WORKER, name_of, run_job
 from orchprof.record.strands import Strands
@@ -37,7 +38,11 @@ def _run_sync(strands: Strands, original: _Call) -> _Call:
 
         def job(*given: Any) -> Any:
             begun.append(True)
-            return run_job(strands, fiber, func, *given)
+            try:
+                return run_job(strands, fiber, func, *given)
+            except BaseException as error:
+                hide(error)
+                raise
 
         try:
             return await original(backend, job, *args, **kwargs)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from multiprocessing import spawn
 from typing import Any
 
+from orchprof.record.frames import hide
 from orchprof.record.hooks.threads import name_of, new_job
 from orchprof.record.state import STATE, first_seen
 from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
@@ -34,6 +35,9 @@ class Carried:
         fiber = strands.safely(self._begin, strands, args)
         try:
             return self.function(*args, **kwargs)
+        except BaseException as error:
+            hide(error)
+            raise
         finally:
             if fiber is not None:
                 strands.safely(self._end, carrier, fiber)

@@ -3,19 +3,26 @@
 The window opens at the call, because `Popen()` can return after a short child has already run.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import os
 import subprocess
-from collections.abc import Callable
-from typing import Any
 
 from orchprof.record.hooks import reaping
-from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_as, wait_for
-from orchprof.record.strands import FIBER, Strands
+from orchprof.record.strands import FIBER
 
-_Call = Callable[..., Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
+
+    _Call = Callable[..., Any]
 
 
 def hook(strands: Strands, patches: Patches) -> None:

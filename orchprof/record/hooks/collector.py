@@ -1,17 +1,22 @@
 """Garbage collection: its pauses belong to the strand that they interrupt."""
 
-import gc
-from typing import Any
+from __future__ import annotations
 
-from orchprof.record.hooks.patches import Patches
-from orchprof.record.strands import Strands
+import gc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
 
 
 def hook(strands: Strands, patches: Patches) -> None:
     """Add each collection's duration to the running total of the thread that it ran on."""
 
     def on_collection(phase: str, info: dict[str, Any]) -> None:  # noqa: ARG001
-        carrier = strands.here.carrier
+        carrier = None if strands.asleep else strands.here.carrier
         if carrier is None:
             return
         # Of its CPU clock: a collection that loses its core is no longer for it.
@@ -23,4 +28,9 @@ def hook(strands: Strands, patches: Patches) -> None:
             carrier.gc_since = 0
 
     gc.callbacks.append(on_collection)
-    patches.also(lambda: gc.callbacks.remove(on_collection))
+
+    def undo() -> None:
+        if on_collection in gc.callbacks:  # a program may have taken it out itself
+            gc.callbacks.remove(on_collection)
+
+    patches.also(undo)

@@ -1,29 +1,34 @@
-"""Conditions and sleeps: whoever notifies a condition releases the strand that waits on it.
+"""Conditions: whoever notifies a condition releases the strand that waits on it.
 
 Events, queues, semaphores and barriers of the standard library stand on conditions, so that a consumer joins its
 producer here. A bare lock is a C type that nobody can follow: what waits for one is told from outside.
 """
 
+from __future__ import annotations
+
 import functools
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
 
-from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import end_wait
-from orchprof.record.strands import Strands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
+
+    _Call = Callable[..., Any]
 
 _TURNS: Final = "_orchprof_turns"
-_Call = Callable[..., Any]
 
 
 def hook(strands: Strands, patches: Patches) -> None:
-    """Follow `Condition.wait` and `notify`, and `time.sleep`."""
+    """Follow `Condition.wait` and `notify`."""
     patches.replace(threading.Condition, "wait", functools.partial(_wait, strands))
     patches.replace(threading.Condition, "notify", functools.partial(_notify, strands))
-    patches.replace(time, "sleep", functools.partial(Sleep, strands))
 
 
 class _Turn:
@@ -78,31 +83,3 @@ def _release(strands: Strands, condition: Any, turns: deque[_Turn], n: int) -> N
     earlier = len(condition._waiters) - len(turns)
     for _ in range(min(n - earlier, len(turns))):
         turns.popleft().releaser = strand
-
-
-class Sleep:
-    """`time.sleep`, recorded. No function: as the builtin, it does not become a method of a class that keeps it."""
-
-    def __init__(self, strands: Strands, original: _Call) -> None:
-        self._strands = strands
-        functools.update_wrapper(self, original)
-
-    def __call__(self, seconds: Any, /) -> None:
-        """Sleep for some seconds."""
-        sleep = self.__wrapped__  # type: ignore[attr-defined]
-        carrier = self._strands.here.carrier
-        if carrier is None or carrier.fiber.wait:
-            sleep(seconds)
-            return
-        try:
-            carrier.wait("sleep")
-            sleep(seconds)
-        finally:
-            carrier.joined([])
-
-    def __reduce__(self) -> str:
-        """Return the name under which pickle finds it, as it does the builtin."""
-        return "sleep"
-
-    def __repr__(self) -> str:
-        return repr(self.__wrapped__)  # type: ignore[attr-defined]

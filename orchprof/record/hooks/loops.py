@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from orchprof.record.flows import abandoned
+from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, NOBODY, Carrier, Fiber, Strands
@@ -66,7 +67,11 @@ def _handle_class(strands: Strands, base: Any) -> Any:
         __init__ = _timed(start) if issubclass(base, events.TimerHandle) else _at_once(strands, start)
 
         def _run(self) -> None:
-            run_as(strands, self._orchprof_origin, self._callback, self._loop, run, self)
+            try:
+                run_as(strands, self._orchprof_origin, self._callback, self._loop, run, self)
+            except BaseException as error:  # it ends the loop
+                hide(error)
+                raise
 
     StrandHandle.__name__ = StrandHandle.__qualname__ = base.__name__
     return StrandHandle

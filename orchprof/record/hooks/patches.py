@@ -1,15 +1,36 @@
 """What a hook changed in other modules, so that it can be put back in reverse order."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import sys
+
+from orchprof.record.frames import hidden, hide
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 _MISSING = object()
+_SHOWN = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
+
+
+def wraps(original: Any) -> Callable[[F], F]:
+    """Return what makes a function look like `original`, as `functools.wraps` does, without that import."""
+
+    def look_alike(function: F) -> F:
+        for name in _SHOWN:
+            if hasattr(original, name):
+                setattr(function, name, getattr(original, name))
+        function.__dict__.update(getattr(original, "__dict__", {}))
+        function.__wrapped__ = original  # type: ignore[attr-defined]
+        return function
+
+    return look_alike
 
 
 class Patches:
@@ -19,6 +40,7 @@ class Patches:
         """Start with no change; `complain(module, error)` hears of a library that a hook does not know."""
         self._complain = complain
         self._undo: list[Callable[[], object]] = []
+        self._close: list[Callable[[], object]] = []
         self._finder = _AfterImport()
 
     def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -28,7 +50,8 @@ class Patches:
         bases = getattr(owner, "__mro__", (owner,))
         raw: Any = next((vars(base)[name] for base in bases if name in vars(base)), None)
         bound = isinstance(raw, staticmethod | classmethod)
-        setattr(owner, name, type(raw)(make(raw.__func__)) if bound else make(original))
+        made = hidden(make(raw.__func__ if bound else original))
+        setattr(owner, name, type(raw)(made) if bound else made)
         self.also(lambda: delattr(owner, name) if own is _MISSING else setattr(owner, name, own))
 
     def also(self, undo: Callable[[], object]) -> None:
@@ -56,8 +79,34 @@ class Patches:
         self._finder.add(name, try_patch)
         self.also(lambda: self._finder.forget(name, try_patch))
 
+    def before_import(self, wanted: dict[str, str], prepare: Callable[[str], None]) -> None:
+        """Call `prepare(what)` for what is wanted of a module right before it is imported; now if it is loaded.
+
+        So what is known of a library is loaded with the library, and can still wait for the modules inside it.
+        """
+
+        def try_prepare(what: str) -> None:
+            try:
+                prepare(what)
+            except Exception as error:  # noqa: BLE001 - as in `when_imported`
+                self._complain(what, error)
+
+        for name in wanted.keys() & sys.modules.keys():
+            try_prepare(wanted[name])
+        self._finder.prepare(wanted, try_prepare)
+        self.also(lambda: self._finder.prepare({}, try_prepare))
+
+    def closing(self, close: Callable[[], object]) -> None:
+        """Remember what to close when recording stops, before the hooks are taken out."""
+        self._close.append(close)
+
+    def close(self) -> None:
+        """Close what hooks still have open."""
+        _all(self._close, self._complain)
+
     def undo(self) -> None:
-        """Put everything back."""
+        """Close what is open, and put everything back."""
+        self.close()
         self._back_to(0)
 
     def complain(self, where: str, error: BaseException) -> None:
@@ -65,8 +114,22 @@ class Patches:
         self._complain(where, error)
 
     def _back_to(self, done: int) -> None:
-        while len(self._undo) > done:
-            self._undo.pop()()
+        _all(self._undo, self._complain, done)
+
+
+def _all(
+    calls: list[Callable[[], object]], complain: Callable[[str, BaseException], object], but: int = 0
+) -> None:
+    """Do what was remembered, the last first, but for the first few."""
+    while len(calls) > but:
+        try:
+            calls.pop()()
+        except Exception as error:  # noqa: BLE001 - the program took a hook out, or put another thing in its place
+            complain("undo", error)
+
+
+def _nothing(_what: str) -> None:
+    pass
 
 
 class _AfterImport:
@@ -77,11 +140,18 @@ class _AfterImport:
 
     def __init__(self) -> None:
         self._patches: dict[str, list[Callable[[ModuleType], object]]] = {}
+        self._wanted: dict[str, str] = {}
+        self._prepare: Callable[[str], None] = _nothing
 
     def add(self, name: str, patch: Callable[[ModuleType], object]) -> None:
-        if not self._patches:
-            sys.meta_path.insert(0, self)
+        self._start()
         self._patches.setdefault(name, []).append(patch)
+
+    def prepare(self, wanted: dict[str, str], prepare: Callable[[str], None]) -> None:
+        if wanted:
+            self._start()
+        self._wanted, self._prepare = wanted, prepare
+        self._stop_if_idle()
 
     def forget(self, name: str, patch: Callable[[ModuleType], object]) -> None:
         waiting = self._patches.get(name, [])
@@ -92,7 +162,9 @@ class _AfterImport:
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> "ModuleSpec | None":
+    ) -> ModuleSpec | None:
+        if fullname in self._wanted:
+            self._prepare(self._wanted[fullname])
         if fullname not in self._patches:
             return None
         # A program may only ask whether the module is there: its patches stay until it runs.
@@ -107,7 +179,11 @@ class _AfterImport:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            execute(module)
+            try:
+                execute(module)
+            except BaseException as error:
+                hide(error)
+                raise
             for patch in self._take(name):
                 patch(module)
 
@@ -116,7 +192,13 @@ class _AfterImport:
     def _take(self, name: str) -> list[Callable[[ModuleType], object]]:
         """Return a module's patches, which nobody waits for any longer."""
         taken = self._patches.pop(name, [])
-        if not self._patches:
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(self)
+        self._stop_if_idle()
         return taken
+
+    def _start(self) -> None:
+        if not (self._patches or self._wanted):
+            sys.meta_path.insert(0, self)
+
+    def _stop_if_idle(self) -> None:
+        if not (self._patches or self._wanted) and self in sys.meta_path:
+            sys.meta_path.remove(self)

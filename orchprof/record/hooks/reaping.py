@@ -4,20 +4,25 @@ A zombie is looked at before it is reaped: its schedstat still has its run delay
 that of the descendants it reaped itself. Whoever blocks in a reaping call waits for the child.
 """
 
-import contextlib
-import functools
-import os
-import resource
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final
+from __future__ import annotations
 
-from orchprof.record.hooks.patches import Patches
+import os
+
+from orchprof.record.hooks.patches import wraps
 from orchprof.record.hooks.waits import wait_for
-from orchprof.record.strands import Fiber, Strands
+from orchprof.record.strands import Fiber
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
+
+    _Call = Callable[..., Any]
 
 _KIB: Final = 1024
-_Call = Callable[..., Any]
 _wait4: Final = os.wait4
 
 
@@ -29,7 +34,11 @@ def hook(strands: Strands, patches: Patches) -> None:
     }  # fmt: skip
     for name, make in ways.items():
         if hasattr(os, name):
-            patches.replace(os, name, functools.partial(make, strands))
+            patches.replace(os, name, _bound(make, strands))
+
+
+def _bound(make: Callable[[Strands, _Call], _Call], strands: Strands) -> Callable[[_Call], _Call]:
+    return lambda original: make(strands, original)
 
 
 def started(strands: Strands, fiber: Fiber, pid: int) -> None:
@@ -45,7 +54,7 @@ def command_name(command: Any) -> str:
     if not isinstance(first, str | bytes | os.PathLike):
         return "child"
     words = os.fsdecode(first).split()
-    return Path(words[0]).name if words else "child"
+    return os.path.basename(words[0]) if words else "child"  # noqa: PTH119
 
 
 def reap(strands: Strands, pid: int, options: int) -> tuple[int, int, Any]:
@@ -64,9 +73,11 @@ def seen_over(strands: Strands, pid: int) -> None:
     """Note that a child has ended by now, if it has: who waits for it from here on does not wait."""
     fiber = strands.children.get(pid)
     if fiber is not None and not fiber.ready_ns:
-        with contextlib.suppress(OSError):
+        try:
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
                 fiber.ready_ns = strands.carrier().clock.wall_ns()
+        except OSError:
+            return  # somebody else's to reap
 
 
 def _reaped(strands: Strands, pid: int, options: int, targets: list[int]) -> tuple[int, int, Any]:
@@ -92,9 +103,20 @@ def _zombie(pid: int, options: int) -> tuple[bool, int]:
         return True, 0
     if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options) is None:
         return False, 0
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        return True, int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1])
-    return True, 0
+    return True, _waited_ns(pid)
+
+
+def _waited_ns(pid: int) -> int:
+    try:
+        number = os.open(f"/proc/{pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        return int(os.read(number, 64).split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    finally:
+        os.close(number)
 
 
 def _account(strands: Strands, fiber: Fiber, used: Any, delay_ns: int) -> None:
@@ -113,7 +135,7 @@ def _cpu_ns(used: Any) -> int:
 
 
 def _waitpid(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def waitpid(pid: int, options: int, /) -> tuple[int, int]:
         if not strands.children:
             return original(pid, options)  # type: ignore[no-any-return]
@@ -123,7 +145,7 @@ def _waitpid(strands: Strands, original: _Call) -> _Call:
 
 
 def _wait(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def wait() -> tuple[int, int]:
         return reap(strands, -1, 0)[:2] if strands.children else original()
 
@@ -131,7 +153,7 @@ def _wait(strands: Strands, original: _Call) -> _Call:
 
 
 def _wait3(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def wait3(options: int) -> tuple[int, int, Any]:
         return reap(strands, -1, options) if strands.children else original(options)
 
@@ -139,7 +161,7 @@ def _wait3(strands: Strands, original: _Call) -> _Call:
 
 
 def _wait4_hook(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def wait4(pid: int, options: int) -> tuple[int, int, Any]:
         return reap(strands, pid, options) if strands.children else original(pid, options)
 
@@ -149,11 +171,13 @@ def _wait4_hook(strands: Strands, original: _Call) -> _Call:
 def _system(strands: Strands, original: _Call) -> _Call:
     """It reaps its child itself: what that used is by how much the use of all reaped children grows meanwhile."""
 
-    @functools.wraps(original)
+    @wraps(original)
     def system(command: Any) -> int:
         carrier = strands.carrier()
         name = strands.safely(command_name, command) or "child"
         fiber = strands.spawn("child", name, carrier.fiber, carrier.cut())
+        import resource
+
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
 
         def block() -> Any:
@@ -182,7 +206,7 @@ def _follow(strands: Strands, name: str, start: Callable[[], Any], pid_of: Calla
 
 
 def _fork(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def fork() -> int:
         return _follow(strands, "fork", original, lambda pid: pid)  # type: ignore[no-any-return]
 
@@ -190,7 +214,7 @@ def _fork(strands: Strands, original: _Call) -> _Call:
 
 
 def _forkpty(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def forkpty() -> tuple[int, int]:
         return _follow(strands, "fork", original, lambda found: found[0])  # type: ignore[no-any-return]
 
@@ -198,10 +222,9 @@ def _forkpty(strands: Strands, original: _Call) -> _Call:
 
 
 def _posix_spawn(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def posix_spawn(path: Any, *args: Any, **kwargs: Any) -> int:
         name = strands.safely(command_name, path) or "child"
-        start = functools.partial(original, path, *args, **kwargs)
-        return _follow(strands, name, start, lambda pid: pid)  # type: ignore[no-any-return]
+        return _follow(strands, name, lambda: original(path, *args, **kwargs), lambda pid: pid)  # type: ignore[no-any-return]
 
     return posix_spawn

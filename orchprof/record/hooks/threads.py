@@ -1,14 +1,23 @@
 """Threads: their strands, who started them, and who waits for them; and jobs that a thread runs for somebody else."""
 
+from __future__ import annotations
+
 import functools
 import threading
-from collections.abc import Callable
-from typing import Any, Final
 
-from orchprof.record.flusher import Flusher
-from orchprof.record.hooks.patches import Patches
+from orchprof.record.frames import hide
 from orchprof.record.hooks.waits import wait_as, wait_for
-from orchprof.record.strands import FIBER, Carrier, Fiber, Strands
+from orchprof.record.strands import FIBER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Carrier, Fiber, Strands
+
+    _Call = Callable[..., Any]
 
 # A class of threads with this attribute serves many callers in turn.
 WORKER: Final = "_orchprof_worker"
@@ -19,7 +28,6 @@ _SERVANTS: Final = frozenset(
         "trio._core._thread_cache",
     }
 )  # fmt: skip
-_Call = Callable[..., Any]
 
 
 def hook(strands: Strands, patches: Patches) -> None:
@@ -46,9 +54,6 @@ def name_of(function: Any) -> str:
 def _start(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def start(thread: threading.Thread) -> None:
-        if isinstance(thread, Flusher):
-            original(thread)
-            return
         carrier = strands.carrier()
         fiber = strands.safely(_born, strands, carrier, thread)
         try:
@@ -125,6 +130,9 @@ def run_job(strands: Strands, fiber: Fiber, function: _Call, /, *args: Any, **kw
     carrier.mount(fiber)
     try:
         return function(*args, **kwargs)
+    except BaseException as error:
+        hide(error)
+        raise
     finally:
         carrier.mount(carrier.home)
         strands.end(fiber.strand, carrier.wall)

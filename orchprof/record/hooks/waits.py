@@ -1,9 +1,13 @@
 """Waits: how every hook says that the current strand waits, and for what. What waits inside a wait is part of it."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from __future__ import annotations
 
-from orchprof.record.strands import Carrier, Strands
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from orchprof.record.strands import Carrier, Strands
 
 
 def wait_for(

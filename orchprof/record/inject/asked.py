@@ -1,41 +1,75 @@
 """What was asked for on the command line: functions that are tools or tasks, requests as tasks, one task for all."""
 
-import json
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
-from orchprof.record.hooks.patches import Patches
-from orchprof.record.spans import Span, Task, tool
-from orchprof.record.strands import Strands
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from orchprof.record.hooks.patches import Patches
     from orchprof.record.inject.defined import Place
+    from orchprof.record.spans import Span, Task
+    from orchprof.record.strands import Strands
 
 TASK_FROM: Final = "ORCHPROF_TASK_FROM"
 TOOLS: Final = "ORCHPROF_TOOLS"
+# What a cut costs, measured by whoever started the recording, and in which Python: `3.11 950`.
+CUT: Final = "ORCHPROF_CUT"
+# When the command was started, and by which process: `4711 123456789` on the monotonic clock.
+STARTED: Final = "ORCHPROF_STARTED"
+PYTHON: Final = "{}.{}".format(*sys.version_info)
+
+
+def known_cut_ns() -> int | None:
+    """Return what a cut costs in this Python; None if nobody has measured it."""
+    python, _, ns = os.environ.get(CUT, "").partition(" ")
+    return int(ns) if python == PYTHON and ns.isdigit() else None
+
+
+def started_ns(logs: str) -> int:
+    """Return when the command was started that this process is; 0 where it is another, or has become another since."""
+    starter, _, ns = os.environ.get(STARTED, "").partition(" ")
+    if starter != str(os.getppid()) or not ns.isdigit():
+        return 0
+    earlier = f"log-{os.getpid()}-"
+    return 0 if any(name.startswith(earlier) for name in os.listdir(logs)) else int(ns)  # noqa: PTH208
 
 
 def hook(strands: Strands, patches: Patches) -> None:
     """Do what the environment says."""
-    what = os.environ.get(TASK_FROM, "")
-    makers: dict[str, Callable[[str], Span]] = dict.fromkeys(json.loads(os.environ.get(TOOLS, "[]")), tool)
+    what, by_name = os.environ.get(TASK_FROM, ""), makers()
     if what == "program":
         _program(strands, patches)
     elif what == "http":
         from orchprof.record.inject import served
 
         served.hook(strands, patches)
-    elif ":" in what:
-        makers[what] = _task
-    if makers:
+    if by_name:
         from orchprof.record.inject.defined import when_defined
 
-        when_defined(strands, patches, [_wanted(place, make) for place, make in makers.items()])
+        when_defined(strands, patches, [_wanted(place, make) for place, make in by_name.items()])
 
 
-def _wanted(place: str, make: Callable[[str], Span]) -> "Place":
+def makers() -> dict[str, Callable[[str], Span]]:
+    """Return what makes the span of each function that was asked for, by the function's place."""
+    what = os.environ.get(TASK_FROM, "")
+    tools: dict[str, Callable[[str], Span]] = dict.fromkeys(_places(os.environ.get(TOOLS, "[]")), _tool)
+    return tools | {what: _task} if ":" in what else tools
+
+
+def _places(text: str) -> list[str]:
+    if text == "[]":
+        return []
+    import json  # only who has one pays for it
+
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def _wanted(place: str, make: Callable[[str], Span]) -> Place:
     from orchprof.record.inject.defined import Place
 
     module, _, path = place.partition(":")
@@ -43,7 +77,15 @@ def _wanted(place: str, make: Callable[[str], Span]) -> "Place":
     return Place(module, path, lambda *_args, **_kwargs: make(name))
 
 
+def _tool(name: str) -> Span:
+    from orchprof.record.spans import tool  # only who has one pays for them
+
+    return tool(name)
+
+
 def _task(name: str) -> Task:
+    from orchprof.record.spans import Task
+
     return Task(name, None, None, warmup=False)
 
 
@@ -53,4 +95,4 @@ def _program(strands: Strands, patches: Patches) -> None:
     task: Any = _task(os.path.basename(sys.argv[0]) or "program")  # noqa: PTH119
     task.__enter__()
     strands.log.flush()  # however soon it is killed, it has begun
-    patches.also(lambda: task.__exit__(None, None, None))
+    patches.closing(lambda: task.__exit__(None, None, None))

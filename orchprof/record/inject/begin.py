@@ -1,36 +1,40 @@
 """Starting the recorder in a process that was told to by its environment, and stopping it however the process ends."""
 
-import functools
+from __future__ import annotations
+
 import os
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from orchprof.record import recorder
 from orchprof.record.hooks.labels import human
-from orchprof.record.hooks.patches import Patches
-from orchprof.record.inject import _orchprof_marker, asked
-from orchprof.record.state import first_seen
-from orchprof.record.strands import Strands
+from orchprof.record.hooks.patches import wraps
+from orchprof.record.inject import asked
+from orchprof.record.state import STATE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
 
 
 def begin(logs: str) -> None:
     """Record this process, and what it forks, into the folder `logs`; what is in the way of that is left there."""
     try:
-        recorder.start(Path(logs), hooks=(human.hook, asked.hook, _stop_with_a_worker))
-        os.register_at_fork(after_in_child=_go_on)
+        hooks = (human.hook, asked.hook, _stop_with_a_worker)
+        since_ns = asked.started_ns(logs)
+        recorder.start(logs, hooks=hooks, cut_ns=asked.known_cut_ns(), since_ns=since_ns)
+        # A forked child begins with the first that a hook sees; at once where functions are to be found by their names.
+        STATE.sleeps = not asked.makers()
+        if not STATE.sleeps:
+            os.register_at_fork(after_in_child=recorder.wake)
     except Exception as error:  # noqa: BLE001  a program must not notice
         recorder.stop()
+        from orchprof.record.inject import _orchprof_marker
+
         _orchprof_marker.leave(logs, "not_injected", f"{type(error).__name__}: {error}")
-
-
-def _go_on() -> None:
-    """Record a forked child from its start: nobody knows whether it ever opens a span."""
-    try:
-        first_seen()
-    except Exception:  # noqa: BLE001  the child goes on, unrecorded
-        recorder.stop()
 
 
 def _stop_with_a_worker(strands: Strands, patches: Patches) -> None:  # noqa: ARG001
@@ -43,8 +47,9 @@ def _stop_with_a_worker(strands: Strands, patches: Patches) -> None:  # noqa: AR
 
 
 def _bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
+    @wraps(original)
     def bootstrap(*args: Any, **kwargs: Any) -> Any:
+        recorder.wake()
         try:
             return original(*args, **kwargs)
         finally:

@@ -149,6 +149,7 @@ def _trace(bodies: _Bodies) -> None:
     def body(frame: FrameType, event: str, _arg: Any) -> Any:
         if event != "return" and bodies.look(frame):
             return body
+        frame.f_trace = None
         return stop() if _is_main(frame) else None
 
     def begun(frame: FrameType, _event: str, _arg: Any) -> Any:
@@ -157,9 +158,18 @@ def _trace(bodies: _Bodies) -> None:
         return stop() if _is_main(frame) and _SPAWNED not in sys.argv else None
 
     def stop() -> None:
-        if sys.gettrace() is begun:
+        if told() is begun:
             sys.settrace(None)
+        if sys.gettrace is hidden:
+            sys.gettrace = told
 
+    def hidden() -> Any:
+        """Return the trace function, as the builtin does; ours is not there for the program."""
+        found = told()
+        return None if found is begun else found
+
+    told = sys.gettrace
+    sys.gettrace = hidden
     sys.settrace(begun)
 
 

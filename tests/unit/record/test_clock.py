@@ -25,6 +25,41 @@ def test_a_closed_clock_reads_no_delay_and_can_be_closed_again():
     assert clock.delay_ns() == 0
 
 
+def test_only_a_share_of_the_descriptors_is_kept_and_the_others_read_all_the_same(monkeypatch):
+    most = Clock.kept + 1
+    monkeypatch.setattr("orchprof.record.clock.share", lambda: most)
+    kept, other = Clock(), Clock()
+    assert (kept._held is None, other._held is None) == (False, True)
+    assert 0 < kept.delay_ns() <= other.delay_ns() or kept.delay_ns() == other.delay_ns() == 0
+    before = Clock.kept
+    kept.close()
+    other.close()
+    assert Clock.kept == before - 1
+
+
+def test_descriptors_are_out_of_the_programs_way():
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    clock = Clock()
+    assert clock._held.number > lowest
+    again = os.open(os.devnull, os.O_RDONLY)
+    os.close(again)
+    clock.close()
+    assert again == lowest
+
+
+def test_a_descriptor_that_is_the_programs_by_now_is_neither_read_nor_closed(tmp_path):
+    clock = Clock()
+    number = clock._held.number
+    with (tmp_path / "user").open("wb+") as user:
+        os.dup2(user.fileno(), number)
+        before = clock.delay_ns()
+        assert clock.delay_ns() >= before
+        clock.close()
+        assert os.fstat(number).st_size == 0
+        os.close(number)
+
+
 def test_a_machine_without_schedstat_has_no_delay(monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError

@@ -14,6 +14,7 @@ import threading
 import time
 
 import pytest
+from recorded_logs import notes
 from support import recording
 
 import orchprof
@@ -191,3 +192,15 @@ def test_an_exception_of_the_programs_own_that_strikes_in_our_midst_reaches_the_
             time.sleep(0.001)
         carrier.emit = kept
         assert carrier.fiber.wait == 0
+
+
+def test_whatever_pool_is_imported_first_all_of_them_are_followed(tmp_path):
+    code = f"""
+import sys
+from orchprof.record import recorder
+recorder.start({str(tmp_path)!r})
+import multiprocessing.pool, concurrent.futures.thread, concurrent.futures.process
+recorder.stop()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert notes(tmp_path, "hook") == []

@@ -274,7 +274,7 @@ def test_a_coroutine_that_waits_for_a_pool_of_processes_joins_its_job(tmp_path):
     assert (waits["end_ns"] - waits["start_ns"]).max() > 0.14e9
 
 
-LIBRARIES = sorted(install._WITH)
+LIBRARIES = sorted(install._AFTER)
 
 
 @pytest.mark.parametrize("first", LIBRARIES)

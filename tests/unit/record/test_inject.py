@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
-from recorded_logs import born, notes, spans
+from recorded_logs import _notes, _rows, born, notes, spans
 
 import orchprof
 from orchprof.record.inject import _orchprof_marker, first
+from orchprof.record.strands import CUT, STATE_SHIFT, WAITS
 
 FIRST = Path(first.__file__).parent
 
@@ -215,3 +217,50 @@ def test_waiting_for_a_person_is_the_users_time(program, logs):
     done = program("print(input('? '))", given="yes\n")
     assert done.stdout == "? yes\n"
     assert spans(logs) == [("user", "input")]
+
+
+def told(log, kind):
+    return [note[1:] for note in _notes(log) if note[0] == kind]
+
+
+def cuts(log):
+    return [row for row, _ in _rows(log) if row[0] & 0xFF == CUT]
+
+
+def test_a_forked_child_is_recorded_from_its_fork_on_as_soon_as_there_is_something(program, logs):
+    body = """
+        import os, time
+        for does in (False, True):
+            pid = os.fork()
+            if not pid:
+                if does:
+                    began = time.process_time()
+                    while time.process_time() - began < 0.05:
+                        pass
+                    time.sleep(0.001)
+                os._exit(0)
+            os.waitpid(pid, 0)
+    """
+    assert program(body).returncode == 0
+    assert len(notes(logs, "meta")) == 2
+    child = next(log for log in logs.glob("*.bin") if told(log, "own"))
+    [[_, [woke_ns, _]]] = told(child, "own")
+    [[began_ns]] = told(child, "began")
+    rows = cuts(child)
+    assert rows[0][1:4] == (began_ns, 0, 0)
+    assert rows[1][1] >= woke_ns > began_ns
+    assert rows[1][2] >= 50_000_000
+
+
+def test_a_program_runs_from_when_it_was_started(program, logs):
+    started_ns = time.monotonic_ns()
+    environment = {"ORCHPROF_STARTED": f"{os.getpid()} {started_ns}"}
+    program("import os, sys\nprint(os.getpid())", environment=environment)
+    [log] = logs.glob("*.bin")
+    first, second = cuts(log)[:2]
+    assert first[1] == started_ns < second[1]
+    assert WAITS[first[0] >> STATE_SHIFT] == "startup"
+    assert first[2] <= second[2]
+    program("pass", environment={"ORCHPROF_STARTED": f"1 {started_ns}"})
+    other = next(each for each in logs.glob("*.bin") if each != log)
+    assert cuts(other)[0][1] > started_ns

@@ -125,7 +125,7 @@ def test_the_whole_program_is_one_task_with_all_that_it_starts(run):
     """
     _, logs = run(agent, task_from="program")
     assert born(logs, "task") == ["agent.py"]
-    assert len(notes(logs, "meta")) == 3
+    assert len(notes(logs, "meta")) == 2  # a forked child that does nothing is its parent's to know
 
 
 @pytest.fixture
@@ -251,3 +251,47 @@ def test_a_request_to_a_wsgi_server_is_one_task(serving):
 def _get(url):
     with urllib.request.urlopen(url, timeout=30) as answer:
         return answer.read()
+
+
+def test_a_program_sees_no_trace_function_but_its_own(run):
+    agent = """
+        import sys, threading
+        print(sys.gettrace(), sys.getprofile())
+
+        def before():
+            return sys.gettrace()
+
+        print(before())
+
+        def search(x):
+            return x
+
+        print(search(1), sys.gettrace(), sys._getframe().f_trace, sys.gettrace)
+
+        def mine(*_):
+            return None
+
+        sys.settrace(mine)
+        print(sys.gettrace() is mine)
+        sys.settrace(None)
+    """
+    said = "None None\nNone\n1 None None <built-in function gettrace>\nTrue\n"
+    assert run(agent, ["__main__:search"])[0] == said
+
+
+def test_a_program_that_traces_itself_is_left_alone(run):
+    agent = """
+        import sys
+
+        def mine(frame, event, arg):
+            return mine
+
+        sys.settrace(mine)
+
+        def search(x):
+            return x
+
+        print(search(1), sys.gettrace() is mine)
+        sys.settrace(None)
+    """
+    assert run(agent, ["__main__:search"])[0] == "1 True\n"

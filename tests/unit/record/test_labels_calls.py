@@ -26,6 +26,9 @@ class Library:
         for one in classes:
             one.__module__ = name
             setattr(module, one.__name__, one)
+        self._monkeypatch.setitem(
+            sys.modules, name.partition(".")[0], types.ModuleType(name.partition(".")[0])
+        )
         self._monkeypatch.setitem(sys.modules, name, module)
 
 

@@ -1,5 +1,6 @@
 """Every framework's labels: a version that they do not know costs its names, and nothing else."""
 
+import importlib
 import sys
 import types
 
@@ -29,18 +30,22 @@ class Watched:
         raise AssertionError(f"{where}: {error}")
 
 
+def hook_of(framework):
+    return importlib.import_module(f"orchprof.record.hooks.labels.{framework}").hook
+
+
 @pytest.fixture(params=LABELS, ids=str)
 def awaited(request):
     """Return the modules that a framework's labels wait for, each with its patch."""
     patches = Watched()
-    LABELS[request.param](None, patches)
+    hook_of(request.param)(None, patches)
     return patches.names
 
 
 @pytest.mark.parametrize("framework", LABELS)
 def test_labels_wait_for_submodules_and_import_nothing(framework):
-    patches, before = Watched(), set(sys.modules)
-    LABELS[framework](None, patches)
+    patches, hook, before = Watched(), hook_of(framework), set(sys.modules)
+    hook(None, patches)
     assert patches.names
     assert set(sys.modules) == before
 
@@ -56,16 +61,24 @@ def test_a_module_without_what_is_labelled_is_said_to_be_so(awaited):
         assert not [key for key in vars(empty) if not key.startswith("__")]
 
 
-@pytest.mark.parametrize(("asked", "expected"), [("off", []), ("on", list(LABELS)), (None, list(LABELS))])
+@pytest.mark.parametrize("framework", LABELS)
+def test_labels_are_loaded_with_any_library_that_they_wait_for(framework):
+    patches = Watched()
+    hook_of(framework)(None, patches)
+    waited = {name for name, _ in patches.names}
+    assert all(any(f"{name}.".startswith(f"{library}.") for library in LABELS[framework]) for name in waited)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("off", False), ("on", True), (None, True)])
 def test_labels_can_be_left_off(monkeypatch, asked, expected):
-    called = []
-    fake = {name: lambda _strands, _patches, name=name: called.append(name) for name in LABELS}
-    monkeypatch.setattr(install, "LABELS", fake)
-    monkeypatch.setattr(install, "_HOOKS", ())
-    monkeypatch.setattr(install, "_WITH", {})
     if asked is None:
         monkeypatch.delenv(install.LABELS_VARIABLE, raising=False)
     else:
         monkeypatch.setenv(install.LABELS_VARIABLE, asked)
-    install.install(None)
-    assert called == expected
+    assert {f"labels.{name}" in install._before().values() for name in LABELS} == {expected}
+
+
+def test_every_hook_is_loaded_with_its_library_and_not_before():
+    modules = {name for names in install._AFTER.values() for name in names} | set(install._before().values())
+    for name in modules:
+        assert callable(importlib.import_module(f"orchprof.record.hooks.{name}").hook)

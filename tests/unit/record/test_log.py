@@ -210,16 +210,50 @@ def test_refused_notes_are_kept_up_to_a_bound(tmp_path, monkeypatch):
     assert (notes, log.lost_frames) == ([["note", 0], ["note", 1]], 1)
 
 
-def test_a_file_that_took_over_our_descriptor_is_left_alone(tmp_path):
+def test_a_file_that_took_over_our_descriptor_is_left_alone_and_the_log_opened_anew(tmp_path):
     log = Log(tmp_path)
     with (tmp_path / "user").open("wb") as user:
-        os.dup2(user.fileno(), log._fd)
-        taken = log._fd
+        taken = log._held.number
+        os.dup2(user.fileno(), taken)
         log.emit(ROW)
         log.close()
-        assert log.lost_frames == 1
         assert os.fstat(taken).st_size == 0
         os.close(taken)
+    assert list(read_frames(log.path)) == [(b"ROWS", ROW)]
+
+
+def test_a_log_whose_file_is_gone_loses_frames_and_nothing_else(tmp_path):
+    log = Log(tmp_path)
+    os.close(log._held.number)
+    log.path.rename(tmp_path / "elsewhere")
+    log.path.write_bytes(b"another's")
+    log.emit(ROW)
+    log.close()
+    assert (log.lost_frames, log.path.read_bytes()) == (1, b"another's")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("café", "café"),
+        (os.fsdecode(b"caf\xe9"), "caf\\udce9"),
+        ("nul \0, newline \n", "nul \\x00, newline \\n"),
+        ("x" * 80_000, "x" * 254 + "…"),
+    ],
+)
+def test_any_name_is_kept_as_it_can_be_shown(tmp_path, name, kept):
+    log = Log(tmp_path)
+    assert log.name(name) == log.name(name) == 1
+    log.close()
+    assert json.loads(next(payload for _, payload in read_frames(log.path))) == [["name", 1, kept]]
+
+
+def test_attributes_that_are_no_unicode_stay_readable(recorded):
+    def program():
+        with orchprof.task("t"), orchprof.tool("x", path=os.fsdecode(b"caf\xe9"), list=["\ud800"]):
+            pass
+
+    assert json.loads(recorded(program)["spans"]["attributes"].iloc[0]) == {"path": "caf?", "list": ["?"]}
 
 
 def test_names_without_end_share_one_number(tmp_path, monkeypatch):

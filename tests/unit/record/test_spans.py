@@ -509,3 +509,33 @@ def test_an_async_generator_that_was_left_owns_what_it_did_and_no_more(recorded,
     assert span.end_ns - span.start_ns < tables["tasks"]["end_ns"].item() - span.start_ns - 55 * MS
     assert tables["spans"]["end_ns"].notna().all()
     assert_tiled(tables)
+
+
+def test_what_is_given_no_name_is_called_by_its_kind_or_by_its_function(recorded):
+    unnamed = orchprof.tool()
+
+    @unnamed
+    def search():
+        pass
+
+    @unnamed
+    async def fetch():
+        pass
+
+    @orchprof.task()
+    def answer():
+        search()
+        asyncio.run(fetch())
+        with orchprof.span(), orchprof.tool(), orchprof.model(size=1):
+            pass
+
+    def program():
+        answer()
+        with orchprof.task(index=2):
+            pass
+
+    tables = recorded(program)
+    assert tables["tasks"]["name"].tolist() == ["answer", "task"]
+    named = tables["spans"].sort_values("start_ns")
+    assert named["name"].tolist() == ["search", "fetch", "span", "tool", "model"]
+    assert named["role"].tolist() == ["tool", "tool", "framework", "tool", "client"]

@@ -166,3 +166,35 @@ def test_what_is_kept_of_a_command_and_whether_it_refuses(command, shown, name, 
     assert launcher.shown(words) == shown.split(" ")
     assert launcher.name_of(words) == name
     assert launcher.refusing_option(words) == refuses
+
+
+def test_a_child_that_is_seen_before_it_becomes_another_program_is_no_python(launch):
+    ended = launch(
+        """
+        import os, time
+        pid = os.fork()
+        if not pid:
+            time.sleep(0.3)
+            os.execv("/bin/sh", ["sh", "-c", ":"])
+        os.waitpid(pid, 0)
+        """
+    )
+    assert (ended.code, codes(ended)) == (0, [])
+
+
+def test_a_copy_of_a_python_that_was_not_recorded_is_told_of_with_it(logs):
+    code = "import os, time\nif not os.fork(): time.sleep(0.3), os.execv('/bin/true', ['true'])\nos.wait()"
+    ended = launcher.launch([PYTHON, "-I", "-c", code], logs)
+    assert codes(ended) == ["not_injected"]
+
+
+def test_a_helper_that_ends_by_itself_at_once_is_not_told_of(launch):
+    ended = launch(
+        """
+        import os, time
+        if not os.fork():
+            time.sleep(0.2)
+            os._exit(0)
+        """
+    )
+    assert (ended.code, codes(ended)) == (0, [])

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from orchprof.clocks import reply
 from orchprof.clocks.encodings import decoded
+from orchprof.record.frames import hide
 from orchprof.record.hooks.http.kept import Kept
 from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
@@ -249,6 +250,7 @@ class Call:
         """The wait ended with an exception, and the request with it."""
         self.gave_up(error)
         self.end(error)
+        hide(error)
 
     @_quiet
     def gave_up(self, error: BaseException) -> None:

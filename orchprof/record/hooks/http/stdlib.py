@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from orchprof.record.frames import hide
 from orchprof.record.hooks.http.call import KEY, Call, Library
 from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
@@ -115,15 +116,29 @@ def _send(original: _Call) -> _Call:
         call = vars(connection).get(KEY)
         if call is not None and not call.strand:
             if connection.sock is None and connection.auto_open:
-                # It would do so itself; a proxy's tunnel, sent meanwhile, is not the request.
-                del vars(connection)[KEY]
-                connection.connect()
-                vars(connection)[KEY] = call
-            call.note |= vars(connection).pop(_TOOK, {})
-            call.leaves(Wire.of(connection.sock))
+                vars(connection)["connect"] = functools.partial(_connect_first, connection, call)
+            else:
+                _leaves(connection, call)
         return original(connection, data)
 
     return send
+
+
+def _connect_first(connection: Any, call: Call) -> None:
+    """Connect, as a request's first piece asks for; a proxy's tunnel, sent meanwhile, is not the request."""
+    del vars(connection)[KEY], vars(connection)["connect"]
+    try:
+        connection.connect()
+    except BaseException as error:
+        hide(error)
+        raise
+    vars(connection)[KEY] = call
+    _leaves(connection, call)
+
+
+def _leaves(connection: Any, call: Call) -> None:
+    call.note |= vars(connection).pop(_TOOK, {})
+    call.leaves(Wire.of(connection.sock))
 
 
 def _getresponse(expected: _Expected, original: _Call) -> _Call:

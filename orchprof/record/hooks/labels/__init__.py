@@ -1,35 +1,36 @@
-"""Labels: frameworks' own calls under the names their users gave. Time never depends on them, only its names do."""
+"""Labels: frameworks' own calls under the names their users gave. Time never depends on them, only its names do.
 
-from typing import Final
+A file here is one family of libraries; it is loaded when the program imports one of them.
+"""
 
-from orchprof.record.hooks.labels import (
-    agent_framework,
-    autogen,
-    crewai,
-    dspy,
-    haystack,
-    langchain,
-    llama_index,
-    mcp,
-    mini_swe_agent,
-    openai_agents,
-    pydantic_ai,
-    sdk,
-    smolagents,
-)
+from __future__ import annotations
 
-LABELS: Final = {
-    "agent_framework": agent_framework.hook,
-    "autogen": autogen.hook,
-    "crewai": crewai.hook,
-    "dspy": dspy.hook,
-    "haystack": haystack.hook,
-    "langchain": langchain.hook,
-    "llama_index": llama_index.hook,
-    "mcp": mcp.hook,
-    "mini_swe_agent": mini_swe_agent.hook,
-    "openai_agents": openai_agents.hook,
-    "pydantic_ai": pydantic_ai.hook,
-    "sdk": sdk.hook,
-    "smolagents": smolagents.hook,
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+LABELS: Final[dict[str, tuple[str, ...]]] = {
+    "agent_framework": ("agent_framework",),
+    "autogen": ("autogen_agentchat", "autogen_core", "autogen_ext"),
+    "crewai": ("crewai",),
+    "dspy": ("dspy",),
+    "haystack": ("haystack",),
+    "langchain": ("langchain_core", "langgraph"),
+    "llama_index": ("llama_index", "workflows"),
+    "mcp": ("mcp",),
+    "mini_swe_agent": ("minisweagent",),
+    "openai_agents": ("agents",),
+    "pydantic_ai": ("pydantic_ai",),
+    "sdk": (
+        "openai",
+        "anthropic",
+        "groq",
+        "cerebras",
+        "together",
+        "mistralai",
+        "cohere",
+        "google.genai",
+        "litellm",
+    ),
+    "smolagents": ("smolagents",),
 }

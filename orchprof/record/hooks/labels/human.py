@@ -1,13 +1,18 @@
 """People: while `input()` waits, somebody thinks or types, and that is neither the agent's time nor a tool's."""
 
-import builtins
-import functools
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
 
-from orchprof.record.hooks.patches import Patches
-from orchprof.record.spans import span
-from orchprof.record.strands import Strands
+import builtins
+
+from orchprof.record.hooks.patches import wraps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
 
 
 def hook(strands: Strands, patches: Patches) -> None:  # noqa: ARG001
@@ -16,8 +21,10 @@ def hook(strands: Strands, patches: Patches) -> None:  # noqa: ARG001
 
 
 def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
+    @wraps(original)
     def asking(*args: Any, **kwargs: Any) -> Any:
+        from orchprof.record.spans import span  # only a program that asks pays for them
+
         with span("input", role="user"):
             return original(*args, **kwargs)
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.record import flows
+from orchprof.record import flows, frames
 from orchprof.record.hooks.labels import wrap
 from orchprof.record.hooks.labels.wrap import Calls, around_all
 from orchprof.record.hooks.patches import Patches
@@ -15,7 +15,7 @@ from orchprof.record.strands import Strands
 _PROVIDERS: Final = (
     "anthropic", "bedrock", "cohere", "google", "groq", "huggingface", "mistral", "openai", "xai",
 )  # fmt: skip
-_OURS: Final = (flows.__file__, wrap.__file__, __file__)
+_OURS: Final = (flows.__file__, frames.__file__, wrap.__file__, __file__)
 
 
 def hook(strands: Strands, patches: Patches) -> None:

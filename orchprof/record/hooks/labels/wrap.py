@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Self
 
 from orchprof.record import flows
+from orchprof.record.frames import hidden
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.spans import Span
 from orchprof.record.state import STATE
@@ -38,7 +39,7 @@ def around(patches: Patches, owner: Any, name: str, make: Make) -> None:
 
 def under(patches: Patches, where: str, function: Any, make: Make) -> Any:
     """Return `function` with every call of it under its span; `where` is what a failure of `make` is complained of."""
-    return flows.under(_safe(make, where, patches), function, Opened)
+    return hidden(flows.under(_safe(make, where, patches), function, Opened))
 
 
 def around_all(patches: Patches, calls: Iterable[Calls]) -> None:

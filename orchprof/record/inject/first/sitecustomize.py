@@ -4,7 +4,6 @@ The interpreter may be of any version and have nothing installed, so this is pla
 of orchprof is loaded from where this file lies: no folder of ours is left on the program's `sys.path`.
 """
 
-import importlib
 import os
 import sys
 
@@ -19,20 +18,22 @@ try:
     elif sys.version_info < (3, 11) or sys.implementation.name != "cpython":
         sys.path.insert(0, os.path.dirname(_here))  # noqa: PTH120
         try:
-            importlib.import_module("_orchprof_marker").leave(_logs, "python_too_old", sys.version.split()[0])
+            __import__("_orchprof_marker").leave(_logs, "python_too_old", sys.version.split()[0])
         finally:
             del sys.path[0]
     else:
         if "orchprof" not in sys.modules:
-            import importlib.util
+            # What `importlib.util` stands on, and is there in any Python: that package costs as much as all of ours.
+            import _frozen_importlib
+            import _frozen_importlib_external
 
             _file = os.path.join(_home, "__init__.py")  # noqa: PTH118
-            _spec = importlib.util.spec_from_file_location(
+            _spec = _frozen_importlib_external.spec_from_file_location(
                 "orchprof", _file, submodule_search_locations=[_home]
             )
             assert _spec is not None
             assert _spec.loader is not None
-            sys.modules["orchprof"] = importlib.util.module_from_spec(_spec)
+            sys.modules["orchprof"] = _frozen_importlib.module_from_spec(_spec)
             _spec.loader.exec_module(sys.modules["orchprof"])
         from orchprof.record.inject import begin
 
@@ -44,4 +45,4 @@ except Exception:  # noqa: BLE001  a program must not notice that it could not b
 # The one that this stands in front of, of a distribution or a virtual environment. If it is missing or fails, the
 # interpreter says and does what it would have done without us.
 sys.modules.pop("sitecustomize", None)
-importlib.import_module("sitecustomize")
+__import__("sitecustomize")
