@@ -11,11 +11,7 @@ import sys
 import threading
 import weakref
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from orchprof.record.hooks.patches import Patches
-    from orchprof.record.strands import Strands
+from typing import Any, Final
 
 # The flags of the code of generators, and of asynchronous ones.
 GENERATORS: Final = 0x220
@@ -35,11 +31,6 @@ _LEFT: Final[set[int]] = set()
 _TOOLS: Final[list[int]] = []
 # By the same identity, on 3.11: an asynchronous generator, and the thread of its loop.
 STREAMS: Final[dict[int, tuple[int, Any]]] = {}
-
-
-def hook(strands: "Strands", patches: "Patches") -> None:  # noqa: ARG001
-    """Hold no generator any longer when recording ends."""
-    patches.also(_end)
 
 
 def hold(span: Any, frame: FrameType) -> None:
@@ -120,7 +111,8 @@ def drop(frame: FrameType) -> None:
         _LEFT.add(id(frame))
 
 
-def _end() -> None:
+def end() -> None:
+    """Hold no generator any longer: recording has ended."""
     HELD.clear()
     _LEFT.clear()
     STREAMS.clear()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 
-from orchprof.record import yields
 from orchprof.record.hooks import collector, reaping, signals, sleeps
 from orchprof.record.hooks.labels import LABELS
 from orchprof.record.hooks.patches import Patches
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
     collector.hook,
-    yields.hook,
     sleeps.hook,
     reaping.hook,
     signals.hook,
@@ -67,12 +65,20 @@ def install(strands: Strands) -> Patches:
     )
     for hook in _HOOKS:
         hook(strands, patches)
+    patches.also(_end_yields)
     loader = _Loader(strands, patches)
     for library, names in _AFTER.items():
         for name in names:
             patches.when_imported(library, loader.hooking(name))
     patches.before_import(_before(), loader.load)
     return patches
+
+
+def _end_yields() -> None:
+    """Let go of generators that hold spans; only a program that has spans has loaded what holds them."""
+    yields = sys.modules.get("orchprof.record.yields")
+    if yields is not None:
+        yields.end()
 
 
 def _before() -> dict[str, str]:

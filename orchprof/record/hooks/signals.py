@@ -4,33 +4,40 @@ A child that is told to end was waiting for whoever told it. A process that is a
 to become another program, runs nothing that is registered for its end.
 """
 
-import _signal  # type: ignore[import-not-found]  # what `signal` stands on
-import functools
-import os
-from collections.abc import Callable
-from typing import Any, Final
+from __future__ import annotations
 
-from orchprof.record.hooks.patches import Patches
+import _signal  # type: ignore[import-not-found]  # what `signal` stands on
+import os
+
+from orchprof.record.hooks.patches import wraps
 from orchprof.record.state import STATE
-from orchprof.record.strands import Strands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from orchprof.record.hooks.patches import Patches
+    from orchprof.record.strands import Strands
+
+    _Call = Callable[..., Any]
 
 _HARMLESS: Final = frozenset({_signal.SIGCHLD, _signal.SIGCONT, _signal.SIGURG, _signal.SIGWINCH, 0})
-_Call = Callable[..., Any]
 
 
 def hook(strands: Strands, patches: Patches) -> None:
     """Follow signals to other processes, and write everything before what may end or replace this one."""
     for name in ("kill", "killpg"):
-        patches.replace(os, name, functools.partial(_kill, strands))
+        patches.replace(os, name, lambda original: _kill(strands, original))
     # The module around it costs more to import than most programs take to start.
     patches.when_imported("signal", lambda module: patches.replace(module, "raise_signal", _raise))
     patches.replace(os, "abort", _abort)
     for name in ("execv", "execve"):
-        patches.replace(os, name, functools.partial(_exec, strands))
+        patches.replace(os, name, lambda original: _exec(strands, original))
 
 
 def _kill(strands: Strands, original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def kill(pid: int, number: int, /) -> None:
         if pid == os.getpid():
             _before(number)
@@ -47,7 +54,7 @@ def _sent(strands: Strands, pid: int, number: int) -> None:
 
 
 def _raise(original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def raise_signal(number: int, /) -> None:
         _before(number)
         original(number)
@@ -56,7 +63,7 @@ def _raise(original: _Call) -> _Call:
 
 
 def _abort(original: _Call) -> _Call:
-    @functools.wraps(original)
+    @wraps(original)
     def abort() -> None:
         _write()
         original()
@@ -73,7 +80,7 @@ def _before(number: int) -> None:
 def _exec(strands: Strands, original: _Call) -> _Call:
     """What this process becomes goes on with what it was: nothing ends here, and if it fails everything goes on."""
 
-    @functools.wraps(original)
+    @wraps(original)
     def become(*args: Any) -> None:
         strands.safely(_becomes, strands)
         _write()
