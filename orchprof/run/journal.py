@@ -55,6 +55,15 @@ class Journal:
         return int(self.notes["began"][0][1]) if self.notes["began"] else 0
 
     @property
+    def loading(self) -> tuple[int, int]:
+        """When recording began to be loaded, and the CPU of that, in ns; (0, 0) when that is not known."""
+        samples = self.of(rec.SAMPLE)["cpu_ns"]
+        if not self.notes["entered"] or samples.empty:
+            return 0, 0
+        wall_ns, cpu_ns = self.notes["entered"][0][1]
+        return wall_ns, max(int(samples.iloc[0]) - cpu_ns, 0)
+
+    @property
     def known(self) -> bool:
         """Whether this version can read it."""
         return self.meta is not None and self.meta["version"] == VERSION
