@@ -67,6 +67,10 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     met = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
     seen = Seen(read_looks(watches), met, deaths(watches, programs), {}, _signals(programs))
     strands, found, steps = _strands_of_all(programs, seen)
+    strands, requests = _judged_requests(strands, programs)
+    if requests:
+        message = f"no task was found in the code, and the program is a server: each of its {requests} requests is one"
+        findings.append({"code": "served_requests", "message": message})
     whole: dict[int, str] = {}
     if whole_programs and not (strands["kind"] == "task").any():
         first = [each for each in programs if each.offset not in {step.next_log for step in steps}]
@@ -202,6 +206,34 @@ def _with_programs_for_tasks(
     named = strands["strand"].map(whole).fillna(strands["name"])
     again = joined_up(strands.assign(kind=kind, name=named), {})
     return again.assign(base=again["strand"].map(strands.set_index("strand")["base"])), whole
+
+
+def _judged_requests(strands: pd.DataFrame, programs: Sequence[Journal]) -> tuple[pd.DataFrame, int]:
+    """Return the strands with served requests as tasks only where nothing else is one, and how many these are.
+
+    The program must be a server: its main thread serves them. One that an agent runs for itself, to ask it, is none.
+    """
+    provisional = {
+        strand
+        for journal in programs
+        for strand, told in journal.told("task").items()
+        if told.get("provisional")
+    }
+    tasks = set(strands.loc[strands["kind"] == "task", "strand"])
+    served = {strand for journal in programs for strand in _served_by_main(journal, provisional)}
+    kept = served if tasks <= provisional else set()
+    gone = provisional - kept
+    if not gone:
+        return strands, len(kept)
+    kind = strands["kind"].where(~strands["strand"].isin(gone), "thread")
+    again = joined_up(strands.assign(kind=kind), {})
+    return again.assign(base=again["strand"].map(strands.set_index("strand")["base"])), len(kept)
+
+
+def _served_by_main(journal: Journal, requests: set[int]) -> set[int]:
+    rows, main = journal.of(*CLOCKED), main_strand(journal)
+    carrier = rows.loc[rows["strand"] == main, "carrier"]
+    return set(rows.loc[rows["carrier"].isin(carrier.head(1)), "strand"]) & requests
 
 
 def _complaints(journal: Journal) -> Findings:
