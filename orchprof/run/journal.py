@@ -97,7 +97,7 @@ def read_journal(path: Path, offset: int) -> Journal:
                 notes[note[0]].append(note)
     table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
     names = {number: text for _, number, text in notes["name"]}
-    rows, unborn = _known(_left(_told_apart(_stepped(table), offset)))
+    rows, unborn = _known(_left(told_apart(_stepped(table), offset)))
     moved = _moved(notes, offset)
     if unborn:
         born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
@@ -169,7 +169,8 @@ def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return rows[~dropped], int((alien | lost).sum())
 
 
-def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
+def told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
+    """Return rows of a log as a table with their kinds told apart, and `offset` added to every id."""
     rows = pd.DataFrame(table, columns=list(COLUMNS))
     what = rows.pop("what").to_numpy()
     rows["kind"] = what & 0xFF

@@ -133,9 +133,16 @@ def _children(
 ) -> Iterator[Child]:
     pids = {strand: pid for journal in journals for strand, pid in journal.told("pid").items()}
     use = child_use(journals)
-    elsewhere = (strands["kind"] == "child") | (
-        (strands["kind"] == "job") & strands["strand"].isin(list(found))
-    )
+    roots = {
+        main: told
+        for journal in journals
+        for _, told in journal.notes["root_used"]
+        for main in _main(journal)
+    }
+    pids |= {main: told[0] for main, told in roots.items()}
+    use |= {main: (told[1] + told[2], told[3]) for main, told in roots.items()}
+    jobs = (strands["kind"] == "job") & strands["strand"].isin(list(found))
+    elsewhere = (strands["kind"] == "child") | jobs | strands["strand"].isin(list(roots))
     ended = strands[elsewhere & strands["end_ns"].notna()]
     parents = ended["parent"].fillna(0).astype("int64").tolist()
     columns = (ended[name].tolist() for name in ("strand", "start_ns", "end_ns", "kind", "pid"))
@@ -144,6 +151,11 @@ def _children(
         cpu, delay = use.get(strand, (0, 0))
         delay += delay_below_ns(pid, (start, end), below)
         yield Child(strand, (start, end), kind == "job", pid, parent, parent_pid, cpu, delay)
+
+
+def _main(journal: Journal) -> list[int]:
+    main = main_strand(journal)
+    return [] if main is None else [main]
 
 
 def child_use(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:

@@ -309,7 +309,8 @@ async def index(request):
     await asyncio.sleep(0.01)
     return PlainTextResponse("hi")
 
-server = uvicorn.Server(uvicorn.Config(Starlette(routes=[Route("/", index)]), port=0, log_level="error", lifespan="off"))
+app = Starlette(routes=[Route("/", index)])
+server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
 
 def ask():
     while not server.started:
