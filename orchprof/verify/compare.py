@@ -68,7 +68,10 @@ def _slack_s(trials: Sequence[Trial], machine: Mapping[str, Any]) -> float:
 def _row(label: Label, trials: Sequence[Trial], slack_s: float) -> Record:
     pairs = [(one.truth_s[label], one.measured_s[label]) for one in trials if label in one.truth_s]
     errors = [relative_error(truth, found) for truth, found in pairs]
-    truth_s, error_s = median(truth for truth, _ in pairs), median(abs(found - truth) for truth, found in pairs)
+    truth_s, error_s = (
+        median(truth for truth, _ in pairs),
+        median(abs(found - truth) for truth, found in pairs),
+    )
     limit_s = max(label.limit * truth_s, slack_s) + label.looks * LOOK_S
     return {
         "shape": label.shape,

@@ -25,6 +25,9 @@ TICK_S: Final = 0.004
 LOOK_S: Final = 0.01
 
 CPU: Final = ("cpu", "gc", "child")
+# At work or ready to be: what somebody who only sees a child's wall knows of its computing. Its CPU has a row of its
+# own, `core`, which the kernel knows.
+BUSY: Final = (*CPU, "runq", "startup")
 
 
 @dataclass(frozen=True, slots=True)

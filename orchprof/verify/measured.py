@@ -46,7 +46,10 @@ def read(tables: Tables, began: Began, labels: Sequence[Label]) -> Ledger:
     of_shape = _by_shape(graphs, began)
     books = account(graphs)
     return Ledger(
-        {label: sum(_took_s(graph, label, tables) for graph in of_shape.get(label.shape, ())) for label in labels},
+        {
+            label: sum(_took_s(graph, label, tables) for graph in of_shape.get(label.shape, ()))
+            for label in labels
+        },
         conservation_error_s(books) or 0.0,
         share_of_latency(books, state="unexplained") or 0.0,
     )
@@ -80,7 +83,9 @@ def _core_s(task: int, tables: Tables) -> float:
     return sum(busy_ns(samples, pid, np.array([task])) for pid in bearers) / NS_PER_S
 
 
-def _chosen_ns(graph: TaskGraph, role: str | None, states: tuple[str, ...], owner: str | None) -> NDArray[Any]:
+def _chosen_ns(
+    graph: TaskGraph, role: str | None, states: tuple[str, ...], owner: str | None
+) -> NDArray[Any]:
     """Return of every piece how much of it lies under the role, the states and the name."""
     pieces, roles = graph.pieces, _OWN if role == "own" else (role,)
     chosen = [(role is None or its in roles) and (not states or state in states) for its, state in CODES]

@@ -10,7 +10,7 @@ from typing import Final
 from orchprof.errors import UsageError
 from orchprof.run import machine
 from orchprof.verify.labels import (
-    CHILD_LIMIT, CPU, CPU_LIMIT, GIL_LIMIT, LOOKED_LIMIT, WAIT_LIMIT, Label, agent, agent_cpu, core, latency, looked,
+    BUSY, CHILD_LIMIT, CPU, CPU_LIMIT, GIL_LIMIT, LOOKED_LIMIT, WAIT_LIMIT, Label, agent, agent_cpu, core, latency, looked,
     model, of, tool, unexplained,
 )  # fmt: skip
 
@@ -94,7 +94,10 @@ _BASIC: Final = Program(
         _timed(
             "model",
             "one answer of a model, read as it is written",
-            *(Label("", "model", phase, WAIT_LIMIT, "model", (phase,)) for phase in ("queue", "prefill", "decode")),
+            *(
+                Label("", "model", phase, WAIT_LIMIT, "model", (phase,))
+                for phase in ("queue", "prefill", "decode")
+            ),
             Label("", "model", "all", WAIT_LIMIT, None, owner="stub", measure="cp"),
         ),
         _timed(
@@ -168,7 +171,7 @@ _HELPERS: Final = Program(
         _timed(
             "library_threads",
             "a library computes on threads of its own",
-            tool("use", "busy", "runq", "gil", *CPU, limit=LOOKED_LIMIT),
+            tool("use", "busy", "gil", *BUSY, limit=LOOKED_LIMIT),
             needs=("import pyarrow", "2 cores"),
         ),
         _timed(
@@ -207,29 +210,31 @@ _CHILDREN: Final = Program(
         _family(
             "shell_at_pipe",
             "a shell that lives at a pipe computes, then sleeps",
-            looked("use", "cpu", *CPU),
+            looked("use", "busy", *BUSY),
             looked("use", "sleep"),
         ),
         _family("threaded_child", "a child that computes on two threads", needs=("2 cores",)),
-        _family("last_child", "a child that is the last thing of a task", looked("use", "cpu", *CPU, "startup")),
-        _family("exit_forks", "forks that leave by os._exit", looked("use", "cpu", *CPU)),
+        _family("last_child", "a child that is the last thing of a task", looked("use", "busy", *BUSY)),
+        _family("exit_forks", "forks that leave by os._exit", looked("use", "busy", *BUSY)),
         _family("late_reaped", "children that are long dead when they are reaped", tool("use", "sleep")),
         _family("timed_out_command", "a command beyond somebody's patience", tool("use", "timeout")),
-        _family("killed_child", "a child that is killed while it sleeps", looked("use", "sleep"), unexplained()),
+        _family(
+            "killed_child", "a child that is killed while it sleeps", looked("use", "sleep"), unexplained()
+        ),
         _family("by_system", "a command by os.system", looked("use", "sleep")),
         _timed("at_pty", "a shell at a terminal of its own", looked("use", "sleep")),
         _family("pipeline", "a pipeline of a shell", looked("use", "sleep")),
-        _family("node_child", "a child in another language", needs=("node",)),
+        _family("node_child", "a child in another language", looked("use", "busy", *BUSY), needs=("node",)),
         _family(
             "worker_at_pipe",
             "a worker of multiprocessing, made before the task",
-            looked("use", "cpu", *CPU),
+            looked("use", "busy", *BUSY),
             looked("use", "sleep"),
         ),
         _family(
             "stdio_server",
             "a server at its standard streams, opened before the task",
-            looked("use", "cpu", *CPU),
+            looked("use", "busy", *BUSY),
             looked("use", "sleep"),
         ),
         _family("child_beside", "a child that sleeps while the agent computes", agent_cpu()),
@@ -258,17 +263,39 @@ _LOOPS: Final = Program(
             _rs("pause", "sleep", WAIT_LIMIT),
             needs=("Python 3.12",),
         ),
-        _timed("model_timeout", "a model beyond somebody's patience", Label("", "agent", "timeout", WAIT_LIMIT, None, ("timeout",), "cp")),
+        _timed(
+            "model_timeout",
+            "a model beyond somebody's patience",
+            Label("", "agent", "timeout", WAIT_LIMIT, None, ("timeout",), "cp"),
+        ),
         _timed("event_timeout", "an event that never comes", agent("timeout")),
-        _timed("async_generator", "a generator waits between its consumer's steps", agent_cpu(), tool("items", "sleep")),
+        _timed(
+            "async_generator",
+            "a generator waits between its consumer's steps",
+            agent_cpu(),
+            tool("items", "sleep"),
+        ),
         _timed("generator_left", "a generator that is left open", agent_cpu(), tool("items", "sleep")),
-        _family("process_pool", "a pool of processes awaited from a loop", tool("heavy", "cpu", *CPU, limit=CPU_LIMIT)),
-        _timed("on_thread", "a coroutine waits for a thread", tool("doze", "sleep"), _rs("think", "cpu", CPU_LIMIT, *CPU)),
-        _family("late_async_child", "a child of a loop, over before it is awaited", tool("think", "cpu", *CPU, limit=CPU_LIMIT)),
+        _family(
+            "process_pool",
+            "a pool of processes awaited from a loop",
+            tool("heavy", "cpu", *CPU, limit=CPU_LIMIT),
+        ),
+        _timed(
+            "on_thread",
+            "a coroutine waits for a thread",
+            tool("doze", "sleep"),
+            _rs("think", "cpu", CPU_LIMIT, *CPU),
+        ),
+        _family(
+            "late_async_child",
+            "a child of a loop, over before it is awaited",
+            tool("think", "cpu", *CPU, limit=CPU_LIMIT),
+        ),
         _family(
             "async_stdio",
             "a server at its standard streams awaited from a loop",
-            looked("use_async", "cpu", *CPU),
+            looked("use_async", "busy", *BUSY),
             looked("use_async", "sleep"),
         ),
         _timed("two_models", "two models are asked at once", model()),
@@ -302,10 +329,21 @@ _DEATHS: Final = (
     _alone("killed_whole", "a whole program is killed", *_CPU_AND_SLEEP, unexplained(), code=137),
     _alone("terminated_whole", "a whole program is terminated", *_CPU_AND_SLEEP, unexplained(), code=143),
     _alone("exec_launcher", "a launcher becomes the program", *_CPU_AND_SLEEP),
-    _alone("orderly_server", "a server is told to end after four requests", agent("sleep"), code=143, task_from="http"),
+    _alone(
+        "orderly_server",
+        "a server is told to end after four requests",
+        agent("sleep"),
+        code=143,
+        task_from="http",
+    ),
     _alone("closed_descriptors", "every descriptor is closed", *_CPU_AND_SLEEP),
     _alone("cleared_callbacks", "what follows the collector is thrown out", *_CPU_AND_SLEEP),
-    _alone("odd_names", "a thread has a name that no encoding knows", _rs("compute", "cpu", CPU_LIMIT, *CPU), tool("doze", "sleep")),
+    _alone(
+        "odd_names",
+        "a thread has a name that no encoding knows",
+        _rs("compute", "cpu", CPU_LIMIT, *CPU),
+        tool("doze", "sleep"),
+    ),
 )
 
 PROGRAMS: Final = (_BASIC, _STREAMS, _HELPERS, _CHILDREN, _LOOPS, *_DEATHS)

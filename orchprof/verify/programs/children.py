@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -73,9 +74,9 @@ def shell_at_pipe() -> None:
             shell.stdout.readline()  # type: ignore[union-attr]
 
         def computes() -> None:
-            before = kit.cpu_of(shell.pid)
+            began = time.monotonic()
             run(LOOP.format(150_000))
-            kit.did("use", "cpu", kit.cpu_of(shell.pid) - before)
+            kit.did("use", "busy", time.monotonic() - began)
 
         def work() -> None:
             kit.use(computes)
@@ -96,9 +97,9 @@ def last_child() -> None:
     """A child is the last thing of a task."""
 
     def work() -> None:
-        before = kit.children_cpu()
+        began = time.monotonic()
         subprocess.run(python(SPINS.format(0.25)), check=True)
-        kit.did("use", "cpu", kit.children_cpu() - before)
+        kit.did("use", "busy", time.monotonic() - began)
 
     as_tool("last_child", work)
 
@@ -114,10 +115,10 @@ def exit_forks() -> None:
         return pid
 
     def work() -> None:
-        before = kit.children_cpu()
+        began = time.monotonic()
         for _ in range(3):
             os.waitpid(fork(), 0)
-        kit.did("use", "cpu", kit.children_cpu() - before)
+        kit.did("use", "busy", time.monotonic() - began)
 
     as_tool("exit_forks", work)
 
@@ -207,10 +208,10 @@ def node_child() -> None:
     """A child in another language computes."""
 
     def work() -> None:
-        before = kit.children_cpu()
+        began = time.monotonic()
         code = "const t = process.hrtime.bigint(); while (process.hrtime.bigint() - t < 250000000n);"
         subprocess.run(["node", "-e", code], check=True)
-        kit.did("use", "core", kit.children_cpu() - before)
+        kit.did("use", "busy", time.monotonic() - began)
 
     as_tool("node_child", work)
 
@@ -218,7 +219,14 @@ def node_child() -> None:
 def serve_pipe(end: Connection) -> None:
     """Compute or sleep as told, until told nothing; answer with how long that took."""
     while (asked := end.recv()) is not None:
-        end.send(kit.spin(asked[1]) if asked[0] == "cpu" else kit.nap(asked[1]))
+        end.send(served(*asked))
+
+
+def served(what: str, seconds: float) -> float:
+    """Compute or sleep, and return for how long, waiting for a core included where it computes."""
+    with kit.clocked() as clock:
+        kit.spin(seconds) if what == "busy" else kit.nap(seconds)
+    return clock.wall if what == "busy" else clock.waited
 
 
 def worker_at_pipe() -> None:
@@ -234,10 +242,10 @@ def worker_at_pipe() -> None:
         return took
 
     def work() -> None:
-        for what in ("cpu", "sleep"):
+        for what in ("busy", "sleep"):
             kit.did("use", what, kit.use(lambda what=what: asked(what, 0.2)))
 
-    asked("cpu", 0.001)
+    asked("busy", 0.001)
     kit.agent("worker_at_pipe", work)
     here.send(None)
     process.join()
@@ -246,9 +254,7 @@ def worker_at_pipe() -> None:
 def serve_lines() -> None:
     """Be the server of `stdio_server`: a line of JSON in, a line out."""
     for line in sys.stdin:
-        what, seconds = json.loads(line)
-        took = kit.spin(seconds) if what == "cpu" else kit.nap(seconds)
-        sys.stdout.write(json.dumps(took) + "\n")
+        sys.stdout.write(json.dumps(served(*json.loads(line))) + "\n")
         sys.stdout.flush()
 
 
@@ -264,10 +270,10 @@ def stdio_server() -> None:
             return took
 
         def work() -> None:
-            for what in ("cpu", "sleep"):
+            for what in ("busy", "sleep"):
                 kit.did("use", what, kit.use(lambda what=what: asked(what, 0.2)))
 
-        asked("cpu", 0.001)
+        asked("busy", 0.001)
         kit.agent("stdio_server", work)
         server.stdin.close()  # type: ignore[union-attr]
 

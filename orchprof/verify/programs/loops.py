@@ -211,10 +211,10 @@ def async_stdio() -> None:
             return took
 
         async def work() -> None:
-            for what in ("cpu", "sleep"):
+            for what in ("busy", "sleep"):
                 kit.did("use_async", what, await kit.use_async(lambda what=what: asked(what, 0.2)))
 
-        await asked("cpu", 0.001)
+        await asked("busy", 0.001)
         await kit.loop_agent("async_stdio", work)
         server.stdin.close()  # type: ignore[union-attr]
         await server.wait()
