@@ -262,6 +262,7 @@ FINDINGS: Final[dict[str, Finding]] = {
     "lost_events": Finding("give the run's disk more room or record fewer spans"),
     "unknown_log": Finding("open it with the version of orchprof that wrote it"),
     "hook_disabled": Finding("report the library's version; what it does is still measured, without names"),
+    "served_requests": Finding("say --task-from http to have it so, or program for all of it in one task"),
     "whole_program": Finding("say what a task is with --task-from, or with orchprof.task() in the code"),
     "outside_tree": Finding("measure on the machine that runs it, or run the tool as a child process"),
     "not_injected": Finding("start it without -I, -E and -S, or record inside it with orchprof.task()"),

@@ -150,7 +150,9 @@ class Span:
 class Task(Span):
     """One agent run from request to answer: the root of a ledger. Inside another task it is only a span."""
 
-    __slots__ = ("_gave_way", "_left", "_resumed", "due_ns", "index", "warmup")
+    __slots__ = ("_gave_way", "_left", "_resumed", "_within", "due_ns", "index", "warmup")
+    # Whether it is known only in the end if it was one: what begins in it is no mere part of it.
+    provisional = False
 
     def __init__(
         self, name: str, attributes: dict[str, Any] | None, index: int | None, *, warmup: bool
@@ -162,6 +164,7 @@ class Task(Span):
         self._resumed: tuple[int, int] | None = None
         self._left: Left | None = None
         self._gave_way = False
+        self._within = 0  # the provisional task that it began in
 
     def outcome(self, *, ok: bool | None, reason: str | None = None, timed_out: bool = False) -> None:
         """Judge the task's answer, after it has ended, so that judging costs it nothing; None: nobody can."""
@@ -175,17 +178,19 @@ class Task(Span):
         if carrier is None:
             return self
         outer = carrier.strands.open_tasks.get(carrier.fiber.task)
-        if outer is not None and not outer.give_way():
+        if outer is not None and not outer.provisional and not outer.give_way():
             return super().__enter__()
         number = carrier.next_id()
         _sample(number)
         fiber = self._fiber = carrier.fiber
         self._resumed = (fiber.strand, fiber.span)
+        self._within = fiber.task if outer is not None and outer.provisional else 0
         self.id = fiber.strand = fiber.task = number
         fiber.span = 0
         carrier.strands.open_tasks[number] = self
         carrier.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
-        _note("task", self.id, {"index": self.index, "warmup": self.warmup, "due_ns": self.due_ns})
+        facts = {"index": self.index, "warmup": self.warmup, "due_ns": self.due_ns}
+        _note("task", self.id, facts | {"provisional": True} if self.provisional else facts)
         if self.attributes:
             _note("attributes", self.id, json_text(self.attributes))
         frame = sys._getframe(1)
@@ -267,7 +272,7 @@ class Task(Span):
     def _end(self) -> None:
         fiber, (strand, span) = self._fiber, self._resumed or (0, 0)
         if fiber.strand == self.id:
-            fiber.strand, fiber.span, fiber.task = strand, fiber.nearest_open(span), 0
+            fiber.strand, fiber.span, fiber.task = strand, fiber.nearest_open(span), self._within
         carrier = STATE.here.carrier or first_seen()
         # Else it was open in a recording that is over, or in the parent of this forked child.
         if carrier is not None and carrier.strands is fiber.of:

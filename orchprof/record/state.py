@@ -7,8 +7,9 @@ import sys
 
 from orchprof.record.counters import counters
 from orchprof.record.flusher import Flusher
+from orchprof.record.here import Here
 from orchprof.record.log import VERSION, Log, pack
-from orchprof.record.strands import SAMPLE, Here, Strands
+from orchprof.record.strands import SAMPLE, Strands
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ successive cuts of a carrier bound a segment, so a thread's time is tiled withou
 from __future__ import annotations
 
 import itertools
-import os
-import sys
-from _thread import _local, get_ident, get_native_id
+from _thread import get_native_id
 
 from orchprof.record.clock import Clock, FakeClock
+from orchprof.record.here import Asleep, Everywhere, Here, thread_name
 from orchprof.record.log import NOWHERE, pack
 
 TYPE_CHECKING = False
@@ -236,32 +235,6 @@ class Carrier:
             self.strands.fail(error)
 
 
-class Here(_local):
-    """The calling thread's carrier; None where the thread has not been seen yet."""
-
-    carrier: Carrier | None = None
-
-
-class _Everywhere:
-    """The carrier of every thread of a recording that is over."""
-
-    def __init__(self, carrier: Carrier) -> None:
-        self.carrier = carrier
-
-
-class _Asleep:
-    """Every thread's carrier in a forked child that has had nothing to record yet: who asks for it wakes recording."""
-
-    def __init__(self, strands: Strands, wake: Callable[[], object]) -> None:
-        self._strands, self._wake = strands, wake
-
-    @property
-    def carrier(self) -> Any:
-        self._strands.mute()
-        self._wake()
-        return self._strands.here.carrier
-
-
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     """Return a method of `Strands` whose own errors never reach the program."""
 
@@ -273,15 +246,6 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
 
     guarded.__name__, guarded.__doc__ = method.__name__, method.__doc__
     return guarded
-
-
-def _thread_name() -> str:
-    """Return the calling thread's name, if it is one of `threading` or the first."""
-    threading = sys.modules.get("threading")
-    thread = threading._active.get(get_ident()) if threading is not None else None
-    if thread is not None:
-        return str(thread.name)
-    return "MainThread" if get_native_id() == os.getpid() else f"thread {get_native_id()}"
 
 
 class Strands:
@@ -319,7 +283,7 @@ class Strands:
         """
         clock = self._new_clock()
         if home is None:
-            home = self.spawn("thread", _thread_name(), None, since_ns or clock.wall_ns())
+            home = self.spawn("thread", thread_name(), None, since_ns or clock.wall_ns())
         carrier = self.here.carrier = Carrier(self, clock, home)
         if since_ns:
             clocks = (carrier.cpu, carrier.delay) if wait else (0, 0)
@@ -408,12 +372,12 @@ class Strands:
         """Record nothing, in a forked child, until a hook asks who runs here: `wake()` begins another recording."""
         self.log, self.asleep = NOWHERE, True
         self.children, self.open_tasks = {}, {}
-        self.here = _Asleep(self, wake)
+        self.here = Asleep(self, wake)
 
     def mute(self) -> None:
         """Record nothing from here on, on any thread: the log is closed, but loops and threads may go on."""
         self.log, self.asleep = NOWHERE, False
-        self.here = _Everywhere(self._deaf())
+        self.here = Everywhere(self._deaf())
 
     def _deaf(self) -> Carrier:
         """Return a carrier that every hook can use as any other, and that records nothing."""

@@ -200,7 +200,7 @@ class _Graph:
 
     def adopt(self, strand: int, parent: int) -> None:
         """Have a strand that was born for a wait, and all below it, belong to the waiter."""
-        self._adopted[strand] = parent
+        self._adopted.setdefault(strand, parent)
 
     def taken_along(self) -> pd.DataFrame:
         """Return the strands, those that were adopted with their new parents and tasks."""
@@ -246,10 +246,12 @@ class _Walk:
         self._task, self._home = graph.task[wait.strand], graph.pid.get(wait.strand)
         self._tiles: list[_Tile] = []
         self._abroad = False  # in another process than the waiter's
+        self._hand = wait.end  # when it was released
 
     def back_from(self, hand: int) -> list[_Tile]:
         """Return the stretches from where the work began, in order of time, without a gap until `hand`."""
         strand, now = self._wait.releaser, hand
+        self._hand = hand
         for _ in range(_STEPS):
             if now <= self._wait.start or not strand:
                 break
@@ -286,15 +288,23 @@ class _Walk:
         """Return the strand to go on with; 0 when it is the task's own or another's, who told it or had it."""
         graph = self._graph
         pid = graph.pid.get(strand)
-        if not strand or graph.task.get(strand) or (self._abroad and pid == self._home):
+        if not strand or self._tells(strand) or (self._abroad and pid == self._home):
             return 0
         self._abroad = self._abroad or pid != self._home
         return strand
 
+    def _tells(self, strand: int) -> bool:
+        """Return whether a strand is one that hands out work: a task's own, in the waiter's process, or another task's.
+
+        What a process does that was started in the task belongs to the task, too, and is what was waited for.
+        """
+        task = self._graph.task.get(strand)
+        return bool(task) and (task != self._task or self._graph.pid.get(strand) == self._home)
+
     def _join(self, strand: int, row: int, window: tuple[int, int], now: int) -> tuple[int, int]:
         graph = self._graph
         sources = graph.joins.get((strand, window[1]), [])
-        if any(graph.task.get(one) for one in sources):
+        if any(map(self._tells, sources)):
             return 0, now
         if not sources:
             return strand, self._add(window[0], now, row=row)
@@ -308,7 +318,7 @@ class _Walk:
     def _gave_others(self, strand: int, start: int, now: int) -> int:
         """Return when this strand last released a strand of another task in the window, well before this one; or 0."""
         given = self._graph.given.get(strand, [])
-        place = bisect_left(given, (now - _TOGETHER_NS, 0)) - 1
+        place = bisect_left(given, (min(now + 1, self._hand - _TOGETHER_NS), 0)) - 1
         while place >= 0 and given[place][0] > start:
             at, dst = given[place]
             if self._graph.task.get(dst) not in (None, 0, self._task):

@@ -55,6 +55,15 @@ class Journal:
         return int(self.notes["began"][0][1]) if self.notes["began"] else 0
 
     @property
+    def loading(self) -> tuple[int, int]:
+        """When recording began to be loaded, and the CPU of that, in ns; (0, 0) when that is not known."""
+        samples = self.of(rec.SAMPLE)["cpu_ns"]
+        if not self.notes["entered"] or samples.empty:
+            return 0, 0
+        wall_ns, cpu_ns = self.notes["entered"][0][1]
+        return wall_ns, max(int(samples.iloc[0]) - cpu_ns, 0)
+
+    @property
     def known(self) -> bool:
         """Whether this version can read it."""
         return self.meta is not None and self.meta["version"] == VERSION
@@ -88,7 +97,7 @@ def read_journal(path: Path, offset: int) -> Journal:
                 notes[note[0]].append(note)
     table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
     names = {number: text for _, number, text in notes["name"]}
-    rows, unborn = _known(_left(_told_apart(_stepped(table), offset)))
+    rows, unborn = _known(_left(told_apart(_stepped(table), offset)))
     moved = _moved(notes, offset)
     if unborn:
         born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
@@ -160,7 +169,8 @@ def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return rows[~dropped], int((alien | lost).sum())
 
 
-def _told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
+def told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
+    """Return rows of a log as a table with their kinds told apart, and `offset` added to every id."""
     rows = pd.DataFrame(table, columns=list(COLUMNS))
     what = rows.pop("what").to_numpy()
     rows["kind"] = what & 0xFF

@@ -34,6 +34,25 @@ def links(journals: Sequence[Journal], strands: pd.DataFrame, seen: Sequence[Pro
     return {stand: sorted(done, key=lambda strand: start[strand]) for stand, done in found.items()}
 
 
+def find_children(journals: Sequence[Journal], strands: pd.DataFrame, seen: Sequence[Process]) -> None:
+    """Note which process each child is that nobody numbered, as those of `os.system` are: by its window, outside."""
+    claimed = {pid for journal in journals for pid in journal.told("pid").values()}
+    for journal in journals:
+        numbered = journal.told("pid")
+        mine = strands[
+            (strands["log"] == journal.offset) & (strands["kind"] == "child") & strands["end_ns"].notna()
+        ]
+        for strand, start, end in zip(
+            *(mine[name].tolist() for name in ("strand", "start_ns", "end_ns")), strict=True
+        ):
+            if strand not in numbered:
+                fits = (one for one in seen if one.parent == journal.pid and start <= one.first_ns <= end)
+                found = next((one.pid for one in fits if one.pid not in claimed), None)
+                if found is not None:
+                    claimed.add(found)
+                    journal.notes["pid"].append(("pid", strand, found))
+
+
 def _stand_in(
     journal: Journal,
     journals: Sequence[Journal],

@@ -23,6 +23,8 @@ _PRECEDENCE: Final = ("running", "file", "net", "sleep", "gil", "lock", "child",
 _SILENCE_NS: Final = 1_000_000_000
 _FADES_NS: Final = 20_000_000
 _STATES: Final = len(rec.LOOKS)
+# A process that was just born is looked at so much later at most; until then its parent waits for somebody unseen.
+_UNSEEN_NS: Final = 60_000_000
 UNSEEN: Final = -1
 IDLE: Final = _STATES
 # In these a thread can wait for another process, which is then told with it.
@@ -78,7 +80,17 @@ class Looks:
         for each in (rec.LOOKS.index(name) for name in reversed(_PRECEDENCE)):
             found[present[each] > 0] = each
         found[(found == UNSEEN) & (present[IDLE] > 0)] = IDLE
+        _as_seen_next(found, bounds)
         return Course(bounds, found, present[RUNNING] > 1)
+
+
+def _as_seen_next(state: Ints, bounds: Ints) -> None:
+    """Have who waits for a child that nobody has seen yet do what that is seen to do first."""
+    for at in range(len(state) - 2, -1, -1):
+        following = state[at + 1]
+        known = following not in (CHILD, UNSEEN, IDLE)
+        if state[at] == CHILD and known and bounds[at + 1] - bounds[at] <= _UNSEEN_NS:
+            state[at] = following
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,12 +69,16 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A recorded process or strand under a child: its window, its CPU with its children's, and that at its start."""
+    """A recorded process or strand under a child: its window, its CPU with its children's, and that at its start.
+
+    `own_ns` of what it had used at its start was the loading of its recording.
+    """
 
     strand: int
     window_ns: Window
     cpu_ns: int
     startup_ns: int
+    own_ns: int
 
 
 def outside(
@@ -90,7 +94,7 @@ def outside(
     windows = dict(zip(strands["strand"].tolist(), zip(starts, ends, strict=True), strict=True))
     rows: list[Row] = []
     for child in _children(journals, strands, found, by_parent(seen.processes)):
-        work = [Work(one, windows[one], *used.get(one, (0, 0))) for one in found.get(child.strand, ())]
+        work = [Work(one, windows[one], *used.get(one, (0, 0, 0))) for one in found.get(child.strand, ())]
         rows += _around(child, work, seen) if work else _alone(child, seen)
     rows += _requests(journals, strands)
     table = pd.DataFrame(rows, columns=list(_row(0, 0, 0)))
@@ -129,9 +133,16 @@ def _children(
 ) -> Iterator[Child]:
     pids = {strand: pid for journal in journals for strand, pid in journal.told("pid").items()}
     use = child_use(journals)
-    elsewhere = (strands["kind"] == "child") | (
-        (strands["kind"] == "job") & strands["strand"].isin(list(found))
-    )
+    roots = {
+        main: told
+        for journal in journals
+        for _, told in journal.notes["root_used"]
+        for main in _main(journal)
+    }
+    pids |= {main: told[0] for main, told in roots.items()}
+    use |= {main: (told[1] + told[2], told[3]) for main, told in roots.items()}
+    jobs = (strands["kind"] == "job") & strands["strand"].isin(list(found))
+    elsewhere = (strands["kind"] == "child") | jobs | strands["strand"].isin(list(roots))
     ended = strands[elsewhere & strands["end_ns"].notna()]
     parents = ended["parent"].fillna(0).astype("int64").tolist()
     columns = (ended[name].tolist() for name in ("strand", "start_ns", "end_ns", "kind", "pid"))
@@ -142,6 +153,11 @@ def _children(
         yield Child(strand, (start, end), kind == "job", pid, parent, parent_pid, cpu, delay)
 
 
+def _main(journal: Journal) -> list[int]:
+    main = main_strand(journal)
+    return [] if main is None else [main]
+
+
 def child_use(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:
     """Return, by the strand of each child that was reaped, its CPU with its descendants' and its run delay, in ns."""
     reaped = pd.concat([journal.of(rec.CHILD) for journal in journals])
@@ -149,14 +165,14 @@ def child_use(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:
     return {strand: (cpu, delay) for strand, cpu, delay in zip(*columns, strict=True)}
 
 
-def _usage(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:
-    """Return, by the strand of each process's main thread, its CPU with its children's, and its CPU at its start."""
+def _usage(journals: Sequence[Journal]) -> dict[int, tuple[int, int, int]]:
+    """Return, by the strand of each process's main thread, the figures of a `Work`."""
     used = {}
     for journal in journals:
         samples, main = journal.of(rec.SAMPLE), main_strand(journal)
         if main is not None and len(samples):
             total = int(samples["cpu_ns"].max() + samples["delay_ns"].max())
-            used[main] = (total, int(samples["cpu_ns"].iloc[0]))
+            used[main] = (total, int(samples["cpu_ns"].iloc[0]), journal.loading[1])
     return used
 
 
@@ -179,6 +195,7 @@ def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
         first = own.pop(0)
         first |= {"cpu_state": "startup", "wait_state": "pool_wait" if child.is_job else "startup"}
         first["cpu_ns"] = 0 if child.is_job else min(work[0].startup_ns, first["end_ns"] - first["start_ns"])
+        first["profiler_ns"] = min(work[0].own_ns, first["cpu_ns"])
     for row in own:
         row["wait_state"] = _main_state(child, seen, (row["start_ns"], row["end_ns"]))
     _spread(own, max(child.cpu_ns - sum(one.cpu_ns for one in work), 0))

@@ -18,10 +18,11 @@ from orchprof.run.deaths import deaths, outcomes, with_ends
 from orchprof.run.elsewhere import Tables as Walked
 from orchprof.run.elsewhere import Watched, elsewhere
 from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, main_strand, read_journal
-from orchprof.run.links import Links, has_recorded_ancestor, joined_up, line_of, links
+from orchprof.run.links import Links, find_children, has_recorded_ancestor, joined_up, line_of, links
 from orchprof.run.looks import read_looks
 from orchprof.run.outside import Seen, outside
 from orchprof.run.processes import Process
+from orchprof.run.roots import below, roots
 from orchprof.run.schema import COUNTERS, TABLES
 from orchprof.run.serving import Around
 from orchprof.run.tiles import tile
@@ -65,14 +66,21 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     watches = [journal for journal in known if not journal.pid]
     programs = [journal for journal in known if journal.pid]
     met = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
-    seen = Seen(read_looks(watches), met, deaths(watches, programs), {}, _signals(programs))
-    strands, found, steps = _strands_of_all(programs, seen)
+    died = deaths(watches, programs)
+    bare = roots(watches, programs, died, (len(journals) + 1) << LOG_BITS) if whole_programs else []
+    programs += bare
+    seen = Seen(read_looks(watches), met, died, {}, _signals(programs))
+    strands, found, steps = _strands_of_all(programs, seen, bare)
+    strands, requests = _judged_requests(strands, programs)
+    if requests:
+        message = f"no task was found in the code, and the program is a server: each of its {requests} requests is one"
+        findings.append({"code": "served_requests", "message": message})
     whole: dict[int, str] = {}
     if whole_programs and not (strands["kind"] == "task").any():
         first = [each for each in programs if each.offset not in {step.next_log for step in steps}]
         strands, whole = _with_programs_for_tasks(strands, first, met)
     tables = _tables(programs, strands, (found, steps), seen)
-    tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in known])
+    tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in [*known, *bare]])
     if whole:
         message = (
             f"no task was found in the code, so each program is taken for one: {', '.join(whole.values())}"
@@ -86,14 +94,19 @@ def _signals(programs: Sequence[Journal]) -> dict[int, list[tuple[int, int]]]:
     """Return when which strand sent a signal, by the process that it was for; a group is its leader."""
     sent: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for journal in programs:
-        for strand, (pid, at_ns, _number) in journal.told("signal").items():
+        for _, strand, (pid, at_ns, _number) in journal.notes["signal"]:
             sent[abs(pid)].append((at_ns, strand))
     return sent
 
 
-def _strands_of_all(programs: Sequence[Journal], seen: Seen) -> tuple[pd.DataFrame, Links, list[Became]]:
+def _strands_of_all(
+    programs: Sequence[Journal], seen: Seen, bare: Sequence[Journal]
+) -> tuple[pd.DataFrame, Links, list[Became]]:
     strands = _concat([_strands(journal, seen) for journal in programs], _NO_STRANDS)
+    find_children(programs, strands, seen.processes)
     found = links(programs, strands, seen.processes)
+    lines = {journal.offset: line_of(journal, seen.processes) for journal in programs}
+    found |= below(bare, programs, lines)
     steps = became(programs, found)
     joined = joined_up(strands, {**found, **{step.strand: [step.main] for step in steps}})
     return gone_on(with_ends(joined, programs, seen.deaths), steps), found, steps
@@ -116,7 +129,7 @@ def _tables(
     ]
     served = _served(part.served for part in parts)
     others, joins = outside(programs, strands, found, replace(seen, served=served))
-    others["span"] = others["strand"].map(strands.set_index("strand")["span"])
+    others = others.assign(span=others["strand"].map(strands.set_index("strand")["span"]), role=None)
     more, onward = became_tiles(strands, steps)
     segments = _filled(_concat([*(part.segments for part in parts), others, more]), strands)
     segments = _under_spans(segments, strands, roles) if len(segments) else segments
@@ -202,6 +215,34 @@ def _with_programs_for_tasks(
     named = strands["strand"].map(whole).fillna(strands["name"])
     again = joined_up(strands.assign(kind=kind, name=named), {})
     return again.assign(base=again["strand"].map(strands.set_index("strand")["base"])), whole
+
+
+def _judged_requests(strands: pd.DataFrame, programs: Sequence[Journal]) -> tuple[pd.DataFrame, int]:
+    """Return the strands with served requests as tasks only where nothing else is one, and how many these are.
+
+    The program must be a server: its main thread serves them. One that an agent runs for itself, to ask it, is none.
+    """
+    provisional = {
+        strand
+        for journal in programs
+        for strand, told in journal.told("task").items()
+        if told.get("provisional")
+    }
+    tasks = set(strands.loc[strands["kind"] == "task", "strand"])
+    served = {strand for journal in programs for strand in _served_by_main(journal, provisional)}
+    kept = served if tasks <= provisional else set()
+    gone = provisional - kept
+    if not gone:
+        return strands, len(kept)
+    kind = strands["kind"].where(~strands["strand"].isin(gone), "thread")
+    again = joined_up(strands.assign(kind=kind), {})
+    return again.assign(base=again["strand"].map(strands.set_index("strand")["base"])), len(kept)
+
+
+def _served_by_main(journal: Journal, requests: set[int]) -> set[int]:
+    rows, main = journal.of(*CLOCKED), main_strand(journal)
+    carrier = rows.loc[rows["strand"] == main, "carrier"]
+    return set(rows.loc[rows["carrier"].isin(carrier.head(1)), "strand"]) & requests
 
 
 def _complaints(journal: Journal) -> Findings:

@@ -17,6 +17,7 @@ from orchprof.run.waits import told_apart
 
 JOIN: Final = rec.WAITS.index("join")
 _TIMEOUT: Final = rec.WAITS.index("timeout")
+_STARTUP: Final = rec.WAITS.index("startup")
 _NONE: Final = 0
 # What a strand waits for between its birth and its first turn, by its kind; a coroutine waits for its loop.
 _BIRTH: Final = {"job": "pool_wait", "thread": "startup"}
@@ -100,9 +101,26 @@ def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
             "lag_ns": 0,
         }
     )
+    turns["profiler_ns"] = turns["profiler_ns"].where(~_is_own(journal, turns), turns["cpu_ns"])
+    return _loading(journal, turns).join(_wakes(journal))
+
+
+def _is_own(journal: Journal, turns: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which turns were recording's own: until it began, and whenever it loaded a part of itself."""
     own = turns["strand"].eq(main_strand(journal) or 0) & (turns["end_ns"] <= journal.began_ns)
-    turns["profiler_ns"] = turns["profiler_ns"].where(~own, turns["cpu_ns"])
-    return turns.join(_wakes(journal))
+    for _, carrier, (start, end) in journal.notes["own"]:
+        own |= (turns["carrier"] == carrier) & (turns["start_ns"] >= start) & (turns["end_ns"] <= end)
+    return own
+
+
+def _loading(journal: Journal, turns: pd.DataFrame) -> pd.DataFrame:
+    """Return the turns; a program's start holds the loading of its recording, too, and that is the profiler's."""
+    at_ns, cpu_ns = journal.loading
+    holds = (turns["state"] == _STARTUP) & (turns["start_ns"] < at_ns) & (at_ns < turns["end_ns"])
+    own = np.minimum(cpu_ns, turns["end_ns"] - at_ns)
+    return turns.assign(
+        cpu_ns=turns["cpu_ns"].where(~holds, own), profiler_ns=turns["profiler_ns"].where(~holds, own)
+    )
 
 
 def _wakes(journal: Journal) -> pd.DataFrame:

@@ -148,9 +148,13 @@ class Process:
     def died(self, now_ns: int) -> None:
         """Note that it has ended, and with what status; what it used is known until somebody reaps it."""
         self._read_delays(now_ns)
+        rss_bytes = 0 if self._used is None else self._used.rss_bytes
         self._used = proc.usage(self.pid) or self._used
         self.last_ns = now_ns
         self._log.note(("died", [self.pid, now_ns, proc.status_of(self.pid)]))
+        if self.root and self._used is not None:
+            used = [max(self._used.cpu_ns, self.cpu_ns), self._used.children_ns, self.delay_ns, rss_bytes]
+            self._log.note(("root_used", [self.pid, *used]))
 
     def end_runs(self, before_ns: int) -> None:
         """Log the runs that began before this instant, so that a kill loses nothing older."""

@@ -129,6 +129,7 @@ class Tree:
 
     def _begin(self, now_ns: int) -> None:
         for pid in self._roots:
+            self._log.note(("root", [pid, now_ns]))
             self._meet(pid, 0, now_ns, root=True)
             if not proc.numbers(f"{proc.FOLDER}/{pid}/task") and _lives(pid):
                 self._say_blind(f"the threads of process {pid} cannot be listed")

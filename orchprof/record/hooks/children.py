@@ -11,7 +11,7 @@ import os
 import subprocess
 
 from orchprof.record.hooks import reaping
-from orchprof.record.hooks.waits import wait_as, wait_for
+from orchprof.record.hooks.waits import awake, wait_as, wait_for
 from orchprof.record.strands import FIBER
 
 TYPE_CHECKING = False
@@ -37,6 +37,9 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _init(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def init(process: Any, *args: Any, **kwargs: Any) -> None:
+        if strands.asleep:
+            awake(strands, subprocess.Popen, "__init__")(process, *args, **kwargs)
+            return
         carrier = strands.carrier()
         name = strands.safely(reaping.command_name, args[0] if args else kwargs.get("args")) or "child"
         fiber = strands.spawn("child", name, carrier.fiber, carrier.cut())

@@ -29,6 +29,7 @@ _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
 # Put in place right after the module was imported.
 _AFTER: Final = {
     "threading": ("threads", "locks"),
+    "queue": ("simple_queues",),
     "asyncio": ("loops",),
     "uvloop": ("uvloops",),
     "trio._core": ("trio_loops",),

@@ -8,7 +8,7 @@ from typing import Any
 from orchprof.record.hooks import reaping
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.threads import serves_many
-from orchprof.record.hooks.waits import wait_as, wait_for
+from orchprof.record.hooks.waits import awake, wait_as, wait_for
 from orchprof.record.strands import FIBER, Fiber, Strands
 
 _Call = Callable[..., Any]
@@ -28,6 +28,9 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _start(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def start(process: Any) -> None:
+        if strands.asleep:
+            awake(strands, BaseProcess, "start")(process)
+            return
         carrier = strands.carrier()
         parent = None if serves_many(process) else carrier.fiber
         fiber = strands.spawn("child", str(process.name), parent, carrier.cut())

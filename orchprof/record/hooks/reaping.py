@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from orchprof.record.hooks.patches import wraps
-from orchprof.record.hooks.waits import wait_for
+from orchprof.record.hooks.waits import awake, wait_for
 from orchprof.record.strands import Fiber
 
 TYPE_CHECKING = False
@@ -173,6 +173,8 @@ def _system(strands: Strands, original: _Call) -> _Call:
 
     @wraps(original)
     def system(command: Any) -> int:
+        if strands.asleep:
+            return awake(strands, os, "system")(command)  # type: ignore[no-any-return]
         carrier = strands.carrier()
         name = strands.safely(command_name, command) or "child"
         fiber = strands.spawn("child", name, carrier.fiber, carrier.cut())
@@ -208,6 +210,8 @@ def _follow(strands: Strands, name: str, start: Callable[[], Any], pid_of: Calla
 def _fork(strands: Strands, original: _Call) -> _Call:
     @wraps(original)
     def fork() -> int:
+        if strands.asleep:
+            return awake(strands, os, "fork")()  # type: ignore[no-any-return]
         return _follow(strands, "fork", original, lambda pid: pid)  # type: ignore[no-any-return]
 
     return fork
@@ -216,6 +220,8 @@ def _fork(strands: Strands, original: _Call) -> _Call:
 def _forkpty(strands: Strands, original: _Call) -> _Call:
     @wraps(original)
     def forkpty() -> tuple[int, int]:
+        if strands.asleep:
+            return awake(strands, os, "forkpty")()  # type: ignore[no-any-return]
         return _follow(strands, "fork", original, lambda found: found[0])  # type: ignore[no-any-return]
 
     return forkpty
@@ -224,6 +230,8 @@ def _forkpty(strands: Strands, original: _Call) -> _Call:
 def _posix_spawn(strands: Strands, original: _Call) -> _Call:
     @wraps(original)
     def posix_spawn(path: Any, *args: Any, **kwargs: Any) -> int:
+        if strands.asleep:
+            return awake(strands, os, original.__name__)(path, *args, **kwargs)  # type: ignore[no-any-return]
         name = strands.safely(command_name, path) or "child"
         return _follow(strands, name, lambda: original(path, *args, **kwargs), lambda pid: pid)  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ import functools
 import threading
 
 from orchprof.record.frames import hide
-from orchprof.record.hooks.waits import wait_as, wait_for
+from orchprof.record.hooks.waits import awake, wait_as, wait_for
 from orchprof.record.strands import FIBER
 
 TYPE_CHECKING = False
@@ -54,6 +54,9 @@ def name_of(function: Any) -> str:
 def _start(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def start(thread: threading.Thread) -> None:
+        if strands.asleep:
+            awake(strands, threading.Thread, "start")(thread)
+            return
         carrier = strands.carrier()
         fiber = strands.safely(_born, strands, carrier, thread)
         try:

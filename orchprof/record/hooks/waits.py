@@ -52,3 +52,12 @@ def wait_as(strands: Strands, state: str, block: Callable[[], Any]) -> Any:
         return block()
     finally:
         carrier.joined([])
+
+
+def awake(strands: Strands, owner: Any, name: str) -> Any:
+    """Return `owner.name` of the recording that begins now, in a forked child that slept.
+
+    What has begun before that, a child or a thread, would be followed by nobody.
+    """
+    strands.carrier()
+    return getattr(owner, name)

@@ -21,6 +21,8 @@ TOOLS: Final = "ORCHPROF_TOOLS"
 CUT: Final = "ORCHPROF_CUT"
 # When the command was started, and by which process: `4711 123456789` on the monotonic clock.
 STARTED: Final = "ORCHPROF_STARTED"
+# Of a program that turns out to be a server, its requests are the tasks.
+_SERVERS: Final = ("uvicorn", "starlette", "aiohttp.web_protocol", "gunicorn", "werkzeug", "wsgiref")
 PYTHON: Final = "{}.{}".format(*sys.version_info)
 
 
@@ -45,13 +47,27 @@ def hook(strands: Strands, patches: Patches) -> None:
     if what == "program":
         _program(strands, patches)
     elif what == "http":
-        from orchprof.record.inject import served
-
-        served.hook(strands, patches)
+        _serve(patches, provisional=False)
+    elif what == "auto":
+        loaded: list[object] = []
+        for library in _SERVERS:
+            patches.when_imported(library, lambda module: _serve_once(patches, loaded, module))
     if by_name:
         from orchprof.record.inject.defined import when_defined
 
         when_defined(strands, patches, [_wanted(place, make) for place, make in by_name.items()])
+
+
+def _serve_once(patches: Patches, loaded: list[object], module: object) -> None:
+    if not loaded:
+        loaded.append(module)
+        _serve(patches, provisional=True)
+
+
+def _serve(patches: Patches, *, provisional: bool) -> None:
+    from orchprof.record.inject import served  # only who serves pays for it
+
+    served.hook(patches, provisional=provisional)
 
 
 def makers() -> dict[str, Callable[[str], Span]]:

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from orchprof.record.strands import Strands
 
 
-def begin(logs: str) -> None:
-    """Record this process, and what it forks, into the folder `logs`; what is in the way of that is left there."""
+def begin(logs: str, entered: tuple[int, int]) -> None:
+    """Record this process, and what it forks, into the folder `logs`; what is in the way of that is left there.
+
+    Until it was `entered`, (wall ns, CPU ns of the process), it was its interpreter's start.
+    """
     try:
         hooks = (human.hook, asked.hook, _stop_with_a_worker)
         since_ns = asked.started_ns(logs)
-        recorder.start(logs, hooks=hooks, cut_ns=asked.known_cut_ns(), since_ns=since_ns)
+        recording = recorder.start(logs, hooks=hooks, cut_ns=asked.known_cut_ns(), since_ns=since_ns)
+        recording.log.note(("entered", entered))
         # A forked child begins with the first that a hook sees; at once where functions are to be found by their names.
         STATE.sleeps = not asked.makers()
         if not STATE.sleeps:

@@ -13,7 +13,6 @@ from orchprof.record.hooks.labels.wrap import around
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.spans import Task
 from orchprof.record.state import STATE
-from orchprof.record.strands import Strands
 
 _Call = Callable[..., Any]
 _Wrap = Callable[[_Call], _Call]
@@ -25,6 +24,13 @@ class Request(Task):
     """A request to the user's server."""
 
     __slots__ = ()
+
+
+class Provisional(Request):
+    """A request that counts only where the program turns out to be a server, and to have no other tasks."""
+
+    __slots__ = ()
+    provisional = True
 
 
 def _of_cycle(cycle: Any, *_args: Any) -> str | None:
@@ -77,10 +83,11 @@ _BEFORE: Final = (("werkzeug.wsgi", "ClosingIterator", "close"),)
 _SENDING: Final = ("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl")
 
 
-def hook(strands: Strands, patches: Patches) -> None:  # noqa: ARG001
+def hook(patches: Patches, *, provisional: bool) -> None:
     """Make each request a task, from the moment that its server hands it on until it is answered."""
+    kind = Provisional if provisional else Request
     for module, owner, name, of in _SERVERS:
-        patches.when_imported(module, functools.partial(_patch, patches, owner, name, of))
+        patches.when_imported(module, functools.partial(_patch, patches, (owner, name), of, kind))
     ends = [(module, "RequestResponseCycle", "send", _after_send) for module in _SENDING]
     ends += [(*place, _after) for place in _AFTER] + [(*place, _before) for place in _BEFORE]
     ends.append(("starlette.middleware.errors", "ServerErrorMiddleware", "__call__", _with_send))
@@ -152,10 +159,14 @@ def _answered() -> None:
             carrier.strands.safely(task.over)
 
 
-def _patch(patches: Patches, owner: str, name: str, of: Any, module: ModuleType) -> None:
+def _patch(
+    patches: Patches, place: tuple[str, str], of: Any, kind: type[Request], module: ModuleType
+) -> None:
+    owner, name = place
+
     def make(*args: Any, **_kwargs: Any) -> Request | None:
         said = None if _in_a_task() else of(*args)
-        return said and Request(said, None, None, warmup=False)
+        return said and kind(said, None, None, warmup=False)
 
     around(patches, getattr(module, owner), name, make)
 

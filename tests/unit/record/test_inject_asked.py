@@ -20,6 +20,7 @@ import orchprof
 from orchprof.record import recorder
 from orchprof.record.inject import asked, first
 from orchprof.run.seal import seal
+from orchprof.watch.launcher import launch
 
 FIRST = Path(first.__file__).parent
 LIBRARY = """
@@ -295,3 +296,41 @@ def test_a_program_that_traces_itself_is_left_alone(run):
         sys.settrace(None)
     """
     assert run(agent, ["__main__:search"])[0] == "1 True\n"
+
+
+SERVER = """
+import asyncio, threading, urllib.request
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+import uvicorn
+
+async def index(request):
+    await asyncio.sleep(0.01)
+    return PlainTextResponse("hi")
+
+app = Starlette(routes=[Route("/", index)])
+server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+
+def ask():
+    while not server.started:
+        pass
+    port = server.servers[0].sockets[0].getsockname()[1]
+    for _ in range(3):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
+    server.should_exit = True
+"""
+SERVES = "threading.Thread(target=ask).start()\nserver.run()\n"
+ASKS = "thread = threading.Thread(target=server.run)\nthread.start()\nask()\nthread.join()\n"
+
+
+@pytest.mark.parametrize(("body", "found"), [(SERVES, 3), (ASKS, 1), ("import orchprof\n@orchprof.task\n"
+    "def work(): pass\nwork()\n" + SERVES, 1)], ids=["server", "agent", "tasks"])  # fmt: skip
+def test_the_requests_of_a_program_that_is_a_server_are_its_tasks(tmp_path, body, found):
+    (tmp_path / "agent.py").write_text(SERVER + body)
+    (tmp_path / "logs").mkdir()
+    ended = launch([sys.executable, str(tmp_path / "agent.py")], tmp_path / "logs")
+    assert ended.code == 0
+    tables, findings, _ = seal((tmp_path / "logs").glob("*.bin"), whole_programs=True)
+    assert len(tables["tasks"]) == found
+    assert ("served_requests" in {each["code"] for each in findings}) == (found == 3)

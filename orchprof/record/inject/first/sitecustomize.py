@@ -6,7 +6,9 @@ of orchprof is loaded from where this file lies: no folder of ours is left on th
 
 import os
 import sys
+import time
 
+_entered = time.monotonic_ns(), time.process_time_ns()  # what is done from here on is recording's own
 _here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  pathlib costs a program that wants none
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _here]  # noqa: PTH100
 _home = os.path.dirname(os.path.dirname(os.path.dirname(_here)))  # noqa: PTH120
@@ -37,7 +39,7 @@ try:
             _spec.loader.exec_module(sys.modules["orchprof"])
         from orchprof.record.inject import begin
 
-        begin.begin(_logs)
+        begin.begin(_logs, _entered)
 except Exception:  # noqa: BLE001  a program must not notice that it could not be recorded
     for _name in [name for name in sys.modules if name.split(".")[0] == "orchprof"]:
         del sys.modules[_name]
