@@ -14,7 +14,7 @@ _CHECKS: Final = {
 
 def render(record: Record, _details: bool = False) -> str:
     """Return orchprof.verify/1: the table, the checks, own overhead, what the machine was, and the verdict."""
-    lines = [_head(record), ""]
+    lines = [*_head(record), ""]
     header = ("shape", "who", "what", "truth", "measured", "error", "limit", "share", "")
     rows = [header, *map(_row, record["labels"])]
     lines += text.columns(rows, "<<<>>>>><")
@@ -24,13 +24,11 @@ def render(record: Record, _details: bool = False) -> str:
     return "\n".join([*lines, *text.labelled("Verdict", _verdict(record))]) + "\n"
 
 
-def _head(record: Record) -> str:
+def _head(record: Record) -> list[str]:
     shapes = record["shapes"]
-    said = (
-        f"{shapes['made']} shapes of {shapes['asked']}, {shapes['rows']} rows, {record['runs']} runs, "
-        f"labelled by {record['labelled_by']}; errors are medians"
-    )
-    return said + (", stopped early" if record["interrupted"] else "")
+    said = f"{record['runs']} runs, labelled by {record['labelled_by']}; errors are medians"
+    made = f"{shapes['made']} of {shapes['asked']} shapes can be made here: {shapes['rows']} rows"
+    return [said + (", stopped early" if record["interrupted"] else ""), made]
 
 
 def _row(row: Record) -> tuple[str, ...]:

@@ -5,8 +5,13 @@ from statistics import median
 from typing import Any, Final
 
 from orchprof.verify.labels import (
-    CONSERVATION_LIMIT_S, LOOK_S, OVERHEAD_LIMIT, TICK_S, UNEXPLAINED_LIMIT, Label,
-)  # fmt: skip
+    CONSERVATION_LIMIT_S,
+    LOOK_S,
+    OVERHEAD_LIMIT,
+    TICK_S,
+    UNEXPLAINED_LIMIT,
+    Label,
+)
 from orchprof.verify.shapes import LEFT_OUT, SHAPES, Shape, lacking
 from orchprof.verify.trial import Trial
 

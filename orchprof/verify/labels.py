@@ -1,4 +1,4 @@
-"""What is checked of a shape: who did what, the ledger's labels that it must be found under, and how far off it may be."""
+"""What is checked of a shape: who did what, the labels that it must be found under, and how far off it may be."""
 
 from dataclasses import dataclass, replace
 from typing import Final

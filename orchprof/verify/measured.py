@@ -89,7 +89,7 @@ def _chosen_ns(
     """Return of every piece how much of it lies under the role, the states and the name."""
     pieces, roles = graph.pieces, _OWN if role == "own" else (role,)
     chosen = [(role is None or its in roles) and (not states or state in states) for its, state in CODES]
-    ns = np.where(np.array(chosen)[pieces.label], pieces.ns, 0).sum(axis=1)
+    ns: NDArray[Any] = np.where(np.array(chosen)[pieces.label], pieces.ns, 0).sum(axis=1)
     if owner is None:
         return ns
     owners = [index for index, (_, name) in enumerate(graph.names) if name == owner]

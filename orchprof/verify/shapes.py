@@ -10,9 +10,24 @@ from typing import Final
 from orchprof.errors import UsageError
 from orchprof.run import machine
 from orchprof.verify.labels import (
-    BUSY, CHILD_LIMIT, CPU, CPU_LIMIT, GIL_LIMIT, LOOKED_LIMIT, WAIT_LIMIT, Label, agent, agent_cpu, core, latency, looked,
-    model, of, tool, unexplained,
-)  # fmt: skip
+    BUSY,
+    CHILD_LIMIT,
+    CPU,
+    CPU_LIMIT,
+    GIL_LIMIT,
+    LOOKED_LIMIT,
+    WAIT_LIMIT,
+    Label,
+    agent,
+    agent_cpu,
+    core,
+    latency,
+    looked,
+    model,
+    of,
+    tool,
+    unexplained,
+)
 
 # Not checked anywhere, and why.
 LEFT_OUT: Final = {"file": "no wait on a file of known length can be made without a slow disk"}
@@ -31,7 +46,7 @@ class Shape:
         name: the shape's, as its program and `--shape` call it.
         says: what happens, in a line.
         labels: what is checked.
-        needs: packages as `import NAME`, programs as `NAME`, `N cores`, or `Python 3.N`.
+        needs: packages as `package NAME`, programs as `NAME`, `N cores`, or `Python 3.N`.
     """
 
     name: str
@@ -166,13 +181,14 @@ _HELPERS: Final = Program(
             "gil_after_wait",
             "after each short wait the interpreter is held by a tool",
             _rs("compute", "cpu", CPU_LIMIT, *CPU),
-            Label("", "compute", "gil", GIL_LIMIT, "tool", ("gil",)),
+            Label("", "anyone", "gil", GIL_LIMIT, None, ("gil",)),
+            Label("", "compute", "gil", GIL_LIMIT, "tool", ("gil",), looks=2),
         ),
         _timed(
             "library_threads",
             "a library computes on threads of its own",
             tool("use", "busy", "gil", *BUSY, limit=LOOKED_LIMIT),
-            needs=("import pyarrow", "2 cores"),
+            needs=("package pyarrow", "2 cores"),
         ),
         _timed(
             "pool_full",
@@ -305,14 +321,14 @@ _LOOPS: Final = Program(
             "tasks of uvloop side by side",
             tool("pause", "sleep"),
             _rs("think", "cpu", CPU_LIMIT, *CPU),
-            needs=("import uvloop",),
+            needs=("package uvloop",),
         ),
         _timed(
             "trio_tasks",
             "tasks of trio side by side",
             _agent_rs("sleep", WAIT_LIMIT),
             _rs("think", "cpu", CPU_LIMIT, *CPU),
-            needs=("import trio",),
+            needs=("package trio",),
         ),
     ),
     task_from="kit:loop_agent",
@@ -369,7 +385,7 @@ def lacking(shape: Shape) -> str | None:
 
 def _has(need: str) -> bool:
     word, _, number = need.partition(" ")
-    if word == "import":
+    if word == "package":
         return find_spec(number) is not None
     if word == "Python":
         return sys.version_info >= tuple(map(int, number.split(".")))

@@ -1,5 +1,6 @@
 """Processes that a task starts or talks to: late ones, threaded ones, killed ones, shells, servers, workers."""
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -35,7 +36,7 @@ def python(code: str) -> list[str]:
 
 def as_tool(shape: str, work: Callable[[], Any]) -> None:
     """Do something as the one tool of a task."""
-    kit.agent(shape, lambda: kit.use(work))
+    kit.task(shape, lambda: kit.use(work))
 
 
 def late_child() -> None:
@@ -46,7 +47,7 @@ def late_child() -> None:
         kit.did("agent", "cpu", kit.spin(0.25))
         child.wait()
 
-    kit.agent("late_child", work)
+    kit.task("late_child", work)
 
 
 def own_server() -> None:
@@ -62,7 +63,7 @@ def own_server() -> None:
             kit.AT["model"] = shared
             server.terminate()
 
-    kit.agent("own_server", work)
+    kit.task("own_server", work)
 
 
 def shell_at_pipe() -> None:
@@ -84,7 +85,7 @@ def shell_at_pipe() -> None:
             kit.did("use", "sleep", 0.25)
 
         run("true")
-        kit.agent("shell_at_pipe", work)
+        kit.task("shell_at_pipe", work)
         shell.stdin.close()  # type: ignore[union-attr]
 
 
@@ -139,11 +140,8 @@ def timed_out_command() -> None:
     """A command takes longer than somebody's patience."""
 
     def work() -> None:
-        with kit.clocked() as clock:
-            try:
-                subprocess.run(["sleep", "5"], timeout=0.25, check=False)
-            except subprocess.TimeoutExpired:
-                pass
+        with kit.clocked() as clock, contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(["sleep", "5"], timeout=0.25, check=False)
         kit.did("use", "timeout", clock.waited)
 
     as_tool("timed_out_command", work)
@@ -188,7 +186,7 @@ def at_pty() -> None:
         kit.did("use", "sleep", 0.25)
 
     run("true")
-    kit.agent("at_pty", work)
+    kit.task("at_pty", work)
     os.close(master)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -226,7 +224,8 @@ def served(what: str, seconds: float) -> float:
     """Compute or sleep, and return for how long, waiting for a core included where it computes."""
     with kit.clocked() as clock:
         kit.spin(seconds) if what == "busy" else kit.nap(seconds)
-    return clock.wall if what == "busy" else clock.waited
+    took: float = clock.wall if what == "busy" else clock.waited
+    return took
 
 
 def worker_at_pipe() -> None:
@@ -246,7 +245,7 @@ def worker_at_pipe() -> None:
             kit.did("use", what, kit.use(lambda what=what: asked(what, 0.2)))
 
     asked("busy", 0.001)
-    kit.agent("worker_at_pipe", work)
+    kit.task("worker_at_pipe", work)
     here.send(None)
     process.join()
 
@@ -274,7 +273,7 @@ def stdio_server() -> None:
                 kit.did("use", what, kit.use(lambda what=what: asked(what, 0.2)))
 
         asked("busy", 0.001)
-        kit.agent("stdio_server", work)
+        kit.task("stdio_server", work)
         server.stdin.close()  # type: ignore[union-attr]
 
 
@@ -287,7 +286,7 @@ def beside() -> None:
         kit.use(lambda: hashlib.sha256(b"x").hexdigest())
         child.wait()
 
-    kit.agent("child_beside", work)
+    kit.task("child_beside", work)
 
 
 SHAPES = {

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,15 @@ def children_cpu() -> float:
 
 def living(pid: int) -> list[int]:
     """Return the processes that live below another."""
-    lists = [list_.read_text().split() for list_ in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [each for child in map(int, sum(lists, [])) for each in (child, *living(child))]
+    lists = map(_words, Path(f"/proc/{pid}/task").glob("*/children"))
+    return [each for child in map(int, chain(*lists)) for each in (child, *living(child))]
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # of a thread that has ended
 
 
 def tree_cpu() -> float:
@@ -123,6 +131,20 @@ async def use_async(work: Callable[[], Awaitable[Any]]) -> Any:
 # Tasks.
 
 
+def task(shape: str, work: Callable[[], Any]) -> None:
+    """Run a task, and write down what all of its processes used."""
+    used = tree_cpu()
+    agent(shape, work)
+    did("agent", "core", tree_cpu() - used, shape)
+
+
+async def loop_task(shape: str, work: Callable[[], Awaitable[Any]]) -> None:
+    """Run a task on a loop, and write down what all of its processes used."""
+    used = tree_cpu()
+    await loop_agent(shape, work)
+    did("agent", "core", tree_cpu() - used, shape)
+
+
 def agent(shape: str, work: Callable[[], Any]) -> Any:
     """Do the work of a shape. Each call of this is a task."""
     with _task(shape):
@@ -139,10 +161,9 @@ async def loop_agent(shape: str, work: Callable[[], Awaitable[Any]]) -> Any:
 def _task(shape: str) -> Iterator[None]:
     AT["shape"] = shape
     TASKS.append((shape, time.monotonic_ns()))
-    used, began = tree_cpu(), time.monotonic()
+    began = time.monotonic()
     yield
     did("agent", "latency", time.monotonic() - began, shape)
-    did("agent", "core", tree_cpu() - used, shape)
 
 
 # The model.

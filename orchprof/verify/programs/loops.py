@@ -35,7 +35,7 @@ async def ask(client: httpx.AsyncClient, seconds: float) -> None:
 
 def run(shape: str, work: Work) -> None:
     """Run one task on a loop of its own."""
-    asyncio.run(kit.loop_agent(shape, work))
+    asyncio.run(kit.loop_task(shape, work))
 
 
 def queue_coroutine() -> None:
@@ -58,7 +58,7 @@ def queue_coroutine() -> None:
             inbox.put_nowait(asked)
             await asked
 
-        await kit.loop_agent("queue_coroutine", work)
+        await kit.loop_task("queue_coroutine", work)
         working.cancel()
 
     asyncio.run(main())
@@ -77,7 +77,7 @@ def semaphore() -> None:
                 kit.did("agent", "queueing", waited, "semaphore")
                 await pause(0.2)
 
-        await asyncio.gather(*(kit.loop_agent("semaphore", work) for _ in range(2)))
+        await asyncio.gather(*(kit.loop_task("semaphore", work) for _ in range(2)))
 
     asyncio.run(main())
 
@@ -112,7 +112,7 @@ def timeout_around_model() -> None:
     async def main() -> None:
         async with httpx.AsyncClient() as client:
             await ask(client, 0)
-            await kit.loop_agent("model_timeout", lambda: patience(ask(client, 5)))
+            await kit.loop_task("model_timeout", lambda: patience(ask(client, 5)))
 
     asyncio.run(main())
 
@@ -173,7 +173,7 @@ def process_pool() -> None:
             async def work() -> None:
                 kit.did("heavy", "cpu", await loop.run_in_executor(pool, heavy, 0.25))
 
-            await kit.loop_agent("process_pool", work)
+            await kit.loop_task("process_pool", work)
 
     asyncio.run(main())
 
@@ -215,7 +215,7 @@ def async_stdio() -> None:
                 kit.did("use_async", what, await kit.use_async(lambda what=what: asked(what, 0.2)))
 
         await asked("busy", 0.001)
-        await kit.loop_agent("async_stdio", work)
+        await kit.loop_task("async_stdio", work)
         server.stdin.close()  # type: ignore[union-attr]
         await server.wait()
 
@@ -234,7 +234,7 @@ def two_models() -> None:
                 await asyncio.gather(ask(client, 0.1), ask(client, 0.25))
                 kit.did("model", "all", time.monotonic() - began)
 
-            await kit.loop_agent("two_models", work)
+            await kit.loop_task("two_models", work)
 
     asyncio.run(main())
 
@@ -258,7 +258,7 @@ def uvloop_tasks() -> None:
     async def work() -> None:
         await asyncio.gather(pause(0.25), think(0.1))
 
-    uvloop.run(kit.loop_agent("uvloop_tasks", work))
+    uvloop.run(kit.loop_task("uvloop_tasks", work))
 
 
 def trio_tasks() -> None:
@@ -274,7 +274,7 @@ def trio_tasks() -> None:
             nursery.start_soon(rest, 0.25)
             nursery.start_soon(think, 0.1)
 
-    trio.run(kit.loop_agent, "trio_tasks", work)
+    trio.run(kit.loop_task, "trio_tasks", work)
 
 
 SHAPES = {

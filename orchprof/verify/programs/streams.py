@@ -44,12 +44,12 @@ def read(times: list[float], tokens: int, limit: int, work_s: float) -> HTTPResp
 
 def slow_reader() -> None:
     """An agent slower than the stream that it reads."""
-    kit.agent("slow_reader", lambda: read([0.02, 0.08, 0.01], 11, 11, 0.03).read())
+    kit.task("slow_reader", lambda: read([0.02, 0.08, 0.01], 11, 11, 0.03).read())
 
 
 def fast_reader() -> None:
     """An agent that waits for each token."""
-    kit.agent("fast_reader", lambda: read([0.02, 0.05, 0.03], 7, 7, 0.005).read())
+    kit.task("fast_reader", lambda: read([0.02, 0.05, 0.03], 7, 7, 0.005).read())
 
 
 def read_late() -> None:
@@ -64,7 +64,7 @@ def read_late() -> None:
         kit.did("model", "all", clock.waited)
         connection.close()
 
-    kit.agent("read_late", work)
+    kit.task("read_late", work)
 
 
 def left_by_break() -> None:
@@ -75,7 +75,7 @@ def left_by_break() -> None:
         KEPT.clear()
         kit.did("agent", "cpu", kit.spin(0.15))
 
-    kit.agent("left_by_break", work)
+    kit.task("left_by_break", work)
 
 
 def retries() -> None:
@@ -86,7 +86,7 @@ def retries() -> None:
         kit.did("agent", "sleep", kit.nap(0.2))
         kit.did("model", "all", kit.ask([0, 0.1, 0]))
 
-    kit.agent("retries", work)
+    kit.task("retries", work)
 
 
 def own_connection_twice() -> None:
@@ -102,12 +102,12 @@ def own_connection_twice() -> None:
             kit.did("agent", "cpu", clock.cpu + kit.spin(0.08))
         connection.close()
 
-    kit.agent("kept_connection", work)
+    kit.task("kept_connection", work)
 
 
 def dropped_open() -> None:
     """A stream that is open still when the program ends."""
-    kit.agent("dropped_open", lambda: KEPT.append(read([0.02, 0.05, 0.03], 40, 5, 0.002)))
+    kit.task("dropped_open", lambda: KEPT.append(read([0.02, 0.05, 0.03], 40, 5, 0.002)))
 
 
 SHAPES = {

@@ -115,7 +115,7 @@ async def call(seconds: float) -> None:
 
 async def block(seconds: float) -> float:
     """Hold the loop, and return its CPU."""
-    used = spin(seconds)
+    used: float = spin(seconds)
     did("block", "cpu", used)
     return used
 
@@ -143,7 +143,8 @@ def script(seconds: float) -> None:
 
 def job(seconds: float) -> float:
     """Compute in a worker process."""
-    return spin(seconds)
+    took: float = spin(seconds)
+    return took
 
 
 def ask(*times: float) -> None:
@@ -247,7 +248,7 @@ def main() -> None:
         kit.DID.clear()
     gc.freeze()
     for shape in asked:
-        kit.agent(shape, SHAPES[shape])
+        kit.task(shape, SHAPES[shape])
     kit.tell(cpu_s=time.process_time() + children_cpu(), asked_by=client.__name__)
 
 
