@@ -84,7 +84,7 @@ def model() -> Label:
 
 def unexplained() -> Label:
     """Return what nobody knows; it should be nothing."""
-    return Label("", "anyone", "unexplained", LOOKED_LIMIT, None, ("unexplained",), "cp", looks=2)
+    return Label("", "anyone", "unknown", LOOKED_LIMIT, None, ("unexplained",), "cp", looks=2)
 
 
 def latency() -> Label:

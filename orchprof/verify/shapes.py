@@ -31,7 +31,7 @@ from orchprof.verify.labels import (
 
 # Not checked anywhere, and why.
 LEFT_OUT: Final = {"file": "no wait on a file of known length can be made without a slow disk"}
-_KIT: Final = ("kit:compute", "kit:doze", "kit:use", "kit:use_async")
+_KIT: Final = ("kit:compute", "kit:doze", "kit:use", "kit:asks")
 _TRUTH: Final = (
     "compute", "doze", "fetch", "locked", "collect", "contend", "nap", "call", "block", "child", "opaque", "script",
     "job",
@@ -173,7 +173,7 @@ _HELPERS: Final = Program(
             "shared_worker",
             "two tasks share a worker",
             tool("doze", "sleep"),
-            Label("", "agent", "pool_wait", WAIT_LIMIT, None, ("pool_wait",), "cp"),
+            Label("", "agent", "queue", WAIT_LIMIT, None, ("pool_wait",), "cp"),
         ),
         _timed("batching", "a thread that does at once what two others want", tool("doze", "sleep")),
         _timed("background_loop", "a loop on a thread of its own does all HTTP", agent_cpu(), model()),
@@ -181,7 +181,7 @@ _HELPERS: Final = Program(
             "gil_after_wait",
             "after each short wait the interpreter is held by a tool",
             _rs("compute", "cpu", CPU_LIMIT, *CPU),
-            Label("", "anyone", "gil", GIL_LIMIT, None, ("gil",)),
+            Label("", "anyone", "gil", GIL_LIMIT, None, ("gil",), looks=2),
             Label("", "compute", "gil", GIL_LIMIT, "tool", ("gil",), looks=2),
         ),
         _timed(
@@ -194,7 +194,7 @@ _HELPERS: Final = Program(
             "pool_full",
             "three jobs for one thread of a pool",
             _rs("doze", "sleep", WAIT_LIMIT),
-            Label("", "agent", "pool_wait", WAIT_LIMIT, None, ("pool_wait",), "cp"),
+            Label("", "agent", "queue", WAIT_LIMIT, None, ("pool_wait",), "cp"),
         ),
         _timed(
             "two_jobs",
@@ -233,7 +233,7 @@ _CHILDREN: Final = Program(
         _family("last_child", "a child that is the last thing of a task", looked("use", "busy", *BUSY)),
         _family("exit_forks", "forks that leave by os._exit", looked("use", "busy", *BUSY)),
         _family("late_reaped", "children that are long dead when they are reaped", tool("use", "sleep")),
-        _family("timed_out_command", "a command beyond somebody's patience", tool("use", "timeout")),
+        _family("late_command", "a command beyond somebody's patience", tool("use", "timeout")),
         _family(
             "killed_child", "a child that is killed while it sleeps", looked("use", "sleep"), unexplained()
         ),
@@ -270,7 +270,7 @@ _LOOPS: Final = Program(
             "semaphore",
             "two tasks share a semaphore",
             tool("pause", "sleep"),
-            Label("", "agent", "queueing", WAIT_LIMIT, None, ("pool_wait", "lock"), "cp"),
+            Label("", "agent", "queue", WAIT_LIMIT, None, ("pool_wait", "lock"), "cp"),
         ),
         _timed(
             "eager_tasks",
@@ -304,18 +304,18 @@ _LOOPS: Final = Program(
             _rs("think", "cpu", CPU_LIMIT, *CPU),
         ),
         _family(
-            "late_async_child",
+            "async_child",
             "a child of a loop, over before it is awaited",
             tool("think", "cpu", *CPU, limit=CPU_LIMIT),
         ),
         _family(
             "async_stdio",
             "a server at its standard streams awaited from a loop",
-            looked("use_async", "busy", *BUSY),
-            looked("use_async", "sleep"),
+            looked("asks", "busy", *BUSY),
+            looked("asks", "sleep"),
         ),
         _timed("two_models", "two models are asked at once", model()),
-        _timed("cancelled_sibling", "whoever is slower is cancelled", agent_cpu(), tool("pause", "sleep")),
+        _timed("cancelled", "whoever is slower is cancelled", agent_cpu(), tool("pause", "sleep")),
         _timed(
             "uvloop_tasks",
             "tasks of uvloop side by side",
@@ -342,8 +342,8 @@ def _alone(name: str, says: str, *labels: Label, code: int = 0, task_from: str =
 
 _CPU_AND_SLEEP: Final = (tool("compute", "cpu", *CPU, limit=CPU_LIMIT), tool("doze", "sleep"))
 _DEATHS: Final = (
-    _alone("killed_whole", "a whole program is killed", *_CPU_AND_SLEEP, unexplained(), code=137),
-    _alone("terminated_whole", "a whole program is terminated", *_CPU_AND_SLEEP, unexplained(), code=143),
+    _alone("killed", "a whole program is killed", *_CPU_AND_SLEEP, unexplained(), code=137),
+    _alone("terminated", "a whole program is terminated", *_CPU_AND_SLEEP, unexplained(), code=143),
     _alone("exec_launcher", "a launcher becomes the program", *_CPU_AND_SLEEP),
     _alone(
         "orderly_server",
@@ -352,8 +352,8 @@ _DEATHS: Final = (
         code=143,
         task_from="http",
     ),
-    _alone("closed_descriptors", "every descriptor is closed", *_CPU_AND_SLEEP),
-    _alone("cleared_callbacks", "what follows the collector is thrown out", *_CPU_AND_SLEEP),
+    _alone("closed_files", "every descriptor is closed", *_CPU_AND_SLEEP),
+    _alone("cleared_gc", "what follows the collector is thrown out", *_CPU_AND_SLEEP),
     _alone(
         "odd_names",
         "a thread has a name that no encoding knows",

@@ -136,7 +136,7 @@ def cost(folder: Path, *, recorded_first: bool) -> Cost:
     for recorded in (recorded_first, not recorded_first):
         before, own = _children_cpu_s(), time.process_time()
         if recorded:
-            _launched(command, folder / "run", "program", ["cost:tiny"])
+            _launched(command, folder / "run", "auto", ["cost:tiny"])
             watch_s = time.process_time() - own
         else:
             subprocess.run(command, check=True)

@@ -136,7 +136,7 @@ def late_reaped() -> None:
     as_tool("late_reaped", work)
 
 
-def timed_out_command() -> None:
+def late_command() -> None:
     """A command takes longer than somebody's patience."""
 
     def work() -> None:
@@ -144,7 +144,7 @@ def timed_out_command() -> None:
             subprocess.run(["sleep", "5"], timeout=0.25, check=False)
         kit.did("use", "timeout", clock.waited)
 
-    as_tool("timed_out_command", work)
+    as_tool("late_command", work)
 
 
 def killed_child() -> None:
@@ -154,7 +154,7 @@ def killed_child() -> None:
         code = "import os, time\ntime.sleep(0.25)\nos.kill(os.getpid(), 9)"
         subprocess.run([sys.executable, "-c", code], check=False)
         kit.did("use", "sleep", 0.25)
-        kit.did("anyone", "unexplained", 0.0)
+        kit.did("anyone", "unknown", 0.0)
 
     as_tool("killed_child", work)
 
@@ -297,7 +297,7 @@ SHAPES = {
     "last_child": last_child,
     "exit_forks": exit_forks,
     "late_reaped": late_reaped,
-    "timed_out_command": timed_out_command,
+    "late_command": late_command,
     "killed_child": killed_child,
     "by_system": by_system,
     "at_pty": at_pty,

@@ -12,17 +12,17 @@ def half() -> None:
     """Compute and sleep, and say so before anything can happen."""
     kit.compute(0.3)
     kit.doze(0.3)
-    kit.did("anyone", "unexplained", 0.0)
+    kit.did("anyone", "unknown", 0.0)
     kit.tell()
 
 
-def killed_whole() -> None:
+def killed() -> None:
     """The whole program is killed."""
     half()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def terminated_whole() -> None:
+def terminated() -> None:
     """The whole program is terminated, and has no handler for it."""
     half()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -38,7 +38,7 @@ def exec_launcher() -> None:
     kit.doze(0.2)
 
 
-def closed_descriptors() -> None:
+def closed_files() -> None:
     """Every descriptor is closed, and files are opened where ours were."""
     kit.compute(0.15)
     os.closerange(3, 1024)
@@ -49,7 +49,7 @@ def closed_descriptors() -> None:
     kit.compute(0.1)
 
 
-def cleared_callbacks() -> None:
+def cleared_gc() -> None:
     """What follows the collector is thrown out."""
     import gc
 
@@ -107,11 +107,11 @@ def orderly_server() -> None:
 
 
 SHAPES = {
-    "killed_whole": killed_whole,
-    "terminated_whole": terminated_whole,
+    "killed": killed,
+    "terminated": terminated,
     "exec_launcher": exec_launcher,
-    "closed_descriptors": closed_descriptors,
-    "cleared_callbacks": cleared_callbacks,
+    "closed_files": closed_files,
+    "cleared_gc": cleared_gc,
     "odd_names": odd_names,
     "orderly_server": orderly_server,
 }

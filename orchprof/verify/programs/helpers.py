@@ -67,7 +67,7 @@ def shared_worker() -> None:
         waiting = time.monotonic()
         through(
             inbox,
-            lambda: (kit.did("agent", "pool_wait", time.monotonic() - waiting, name), kit.doze(0.2, name)),
+            lambda: (kit.did("agent", "queue", time.monotonic() - waiting, name), kit.doze(0.2, name)),
         )
 
     threads = [threading.Thread(target=kit.task, args=(name, work)) for work in (one, other)]
@@ -182,7 +182,7 @@ def pool_full() -> None:
 
     kit.task("pool_full", work)
     took = [seconds for shape, _, what, seconds in kit.DID if (shape, what) == ("pool_full", "sleep")]
-    kit.did("agent", "pool_wait", sum(took[:2]), "pool_full")
+    kit.did("agent", "queue", sum(took[:2]), "pool_full")
 
 
 def two_jobs() -> None:

@@ -123,7 +123,7 @@ def use(work: Callable[[], Any]) -> Any:
     return work()
 
 
-async def use_async(work: Callable[[], Awaitable[Any]]) -> Any:
+async def asks(work: Callable[[], Awaitable[Any]]) -> Any:
     """Do anything on a loop as a tool."""
     return await work()
 

@@ -74,7 +74,7 @@ def semaphore() -> None:
             began = time.monotonic()
             async with limit:
                 waited = time.monotonic() - began
-                kit.did("agent", "queueing", waited, "semaphore")
+                kit.did("agent", "queue", waited, "semaphore")
                 await pause(0.2)
 
         await asyncio.gather(*(kit.loop_task("semaphore", work) for _ in range(2)))
@@ -187,7 +187,7 @@ def on_thread() -> None:
     run("on_thread", work)
 
 
-def late_async_child() -> None:
+def async_child() -> None:
     """A child of a loop that is over long before it is awaited."""
 
     async def work() -> None:
@@ -195,7 +195,7 @@ def late_async_child() -> None:
         await think(0.25)
         await child.wait()
 
-    run("late_async_child", work)
+    run("async_child", work)
 
 
 def async_stdio() -> None:
@@ -212,7 +212,7 @@ def async_stdio() -> None:
 
         async def work() -> None:
             for what in ("busy", "sleep"):
-                kit.did("use_async", what, await kit.use_async(lambda what=what: asked(what, 0.2)))
+                kit.did("asks", what, await kit.asks(lambda what=what: asked(what, 0.2)))
 
         await asked("busy", 0.001)
         await kit.loop_task("async_stdio", work)
@@ -239,7 +239,7 @@ def two_models() -> None:
     asyncio.run(main())
 
 
-def cancelled_sibling() -> None:
+def cancelled() -> None:
     """Whoever is slower is cancelled."""
 
     async def work() -> None:
@@ -248,7 +248,7 @@ def cancelled_sibling() -> None:
         slow.cancel()
         kit.did("agent", "cpu", kit.spin(0.1))
 
-    run("cancelled_sibling", work)
+    run("cancelled", work)
 
 
 def uvloop_tasks() -> None:
@@ -287,10 +287,10 @@ SHAPES = {
     "generator_left": generator_left_open,
     "process_pool": process_pool,
     "on_thread": on_thread,
-    "late_async_child": late_async_child,
+    "async_child": async_child,
     "async_stdio": async_stdio,
     "two_models": two_models,
-    "cancelled_sibling": cancelled_sibling,
+    "cancelled": cancelled,
     "uvloop_tasks": uvloop_tasks,
     "trio_tasks": trio_tasks,
 }

@@ -132,7 +132,7 @@ def opaque(seconds: float) -> None:
     """Have a child compute that nobody can look into."""
     before = children_cpu()
     subprocess.run([sys.executable, "-I", "-S", "-c", CHILD, str(seconds)], capture_output=True, check=True)
-    did("opaque", "child", children_cpu() - before)
+    did("opaque", "cpu", children_cpu() - before)
 
 
 def script(seconds: float) -> None:

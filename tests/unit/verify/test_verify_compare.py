@@ -132,11 +132,11 @@ def test_a_loaded_machine_can_tell_less_apart_and_nothing_is_let_through_by_that
 
 
 def test_what_is_not_there_must_not_be_found():
-    label = next(label for label in LABELS if label.what == "unexplained")
+    label = next(label for label in LABELS if label.what == "unknown")
     for found, ok in ((0.0, True), (0.1, False)):
         one = trial()
         one.truth_s[label], one.measured_s[label] = 0.0, found
-        row = next(row for row in compare([one], QUIET)["labels"] if row["what"] == "unexplained")
+        row = next(row for row in compare([one], QUIET)["labels"] if row["what"] == "unknown")
         assert (row["error_s"], row["ok"]) == (found, ok)
 
 
