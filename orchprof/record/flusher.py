@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` stands on
 import _thread
 
 from orchprof.record.log import FLUSH_EVERY_S
@@ -32,7 +33,12 @@ class Flusher:
             self._asked = _thread.allocate_lock()
             self._asked.acquire()
             self._ended.acquire()
-            _thread.start_new_thread(self._run, (self._asked,))
+            # A signal that the program blocks, to wait for it, must not find a thread that takes it.
+            blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+            try:
+                _thread.start_new_thread(self._run, (self._asked,))
+            finally:
+                _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
 
     def stop(self) -> None:
         """Ask the thread to end, and wait for it."""

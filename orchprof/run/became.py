@@ -47,6 +47,18 @@ def became(programs: Sequence[Journal], found: Links) -> list[Became]:
     return steps
 
 
+def cut_short(strands: pd.DataFrame, programs: Sequence[Journal], found: Links) -> pd.DataFrame:
+    """Return the strands; those of a child that became another program ended with what it was."""
+    stands = {strand for done in found.values() for strand in done}
+    ends = {
+        journal.offset: journal.notes["exec"][-1][1]
+        for journal in programs
+        if journal.notes["exec"] and main_strand(journal) in stands
+    }
+    at_ns = strands["log"].map(ends).astype("Int64")
+    return strands.assign(end_ns=strands["end_ns"].fillna(at_ns))
+
+
 def _start_ns(journal: Journal) -> int:
     born = journal.of(rec.SPAWN)["wall_ns"]
     return int(born.min()) if len(born) else 0

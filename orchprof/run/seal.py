@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
-from orchprof.record.log import VERSION
-from orchprof.run.became import Became, became, gone_on
+from orchprof.run.became import Became, became, cut_short, gone_on
 from orchprof.run.became import tiles as became_tiles
+from orchprof.run.complaints import complaints
 from orchprof.run.deaths import deaths, outcomes, with_ends
 from orchprof.run.elsewhere import Tables as Walked
 from orchprof.run.elsewhere import Watched, elsewhere
@@ -24,9 +24,10 @@ from orchprof.run.outside import Seen, outside
 from orchprof.run.processes import Process
 from orchprof.run.roots import below, roots
 from orchprof.run.schema import COUNTERS, TABLES
+from orchprof.run.served import judged_requests
 from orchprof.run.serving import Around
 from orchprof.run.tiles import tile
-from orchprof.run.told import as_told
+from orchprof.run.told import as_told, until_asked
 
 Tables = dict[str, pd.DataFrame]
 Findings = list[dict[str, Any]]
@@ -61,7 +62,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     """
     numbered = enumerate(sorted(paths), start=1)
     journals = [read_journal(path, number << LOG_BITS) for number, path in numbered]
-    findings = [complaint for journal in journals for complaint in _complaints(journal)]
+    findings = [complaint for journal in journals for complaint in complaints(journal)]
     known = [journal for journal in journals if journal.known]
     watches = [journal for journal in known if not journal.pid]
     programs = [journal for journal in known if journal.pid]
@@ -71,7 +72,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     programs += bare
     seen = Seen(read_looks(watches), met, died, {}, _signals(programs))
     strands, found, steps = _strands_of_all(programs, seen, bare)
-    strands, requests = _judged_requests(strands, programs)
+    strands, requests = judged_requests(strands, programs)
     if requests:
         message = f"no task was found in the code, and the program is a server: each of its {requests} requests is one"
         findings.append({"code": "served_requests", "message": message})
@@ -108,6 +109,7 @@ def _strands_of_all(
     lines = {journal.offset: line_of(journal, seen.processes) for journal in programs}
     found |= below(bare, programs, lines)
     steps = became(programs, found)
+    strands = cut_short(strands, programs, found) if len(strands) else strands
     joined = joined_up(strands, {**found, **{step.strand: [step.main] for step in steps}})
     return gone_on(with_ends(joined, programs, seen.deaths), steps), found, steps
 
@@ -141,6 +143,10 @@ def _tables(
         return dict.fromkeys(TABLES, _EMPTY) | known
     ran_in = strands.set_index("strand")["pid"]
     segments, edges = as_told(segments, edges, seen.signals, ran_in)
+    idle = set(strands.loc[strands["kind"] == "child", "strand"]) | {
+        main_strand(each) or 0 for each in programs
+    }
+    segments, edges = until_asked(segments, edges, idle)
     walked = elsewhere(Walked(strands, segments, edges), found, Watched(seen.looks, seen.processes, pids))
     strands = walked.strands
     return {
@@ -157,10 +163,17 @@ def _places(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, se
     """Yield where each process stands among the others."""
     parent = dict(zip(strands["strand"], strands["parent"].fillna(0).astype("int64"), strict=True))
     stands = {strand: stand for stand, done in found.items() for strand in done}
+    recorded = {journal.pid: stands.get(main_strand(journal) or 0, 0) for journal in programs}
     for journal in programs:
         line = line_of(journal, seen.processes)
-        boss = int(parent.get(stands.get(main_strand(journal) or 0, 0), 0))
-        yield Around(journal.pid, frozenset(line[1:]), boss, seen.processes)
+        boss = int(parent.get(recorded[journal.pid], 0))
+        below = {pid: stand for pid, stand in recorded.items() if stand and pid not in line}
+        yield Around(
+            journal.pid,
+            dict.fromkeys(line[1:] if boss else [], boss) | below,
+            frozenset(line[1:]),
+            seen.processes,
+        )
 
 
 def _served(parts: Iterable[Mapping[int, Sequence[tuple[int, int]]]]) -> dict[int, list[tuple[int, int]]]:
@@ -215,68 +228,6 @@ def _with_programs_for_tasks(
     named = strands["strand"].map(whole).fillna(strands["name"])
     again = joined_up(strands.assign(kind=kind, name=named), {})
     return again.assign(base=again["strand"].map(strands.set_index("strand")["base"])), whole
-
-
-def _judged_requests(strands: pd.DataFrame, programs: Sequence[Journal]) -> tuple[pd.DataFrame, int]:
-    """Return the strands with served requests as tasks only where nothing else is one, and how many these are.
-
-    The program must be a server: its main thread serves them. One that an agent runs for itself, to ask it, is none.
-    """
-    provisional = {
-        strand
-        for journal in programs
-        for strand, told in journal.told("task").items()
-        if told.get("provisional")
-    }
-    tasks = set(strands.loc[strands["kind"] == "task", "strand"])
-    served = {strand for journal in programs for strand in _served_by_main(journal, provisional)}
-    kept = served if tasks <= provisional else set()
-    gone = provisional - kept
-    if not gone:
-        return strands, len(kept)
-    kind = strands["kind"].where(~strands["strand"].isin(gone), "thread")
-    again = joined_up(strands.assign(kind=kind), {})
-    return again.assign(base=again["strand"].map(strands.set_index("strand")["base"])), len(kept)
-
-
-def _served_by_main(journal: Journal, requests: set[int]) -> set[int]:
-    rows, main = journal.of(*CLOCKED), main_strand(journal)
-    carrier = rows.loc[rows["strand"] == main, "carrier"]
-    return set(rows.loc[rows["carrier"].isin(carrier.head(1)), "strand"]) & requests
-
-
-def _complaints(journal: Journal) -> Findings:
-    if journal.meta is None:
-        message = f"{journal.path.name} lost its header: its {len(journal.rows)} rows cannot be read"
-        return [{"code": "lost_events", "message": message}] if len(journal.rows) else []
-    if not journal.known:
-        version = journal.meta["version"]
-        return [
-            {
-                "code": "unknown_log",
-                "message": f"{journal.path.name} has log version {version}, not {VERSION}",
-            }
-        ]
-    found = []
-    if any(not clock["has_delay"] for _, clock in journal.notes["clock"]):
-        found.append({"code": "no_run_delay", "message": "the kernel reports no run delay of threads"})
-    lost = sum(closed["lost_frames"] for _, closed in journal.notes["closed"])
-    if lost:
-        found.append({"code": "lost_events", "message": f"{lost} buffers could not be written"})
-    for _, unborn in journal.notes["unborn"]:
-        message = (
-            f"{unborn} rows of {journal.path.name} tell of strands whose start was lost: they are left out"
-        )
-        found.append({"code": "lost_events", "message": message})
-    for _, where, why in journal.notes["hook"]:
-        found.append({"code": "hook_disabled", "message": f"{where} is not followed: {why}"})
-    for _, told in journal.notes["watch"]:
-        message = f"threads cannot be looked at from outside: {told.get('reason', 'not allowed')}"
-        found.append({"code": "no_sampler", "message": message})
-    for _, (_pid, name) in journal.notes["container"]:
-        message = f"{name} ran its work outside this process tree: its CPU is not counted"
-        found.append({"code": "outside_tree", "message": message})
-    return list({(each["code"], each["message"]): each for each in found}.values())
 
 
 def _strands(journal: Journal, seen: Seen) -> pd.DataFrame:

@@ -7,7 +7,6 @@ does, its CPU, sleep and files. The other way round, a child that waits for the 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -29,11 +28,19 @@ Windows = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """A process among others: its id, those above it, the strand that started it (0: unknown), and who was seen."""
+    """A process among others.
+
+    Attributes:
+        pid: its id.
+        known: by process above it, and by recorded process that it can wait for, the strand that stands for it; 0:
+            unknown.
+        above: the processes above it.
+        processes: those that were seen.
+    """
 
     pid: int = 0
+    known: Mapping[int, int] = field(default_factory=dict)
     above: frozenset[int] = frozenset()
-    boss: int = 0
     processes: Sequence[Process] = ()
 
 
@@ -51,23 +58,30 @@ def _asking(looks: Looks, tids: Sequence[int]) -> pd.DataFrame:
     return runs[runs["tid"].isin(tids) & (runs["holder"] > 0) & runs["state"].isin(FOR_OTHERS)]
 
 
-def idle_apart(turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, around: Around) -> pd.DataFrame:
-    """Return the turns, those in which a thread was seen to wait for a process above it cut there: it was idle.
+def waits_apart(
+    turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, around: Around
+) -> pd.DataFrame:
+    """Return the turns, those in which a thread was seen to wait for a process of known strand cut there.
 
-    Such a piece is a JOIN. What the turn used lies on the pieces between, by their length.
+    Such a piece is a JOIN on `target`: on whoever started this process, for which it was idle, or on a child that
+    records itself. What the turn used lies on the pieces between, by their length.
     """
-    turns = turns.assign(idle=False)
-    if not around.above or not looks.watched or turns.empty:
+    turns = turns.assign(target=0)
+    if not around.known or not looks.watched or turns.empty:
         return turns
     asking = _asking(looks, list(threads.values()))
     asking = asking[
-        asking["holder"].isin(around.above) & (asking["end_ns"] - asking["start_ns"] >= _LEAST_NS)
+        asking["holder"].isin(around.known) & (asking["end_ns"] - asking["start_ns"] >= _LEAST_NS)
     ]
-    if asking.empty:
+    waits: defaultdict[Any, list[tuple[int, int, int]]] = defaultdict(list)
+    holder: Any
+    for holder, runs in asking.groupby("holder"):
+        for row, windows in _by_turn(turns, threads, runs).items():
+            waits[row] += [(*window, around.known[int(holder)]) for window in windows]
+    if not waits:
         return turns
-    idle = _by_turn(turns, threads, asking)
-    cut = [piece for row, windows in idle.items() for piece in _cut(turns.loc[row], windows)]
-    return pd.concat([turns.drop(index=list(idle)), pd.DataFrame(cut)]).sort_values(
+    cut = [piece for row, windows in waits.items() for piece in _cut(turns.loc[row], sorted(windows))]
+    return pd.concat([turns.drop(index=list(waits)), pd.DataFrame(cut)]).sort_values(
         ["start_ns", "end_ns"], kind="stable", ignore_index=True
     )
 
@@ -92,37 +106,32 @@ def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFra
     return found
 
 
-def _cut(turn: pd.Series, windows: Windows) -> list[dict[str, Any]]:
-    """Return a turn's pieces: idle windows as JOINs, and what lies between with what the turn used."""
+def _cut(turn: pd.Series, waits: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    """Return a turn's pieces: waits (start, end, target) as JOINs, and what lies between with what the turn used."""
     start, end = int(turn["start_ns"]), int(turn["end_ns"])
     used = int(turn["cpu_ns"]) + int(turn["runq_ns"])
-    idle = sum(high - low for low, high in windows)
-    # What it used needs room: then it was idle for less than was seen.
-    kept = min(1.0, max(end - start - used, 0) / max(idle, 1))
-    bounds = [start]
-    for low, high in sorted(windows):
+    waited = sum(high - low for low, high, _ in waits)
+    # What it used needs room: then it waited for less than was seen.
+    kept = min(1.0, max(end - start - used, 0) / max(waited, 1))
+    pieces: list[tuple[int, int, int, bool]] = []
+    now = start
+    for low, high, target in waits:
         less = int((high - low) * (1 - kept) / 2)
-        bounds += [max(low + less, bounds[-1]), max(high - less, low + less, bounds[-1])]
-    bounds.append(end)
-    pieces = [(low, high, at % 2 == 1) for at, (low, high) in enumerate(pairwise(bounds))]
-    busy = max(sum(high - low for low, high, is_idle in pieces if not is_idle), 1)
+        first = max(low + less, now)
+        last = max(high - less, first)
+        pieces += [(now, first, 0, False), (first, last, target, True)]
+        now = last
+    pieces.append((now, end, 0, False))
+    busy = max(sum(high - low for low, high, _, waits_here in pieces if not waits_here), 1)
     told: dict[str, Any] = {str(name): value for name, value in turn.items()}
     made = []
-    for low, high, is_idle in pieces:
+    for low, high, target, waits_here in pieces:
         if high > low:
-            part = 0.0 if is_idle else (high - low) / busy
+            part = 0.0 if waits_here else (high - low) / busy
             counted = {name: int(int(turn[name]) * part) for name in COUNTERS}
-            state = _JOIN if is_idle else int(turn["state"])
-            made.append(
-                {
-                    **told,
-                    "start_ns": low,
-                    "end_ns": high,
-                    "state": state,
-                    "idle": is_idle,
-                    **counted,
-                }
-            )
+            state = _JOIN if waits_here else int(turn["state"])
+            window = {"start_ns": low, "end_ns": high, "state": state, "target": target}
+            made.append({**told, **window, **counted})
     return made
 
 
@@ -140,7 +149,7 @@ def answers(
     """
     found = Answers(np.zeros((len(turns), 2), np.int64))
     asking = _asking(looks, list(threads.values()))
-    asking = asking[~asking["holder"].isin(around.above | {around.pid})]
+    asking = asking[~asking["holder"].isin({*around.known, *around.above, around.pid})]
     if asking.empty:
         return found
     place = {row: at for at, row in enumerate(turns.index)}

@@ -12,7 +12,7 @@ from orchprof.run.held import Holders, held_loops
 from orchprof.run.journal import CLOCKED, Journal, main_strand
 from orchprof.run.outside import Seen
 from orchprof.run.schema import COUNTERS
-from orchprof.run.serving import Around, Windows, idle_apart
+from orchprof.run.serving import Around, Windows, waits_apart
 from orchprof.run.waits import told_apart
 
 JOIN: Final = rec.WAITS.index("join")
@@ -51,7 +51,7 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
         around: where its process stands among the others.
     """
     threads = {carrier: tid for _, carrier, tid in journal.notes["carrier"]}
-    turns = idle_apart(_turns(journal, seen), threads, seen.looks, around)
+    turns = waits_apart(_turns(journal, seen), threads, seen.looks, around)
     turns["role"] = turns["span"].map(roles).astype("object").fillna("framework")
     holders = Holders.of(turns, threads)
     own_tasks = strands[strands["strand"].isin(list(journal.told("task")))]
@@ -68,9 +68,9 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
     waits = {number: name for number, name in enumerate(rec.WAITS) if number not in (_NONE, JOIN)}
     told = segments["wait_state"].notna()
     segments["wait_state"] = segments["wait_state"].where(told, segments["state"].map(waits))
-    idle = turns.loc[turns["idle"] & (around.boss > 0), ["strand", "end_ns"]]
-    told_by = edge("join", pd.Series(around.boss, index=idle.index), idle["strand"], idle["end_ns"])
-    edges = pd.concat([_edges(journal, strands, gaps, moved), told_by], ignore_index=True)
+    asked = turns[turns["target"] > 0]
+    seen_to_wait = edge("join", asked["target"], asked["strand"], asked["end_ns"])
+    edges = pd.concat([_edges(journal, strands, gaps, moved), seen_to_wait], ignore_index=True)
     return Tiled(segments, edges, served)
 
 

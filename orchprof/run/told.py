@@ -49,6 +49,47 @@ def as_told(
     )
 
 
+def until_asked(
+    segments: pd.DataFrame, edges: pd.DataFrame, idle: set[int]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the segments and edges with no process idle for one that waits itself: it was told before that.
+
+    When it went on is known from looks, which come late; whoever closed its input or wrote to it then waited for it.
+
+    Args:
+        segments: of all strands.
+        edges: of all strands.
+        idle: strands of processes that wait for whoever started them.
+    """
+    if edges.empty:
+        return segments, edges
+    waits = segments[segments["join"]]
+    joins = edges[(edges["kind"] == "join") & edges["dst"].isin(list(idle))]
+    mine = waits[waits["strand"].isin(joins["dst"])]
+    rows = {
+        (strand, end): at for at, strand, end in zip(mine.index, mine["strand"], mine["end_ns"], strict=True)
+    }
+    theirs = waits[waits["strand"].isin(joins["src"])]
+    moved: dict[Any, int] = {}
+    for at, src, dst, end in zip(joins.index, joins["src"], joins["dst"], joins["at_ns"], strict=True):
+        inside = theirs[(theirs["strand"] == src) & (theirs["start_ns"] < end) & (end <= theirs["end_ns"])]
+        row = rows.get((dst, end))
+        if len(inside) and row is not None and inside["start_ns"].iloc[0] > segments.loc[row, "start_ns"]:
+            moved[at] = int(inside["start_ns"].iloc[0])
+    if not moved:
+        return segments, edges
+    at_ns = edges["at_ns"].copy()
+    ends = segments["end_ns"].copy()
+    added: list[Row] = []
+    for at, asked in moved.items():
+        row = rows[edges.loc[at, "dst"], edges.loc[at, "at_ns"]]
+        whole: Row = {str(name): value for name, value in segments.loc[row].items()}
+        added.append({**whole, "start_ns": asked, "join": False, "wait_state": "wakeup"})
+        at_ns[at], ends[row] = asked, asked
+    segments = pd.concat([segments.assign(end_ns=ends), pd.DataFrame(added)], ignore_index=True)
+    return segments, edges.assign(at_ns=at_ns)
+
+
 def _divided(row: Row, at: int) -> list[Row]:
     """Return a segment with what lay before an instant as a wait, all of it if it did no work, else its very end."""
     start, end = int(row["start_ns"]), int(row["end_ns"])

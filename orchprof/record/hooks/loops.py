@@ -36,6 +36,7 @@ _BY_IO: Final = (0, BY_IO, 0, 0, NOBODY)
 # Callbacks that count finished tasks and wake somebody at the last: gather, wait, as_completed and task groups.
 _COUNTING: Final = frozenset({"_done_callback", "_on_completion", "_on_task_done"})
 _STRAIGHT_NS: Final = 200_000
+_CENTURY_S: Final = 3.2e9
 _Call = Callable[..., Any]
 
 
@@ -107,7 +108,9 @@ def now(strands: Strands) -> Origin:
 def timer(when_s: float, callback: Any) -> Origin:
     """Return the origin of what the clock will call at `when_s` of the loop's time."""
     waker = BY_TIMEOUT if getattr(callback, "__name__", None) in _TIMEOUTS else BY_TIMER
-    return (nanoseconds(when_s), waker, 0, 0, NOBODY)
+    # A program may sleep for ever: what is not due in a century is not due.
+    due_ns = nanoseconds(when_s) if when_s < _CENTURY_S else nanoseconds(_CENTURY_S)
+    return (due_ns, waker, 0, 0, NOBODY)
 
 
 def run_as(strands: Strands, origin: Origin, callback: Any, loop: Any, run: _Call, *args: Any) -> None:

@@ -51,6 +51,10 @@ class Patches:
         raw: Any = next((vars(base)[name] for base in bases if name in vars(base)), None)
         bound = isinstance(raw, staticmethod | classmethod)
         made = hidden(make(raw.__func__ if bound else original))
+        if type(owner) is type(sys) and type(made) is type(wraps):
+            made.__module__ = (
+                owner.__name__
+            )  # pickle looks for it there: `posix` has another `system` than `os` now
         setattr(owner, name, type(raw)(made) if bound else made)
         self.also(lambda: delattr(owner, name) if own is _MISSING else setattr(owner, name, own))
 

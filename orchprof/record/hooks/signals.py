@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _HARMLESS: Final = frozenset({_signal.SIGCHLD, _signal.SIGCONT, _signal.SIGURG, _signal.SIGWINCH, 0})
 
+_MOST_PIDS: Final = 1 << 31
+
 
 def hook(strands: Strands, patches: Patches) -> None:
     """Follow signals to other processes, and write everything before what may end or replace this one."""
@@ -38,26 +40,29 @@ def hook(strands: Strands, patches: Patches) -> None:
 
 def _kill(strands: Strands, original: _Call) -> _Call:
     @wraps(original)
-    def kill(pid: int, number: int, /) -> None:
-        if pid == os.getpid():
-            _before(number)
-        elif number:
-            strands.safely(_sent, strands, pid, number)
-        original(pid, number)
+    def kill(*args: Any) -> None:
+        strands.safely(_about_to_send, strands, *args[:2])
+        original(*args)
 
     return kill
 
 
-def _sent(strands: Strands, pid: int, number: int) -> None:
-    carrier = strands.carrier()
-    strands.log.note(("signal", carrier.fiber.strand, [pid, carrier.cut(), int(number)]))
+def _about_to_send(strands: Strands, pid: object = None, number: object = None) -> None:
+    """Note a signal to another process, as far as these are a process and a signal: the original will say."""
+    if not isinstance(pid, int) or not isinstance(number, int) or abs(pid) > _MOST_PIDS:
+        return
+    if pid == os.getpid():
+        _before(number)
+    elif number:
+        carrier = strands.carrier()
+        strands.log.note(("signal", carrier.fiber.strand, [int(pid), carrier.cut(), int(number)]))
 
 
 def _raise(original: _Call) -> _Call:
     @wraps(original)
-    def raise_signal(number: int, /) -> None:
-        _before(number)
-        original(number)
+    def raise_signal(*args: Any) -> None:
+        _before(*args[:1])
+        original(*args)
 
     return raise_signal
 
@@ -71,9 +76,13 @@ def _abort(original: _Call) -> _Call:
     return abort
 
 
-def _before(number: int) -> None:
+def _before(number: object = None) -> None:
     """Write everything if this process is about to end by a signal."""
-    if number not in _HARMLESS and _signal.getsignal(number) == _signal.SIG_DFL:
+    try:
+        ends = number not in _HARMLESS and _signal.getsignal(number) == _signal.SIG_DFL
+    except (TypeError, ValueError):
+        return  # it is no signal, as the original will say
+    if ends:
         _write()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from orchprof.record.frames import hide
 from orchprof.record.hooks.waits import end_wait
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ def hook(strands: Strands, patches: Patches) -> None:
     patches.replace(queue, "SimpleQueue", lambda original: _followed(strands, original))
 
 
-def _followed(strands: Strands, original: Any) -> Any:
+def _followed(strands: Strands, original: Any) -> Any:  # noqa: C901 - a class, of methods that are short
     class SimpleQueue(original):  # type: ignore[misc]
         __slots__ = ("_orchprof_put",)
         __doc__ = original.__doc__
@@ -43,6 +44,10 @@ def _followed(strands: Strands, original: Any) -> Any:
             try:
                 item = original.get(self, block, timeout)
                 releaser = [each for each in (self._putter(),) if each]
+            except BaseException as error:
+                hide(error)
+                raise
+            else:
                 return item
             finally:
                 if waits:

@@ -160,3 +160,42 @@ def test_a_function_is_hidden_once():
 
     once = hidden(call)
     assert (once(1), hidden(once) is once, once.__name__) == (1, True, "call")
+
+
+CALLS = """
+import os, pickle, signal, time
+for name in ("kill", "system", "waitpid", "fork", "execv", "abort", "posix_spawn"):
+    print(pickle.loads(pickle.dumps(getattr(os, name))) is getattr(os, name))
+print(pickle.loads(pickle.dumps(time.sleep)) is time.sleep)
+for call, args in ((os.kill, ("a", 1)), (os.kill, (1 << 70, 1)), (signal.raise_signal, (999,))):
+    try:
+        call(*args)
+    except Exception as error:
+        print(type(error).__name__)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+os.kill(os.getpid(), signal.SIGUSR2)
+print(signal.sigwait({signal.SIGUSR2}))
+import asyncio
+async def never():
+    await asyncio.wait_for(asyncio.sleep(float("inf")), 0.01)
+try:
+    asyncio.run(never())
+except TimeoutError:
+    print("patience")
+"""
+
+
+def test_what_is_followed_can_be_pickled_fails_as_ever_and_takes_no_signal(tmp_path):
+    (tmp_path / "agent.py").write_text(CALLS)
+    (tmp_path / "logs").mkdir()
+    bare = subprocess.run(
+        [sys.executable, "agent.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    code = (
+        "import sys; from pathlib import Path; from orchprof.watch.launcher import launch\n"
+        "sys.exit(launch([sys.executable, 'agent.py'], Path('logs')).code)"
+    )
+    recorded = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (recorded.returncode, recorded.stdout, recorded.stderr) == (0, bare.stdout, bare.stderr)

@@ -113,8 +113,9 @@ def test_a_shell_of_the_task_works_only_where_nobody_waits_for_it(tmp_path):
     watch = HandWatch(tmp_path).looked("child", 16, 54, tid=7, pid=1, holder=77).looked("running", 56, 99)
     watch.looked("running", 14, 55, tid=77, pid=77).looked("child", 56, 104, tid=77, pid=77, holder=1)
     tables, *_ = sealed(tmp_path, log, watch.seen(77, 1, 13, 105).note("died", [77, 105 * MS, 0]))
-    *before, waited = rows(tables, 3)
-    assert waited[1] == "join"
+    *before, waited, ending = rows(tables, 3)
+    # It was idle until whoever started it waited for it: what it was told came before that.
+    assert (waited[1], waited[3], ending[1:4]) == ("join", 100, ("wakeup", 100, 105))
     assert sum(end - start for _, _, start, end, _ in before) < 5
     report = summarise(tables, {})
     own_cpu = sum(row["cp_s"] for row in report["ledger"] if row["state"] == "cpu")
