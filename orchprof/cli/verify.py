@@ -8,26 +8,33 @@ import typer
 
 from orchprof.cli.words import INTERRUPTED, FormatOption, new_path, show, whole
 
-QUICK_RUNS: Final = 3
+QUICK_RUNS: Final = 1
 
 
 def verify(
     runs: Annotated[
-        int, typer.Option(metavar="N", parser=whole(1, "--runs"), help="How often to run the program.")
-    ] = 9,
-    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK_RUNS} runs only.")] = False,
+        int, typer.Option(metavar="N", parser=whole(1, "--runs"), help="How often to run every program.")
+    ] = 3,
+    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK_RUNS} run only.")] = False,
+    shape: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this shape; again for more of them.")
+    ] = None,
+    names: Annotated[bool, typer.Option("--list", help="Name the shapes, with a line each.")] = False,
     form: FormatOption = "console",
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="New directory to keep the recorded runs in.")
     ] = None,
 ) -> None:
-    """Check the ledger against a program that knows its own times.
+    """Check the ledger against programs that know their own times.
 
     Exits with 1 when an error is beyond its limit. Other work on the machine makes errors larger.
     """
     from orchprof.verify.examine import examine
 
-    record = examine(QUICK_RUNS if quick else runs, keep and new_path(keep, "--keep"), _notify)
+    if names:
+        _name()
+        return
+    record = examine(QUICK_RUNS if quick else runs, keep and new_path(keep, "--keep"), _notify, shape or ())
     show(record, form)
     raise typer.Exit(INTERRUPTED if record["interrupted"] else int(not record["passed"]))
 
@@ -35,3 +42,12 @@ def verify(
 def _notify(done: int, runs: int) -> None:
     sys.stderr.write(f"verify: run {done + 1} of {runs}\n")
     sys.stderr.flush()
+
+
+def _name() -> None:
+    from orchprof.verify.shapes import SHAPES, lacking
+
+    width = max(map(len, SHAPES))
+    for name, shape in SHAPES.items():
+        why = lacking(shape)
+        sys.stdout.write(f"{name:{width}}  {shape.says}{f' ({why})' if why else ''}\n")

@@ -8,13 +8,14 @@ Record = dict[str, Any]
 _CHECKS: Final = {
     "conservation_error_s": ("balance", text.fine_seconds),
     "unexplained_share": ("unexplained", text.fine_share),
+    "overhead_error": ("own cost", text.fine_share),
 }
 
 
 def render(record: Record, _details: bool = False) -> str:
     """Return orchprof.verify/1: the table, the checks, own overhead, what the machine was, and the verdict."""
-    lines = [_head(record), ""]
-    header = ("shape", "who", "what", "truth", "measured", "error", "worst", "limit", "")
+    lines = [*_head(record), ""]
+    header = ("shape", "who", "what", "truth", "measured", "error", "limit", "share", "")
     rows = [header, *map(_row, record["labels"])]
     lines += text.columns(rows, "<<<>>>>><")
     lines += ["", *_checks(record["checks"]), *_overhead(record["overhead"]), *_machine(record)]
@@ -23,9 +24,11 @@ def render(record: Record, _details: bool = False) -> str:
     return "\n".join([*lines, *text.labelled("Verdict", _verdict(record))]) + "\n"
 
 
-def _head(record: Record) -> str:
+def _head(record: Record) -> list[str]:
+    shapes = record["shapes"]
     said = f"{record['runs']} runs, labelled by {record['labelled_by']}; errors are medians"
-    return said + (", stopped early" if record["interrupted"] else "")
+    made = f"{shapes['made']} of {shapes['asked']} shapes can be made here: {shapes['rows']} rows"
+    return [said + (", stopped early" if record["interrupted"] else ""), made]
 
 
 def _row(row: Record) -> tuple[str, ...]:
@@ -35,9 +38,9 @@ def _row(row: Record) -> tuple[str, ...]:
         row["what"] if row["measure"] == "rs" else f"{row['what']} ({row['measure']})",
         text.fine_seconds(row["truth_s"]),
         text.fine_seconds(row["measured_s"]),
-        text.fine_share(row["error"]),
-        f"{row['worst'] * 100:+.1f}%",
-        f"{row['limit'] * 100:.0f}%",
+        text.fine_seconds(row["error_s"]),
+        text.fine_seconds(row["limit_s"]),
+        text.fine_share(row["error"]) if row["truth_s"] else "",
         _mark(row["ok"]),
     )
 
@@ -61,7 +64,9 @@ def _overhead(cost: Record | None) -> list[str]:
     said = (
         f"{text.fine_seconds(cost['cpu_on_s'])} CPU recorded, {text.fine_seconds(cost['cpu_off_s'])} not: "
         f"{cost['cpu_share'] * 100:+.1f}%, starting to record in each process included; "
-        f"looking on from outside took {text.fine_seconds(cost['outside_s'])} more"
+        f"looking on from outside took {text.fine_seconds(cost['outside_s'])} more. "
+        f"Recording took {text.fine_seconds(cost['paired_s'])} of it, the ledger says "
+        f"{text.fine_seconds(cost['profiler_s'])}"
     )
     return text.labelled("Own cost", said)
 

@@ -12,7 +12,7 @@ from orchprof.errors import OrchprofError
 from orchprof.ledger.graph import build
 from orchprof.ledger.replay import Scale, replay
 from orchprof.run import store
-from orchprof.verify.trial import PROGRAMS, meta
+from orchprof.verify.trial import FOLDER, meta
 from orchprof.watch.launcher import launch
 
 Knobs = tuple[float, float, float, float]  # factors of model, io, cpu, crunch
@@ -62,7 +62,7 @@ def changes(folder: Path, model_port: int, rounds: int) -> list[Change]:
 
 
 def _command(port: int, knobs: Knobs) -> list[str]:
-    return [sys.executable, str(PROGRAMS / "knobs.py"), str(port), *map(str, knobs)]
+    return [sys.executable, str(FOLDER / "knobs.py"), str(port), *map(str, knobs)]
 
 
 def _really(port: int, knobs: Knobs) -> float:

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
-from orchprof.verify.labels import CONSERVATION_LIMIT_S, LABELS, LEFT_OUT, UNEXPLAINED_LIMIT, Label
+from orchprof.verify.labels import (
+    CONSERVATION_LIMIT_S,
+    LOOK_S,
+    OVERHEAD_LIMIT,
+    TICK_S,
+    UNEXPLAINED_LIMIT,
+    Label,
+)
+from orchprof.verify.shapes import LEFT_OUT, SHAPES, Shape, lacking
 from orchprof.verify.trial import Trial
 
 SCHEMA: Final = "orchprof.verify/1"
@@ -14,17 +22,31 @@ LOADED_ABOVE: Final = 0.5
 Record = dict[str, Any]
 
 
-def compare(trials: Sequence[Trial], machine: Mapping[str, Any], *, interrupted: bool = False) -> Record:
+def compare(
+    trials: Sequence[Trial],
+    machine: Mapping[str, Any],
+    shapes: Mapping[str, Shape] = SHAPES,
+    *,
+    interrupted: bool = False,
+) -> Record:
     """Return the record of some trials; floats are not rounded. Without any nothing is checked, and nothing passed.
 
-    The error of a label is the median over the trials of |measured - truth| / truth.
+    The error of a label is the median over the trials of |measured - truth|, and that relative to the truth.
 
     Args:
         trials: what was measured.
         machine: its fingerprint from before the first, `load_average` and `cores` among it.
+        shapes: those that were asked for.
         interrupted: somebody stopped it before the end.
     """
-    labels = [_row(label, trials) for label in LABELS if any(label in trial.truth_s for trial in trials)]
+    absent = {name: why for name, shape in shapes.items() if (why := lacking(shape))}
+    slack_s = _slack_s(trials, machine)
+    labels = [
+        _row(label, trials, slack_s)
+        for shape in shapes.values()
+        for label in shape.labels
+        if any(label in trial.truth_s for trial in trials)
+    ]
     checks = _checks(trials) if trials else []
     return {
         "schema": SCHEMA,
@@ -33,30 +55,43 @@ def compare(trials: Sequence[Trial], machine: Mapping[str, Any], *, interrupted:
         "labelled_by": _labelled_by(trials),
         "machine": dict(machine),
         "loaded": machine["load_average"][0] > LOADED_ABOVE * machine["cores"],
+        "shapes": {"asked": len(shapes), "made": len(shapes) - len(absent), "rows": len(labels)},
         "labels": labels,
         "checks": checks,
-        "left_out": [{"what": what, "why": why} for what, why in LEFT_OUT.items()],
+        "left_out": [{"what": what, "why": why} for what, why in {**LEFT_OUT, **absent}.items()],
         "overhead": _overhead(trials) if trials else None,
         "passed": bool(labels) and all(row["ok"] for row in [*labels, *checks]),
     }
 
 
-def _row(label: Label, trials: Sequence[Trial]) -> Record:
+def _slack_s(trials: Sequence[Trial], machine: Mapping[str, Any]) -> float:
+    """Return for how long a thread may be off its core between two readings of the same instant."""
+    load = max([machine["load_average"][0], *(one.load for one in trials)])
+    return TICK_S * (1 + float(load / machine["cores"]))
+
+
+def _row(label: Label, trials: Sequence[Trial], slack_s: float) -> Record:
     pairs = [(one.truth_s[label], one.measured_s[label]) for one in trials if label in one.truth_s]
     errors = [relative_error(truth, found) for truth, found in pairs]
-    error = median(map(abs, errors))
+    truth_s, error_s = (
+        median(truth for truth, _ in pairs),
+        median(abs(found - truth) for truth, found in pairs),
+    )
+    limit_s = max(label.limit * truth_s, slack_s) + label.looks * LOOK_S
     return {
         "shape": label.shape,
         "who": label.who,
         "what": label.what,
         "measure": label.measure,
-        "truth_s": median(truth for truth, _ in pairs),
+        "truth_s": truth_s,
         "measured_s": median(found for _, found in pairs),
-        "error": error,
+        "error": median(map(abs, errors)),
+        "error_s": error_s,
         "bias": median(errors),
         "worst": max(errors, key=abs),
         "limit": label.limit,
-        "ok": error <= label.limit,
+        "limit_s": limit_s,
+        "ok": error_s <= limit_s,
     }
 
 
@@ -68,10 +103,11 @@ def relative_error(truth: float, found: float) -> float:
 
 
 def _checks(trials: Sequence[Trial]) -> list[Record]:
-    """Return what must hold of every ledger; the worst trial counts for balance, the median for what is unexplained."""
+    """Return what must hold of every ledger; the worst trial counts for balance, the median for the others."""
     told = (
         ("conservation_error_s", max(one.conservation_error_s for one in trials), CONSERVATION_LIMIT_S),
         ("unexplained_share", median(one.unexplained_share for one in trials), UNEXPLAINED_LIMIT),
+        ("overhead_error", abs(_overhead_error(trials)), OVERHEAD_LIMIT),
     )
     return [
         {"name": name, "value": value, "limit": limit, "ok": value < limit} for name, value, limit in told
@@ -79,14 +115,27 @@ def _checks(trials: Sequence[Trial]) -> list[Record]:
 
 
 def _labelled_by(trials: Sequence[Trial]) -> str:
-    by = trials[0].asked_by if trials else None
-    return {"openai": "openai's client and --tool", "httpx": "--tool only", None: "nothing"}[by]
+    by = next((one.asked_by for one in trials if one.asked_by), None)
+    return {"openai": "openai's client and --tool", "httpx": "--tool only", None: "--tool only"}[by]
 
 
 def _overhead(trials: Sequence[Trial]) -> Record:
+    costs = [one.cost for one in trials]
     return {
-        "cpu_on_s": median(one.cpu_on_s for one in trials),
-        "cpu_off_s": median(one.cpu_off_s for one in trials),
-        "cpu_share": median(one.cpu_on_s / one.cpu_off_s - 1 for one in trials),
-        "outside_s": median(one.watch_s for one in trials),
+        "cpu_on_s": median(one.cpu_on_s for one in costs),
+        "cpu_off_s": median(one.cpu_off_s for one in costs),
+        "cpu_share": median(one.cpu_on_s / one.cpu_off_s - 1 for one in costs),
+        "outside_s": median(one.watch_s for one in costs),
+        "paired_s": _paired_s(trials),
+        "profiler_s": median(one.profiler_s for one in costs),
+        "error": _overhead_error(trials),
     }
+
+
+def _paired_s(trials: Sequence[Trial]) -> float:
+    """Return the CPU that recording took by the kernel: with less without, of the same round."""
+    return median(one.cost.cpu_on_s - one.cost.cpu_off_s for one in trials)
+
+
+def _overhead_error(trials: Sequence[Trial]) -> float:
+    return relative_error(_paired_s(trials), median(one.cost.profiler_s for one in trials))

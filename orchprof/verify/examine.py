@@ -1,6 +1,6 @@
 """Examining this machine: trials, one after the other, until there are enough or somebody has had enough."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,20 +8,27 @@ from typing import Any
 
 from orchprof.run import machine
 from orchprof.verify.compare import compare
+from orchprof.verify.shapes import chosen, lacking
 from orchprof.verify.trial import Trial, server, trial
 
 
-def examine(runs: int, keep: Path | None, notify: Callable[[int, int], None]) -> dict[str, Any]:
+def examine(
+    runs: int, keep: Path | None, notify: Callable[[int, int], None], names: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return `orchprof.verify/1` of so many trials; when interrupted, of those that were done.
 
     Args:
         runs: how many; which of recorded and unrecorded goes first alternates.
         keep: new directory for the recorded runs; they are thrown away when None.
         notify: told how many are done, of how many.
+        names: the shapes to make; all when none is named.
 
     Raises:
-        OrchprofError: the program failed.
+        OrchprofError: a program failed.
+        UsageError: there is no such shape.
     """
+    shapes = chosen(names)
+    can = {name for name, shape in shapes.items() if not lacking(shape)}
     facts, done, interrupted = machine.fingerprint(), list[Trial](), False
     with nullcontext(str(keep)) if keep else TemporaryDirectory(prefix="orchprof-verify-") as folder:
         try:
@@ -29,7 +36,7 @@ def examine(runs: int, keep: Path | None, notify: Callable[[int, int], None]) ->
                 for number in range(runs):
                     notify(number, runs)
                     here = Path(folder) / f"run-{number + 1:02}"
-                    done.append(trial(here, ports, recorded_first=bool(number % 2)))
+                    done.append(trial(here, ports, can, recorded_first=bool(number % 2)))
         except KeyboardInterrupt:
             interrupted = True
-    return compare(done, facts, interrupted=interrupted)
+    return compare(done, facts, shapes, interrupted=interrupted)

@@ -42,7 +42,8 @@ class Later(StreamRequestHandler):
 class Model(BaseHTTPRequestHandler):
     """Streams an answer; the request says how long it queues, is read and is written, in seconds.
 
-    A request holds {"max_tokens": N, "messages": [.., {"content": JSON [queue, prefill, per token]}]}.
+    A request holds {"max_tokens": N, "messages": [.., {"content": JSON [queue, prefill, per token]}]}; with
+    "refuse" it is turned away after `prefill`. Who leaves before the end is not waited for.
     """
 
     protocol_version = "HTTP/1.1"
@@ -52,6 +53,12 @@ class Model(BaseHTTPRequestHandler):
         received = time.monotonic()
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         queue, prefill, each = json.loads(asked["messages"][-1]["content"])
+        if asked.get("refuse"):
+            time.sleep(prefill)
+            self.send_response(429)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")

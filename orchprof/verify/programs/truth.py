@@ -1,6 +1,6 @@
 """An agent in several shapes that writes down what everything in it took, by clocks of its own.
 
-truth.py OUT WAIT_PORT MODEL_PORT: OUT becomes JSON {"did": [[shape, who, what, seconds], ...], "cpu_s": CPU of all}.
+See kit.py for how it is called; OUT also says "cpu_s", the CPU of all, and "asked_by", the model's client.
 """
 
 import asyncio
@@ -8,7 +8,6 @@ import gc
 import importlib
 import json
 import multiprocessing
-import resource
 import socket
 import subprocess
 import sys
@@ -16,48 +15,22 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
+
+import kit  # type: ignore[import-not-found]
+from kit import AT, children_cpu, did, spin
 
 # Only who asks the model pays for a client.
 CLIENT = (
     importlib.import_module("openai" if find_spec("openai") else "httpx") if __name__ == "__main__" else None
 )
 
-DID: list[tuple[str, str, str, float]] = []
-AT: dict[str, Any] = {"wait": 0, "model": 0, "shape": ""}
 CHILD = """
 import sys, time
 began = time.process_time()
 while time.process_time() - began < float(sys.argv[1]): pass
 sys.stdout.write(str(began))
 """
-
-
-def did(who: str, what: str, seconds: float) -> None:
-    """Write down that `who` did `what` for so long."""
-    DID.append((AT["shape"], who, what, seconds))
-
-
-def spin(seconds: float) -> float:
-    """Use the CPU for some seconds of this thread's time, and return how many it were."""
-    began = time.thread_time()
-    x = 1
-    while time.thread_time() - began < seconds:
-        for _ in range(2000):
-            x = x * 1_103_515_245 + 12_345 & 0x7FFF_FFFF
-    return time.thread_time() - began
-
-
-def children_cpu() -> float:
-    """Return what the children that have ended used."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def run_delay() -> float:
-    """Return for how long this thread was ready without a core."""
-    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 def clocked_wait(who: str, what: str, began: float) -> None:
@@ -75,25 +48,23 @@ def compute(seconds: float) -> None:
 
 def doze(seconds: float) -> None:
     """Sleep."""
-    began = time.monotonic()
-    time.sleep(seconds)
-    clocked_wait("doze", "sleep", began)
+    did("doze", "sleep", kit.nap(seconds))
 
 
 def fetch(seconds: float) -> None:
     """Wait for a server, by a plain socket."""
     with socket.create_connection(("127.0.0.1", AT["wait"])) as connection:
         connection.sendall(b"%f\n" % seconds)
-        began = time.monotonic()
-        connection.recv(100)
-        clocked_wait("fetch", "net", began)
+        with kit.clocked() as clock:
+            connection.recv(100)
+        did("fetch", "net", clock.waited)
 
 
 def locked(lock: threading.Lock) -> None:
     """Wait for a lock that another thread holds."""
-    began = time.monotonic()
+    clock = kit.Clock()
     with lock:
-        clocked_wait("locked", "lock", began)
+        did("locked", "lock", clock.stop().waited)
 
 
 def collect(rounds: int) -> None:
@@ -118,12 +89,10 @@ def collect(rounds: int) -> None:
 def contend(barrier: threading.Barrier, seconds: float) -> None:
     """Compute beside others that do so; what is neither CPU nor run delay is waiting for the interpreter."""
     barrier.wait()
-    wall, cpu, delay = time.monotonic(), time.thread_time(), run_delay()
-    spin(seconds)
-    used, ready = time.thread_time() - cpu, run_delay() - delay
-    waited = time.monotonic() - wall - used - ready
-    did("contend", "cpu", used)
-    did("contend", "gil", waited)
+    with kit.clocked() as clock:
+        spin(seconds)
+    did("contend", "cpu", clock.cpu)
+    did("contend", "gil", clock.waited)
 
 
 async def nap(seconds: float) -> None:
@@ -146,7 +115,7 @@ async def call(seconds: float) -> None:
 
 async def block(seconds: float) -> float:
     """Hold the loop, and return its CPU."""
-    used = spin(seconds)
+    used: float = spin(seconds)
     did("block", "cpu", used)
     return used
 
@@ -163,7 +132,7 @@ def opaque(seconds: float) -> None:
     """Have a child compute that nobody can look into."""
     before = children_cpu()
     subprocess.run([sys.executable, "-I", "-S", "-c", CHILD, str(seconds)], capture_output=True, check=True)
-    did("opaque", "child", children_cpu() - before)
+    did("opaque", "cpu", children_cpu() - before)
 
 
 def script(seconds: float) -> None:
@@ -174,7 +143,8 @@ def script(seconds: float) -> None:
 
 def job(seconds: float) -> float:
     """Compute in a worker process."""
-    return spin(seconds)
+    took: float = spin(seconds)
+    return took
 
 
 def ask(*times: float) -> None:
@@ -198,15 +168,7 @@ def ask(*times: float) -> None:
         did("model", phase, chunks[-1]["orchprof"][f"{phase}_s"])
 
 
-# The agent. Each call of it is a task.
-
-
-def agent(shape: str) -> None:
-    """Do everything that there is in one shape."""
-    AT["shape"] = shape
-    began = time.monotonic()
-    SHAPES[shape]()
-    clocked_wait("agent", "latency", began)
+# The shapes.
 
 
 def sync() -> None:
@@ -229,9 +191,7 @@ def threads() -> None:
     with ThreadPoolExecutor(3) as pool:
         lock.acquire()
         waits = [pool.submit(locked, lock), pool.submit(doze, 0.2), pool.submit(fetch, 0.25)]
-        began = time.monotonic()
-        time.sleep(0.15)
-        clocked_wait("agent", "sleep", began)
+        did("agent", "sleep", kit.nap(0.15))
         lock.release()
         for wait in waits:
             wait.result()
@@ -278,20 +238,19 @@ def processes() -> None:
 SHAPES = {"sync": sync, "model": model, "threads": threads, "loop": loop, "processes": processes}
 
 
-def main(out: str, wait_port: str, model_port: str) -> None:
-    """Run every shape, then write down the truth."""
-    AT["wait"], AT["model"] = int(wait_port), int(model_port)
+def main() -> None:
+    """Run the shapes that are asked for, then write down the truth."""
+    asked = kit.begin()
     client: Any = CLIENT
     if client.__name__ == "openai":
-        client.base_url, client.api_key = f"http://127.0.0.1:{model_port}/v1/", "none"
+        client.base_url, client.api_key = f"http://127.0.0.1:{AT['model']}/v1/", "none"
         ask(0.0, 0.0, 0.0)  # what a client imports and builds for its first call is none of the agent's
-        DID.clear()
+        kit.DID.clear()
     gc.freeze()
-    for shape in SHAPES:
-        agent(shape)
-    cpu_s = time.process_time() + children_cpu()
-    Path(out).write_text(json.dumps({"did": DID, "cpu_s": cpu_s, "asked_by": client.__name__}))
+    for shape in asked:
+        kit.task(shape, SHAPES[shape])
+    kit.tell(cpu_s=time.process_time() + children_cpu(), asked_by=client.__name__)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
