@@ -171,6 +171,10 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
             "holder": rows["arg"],
         }
     )
+    # Who is at the other end is found a few looks later: it was there before.
+    same = (runs["tid"] == runs["tid"].shift(-1)) & (runs["state"] == runs["state"].shift(-1))
+    unknown = same & runs["state"].isin(FOR_OTHERS) & (runs["holder"] == 0)
+    runs["holder"] = runs["holder"].where(~unknown, runs["holder"].shift(-1)).astype("int64")
     threads = _timeline(runs["tid"], runs["start_ns"], runs["end_ns"], runs["state"])
     rows_of: Any = runs.groupby("pid").indices
     return Looks(runs, threads, Points.of(runs), rows_of)

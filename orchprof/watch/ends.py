@@ -12,7 +12,7 @@ from typing import Final
 
 from orchprof.watch import proc
 
-_RETRY_NS: Final = 50_000_000
+_RETRY_NS: Final = 10_000_000
 # linux/netlink.h, linux/sock_diag.h and linux/unix_diag.h: a header, and what is asked of one socket.
 _ASK: Final = struct.Struct("<IHHII BBHIIIII")
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _REQUEST, _SHOW_PEER, _PEER = 4, 20, 1, 4, 2

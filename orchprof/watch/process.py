@@ -18,7 +18,7 @@ _GIL: Final = STATE["gil"]
 # In these a thread may wait for another process, which is told with it.
 _FOR_OTHERS: Final = frozenset({STATE["child"], STATE["net"], STATE["other"]})
 # Who is at the other end may not have been met yet: so many equal looks later it is asked again.
-_ASKED_AGAIN: Final = 8
+_ASKED_AGAIN: Final = frozenset({2, 4, 8, 16})
 _NOTHING: Final = range(0)
 # A process is sampled at 10, 20, 40 ms of age and so on, then twice a second: most children live shortly.
 _FIRST_SAMPLE_NS: Final = 10_000_000
@@ -119,7 +119,7 @@ class Process:
 
     @staticmethod
     def _asks_again(thread: Thread) -> bool:
-        return thread.looks == _ASKED_AGAIN and not thread.arg and thread.state in _FOR_OTHERS
+        return thread.looks in _ASKED_AGAIN and not thread.arg and thread.state in _FOR_OTHERS
 
     def account(self, now_ns: int) -> bool:
         """Read what it used, where that is due; return whether it was found to run another program than before."""
