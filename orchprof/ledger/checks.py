@@ -262,6 +262,8 @@ FINDINGS: Final[dict[str, Finding]] = {
     "lost_events": Finding("give the run's disk more room or record fewer spans"),
     "unknown_log": Finding("open it with the version of orchprof that wrote it"),
     "hook_disabled": Finding("report the library's version; what it does is still measured, without names"),
+    "untested_python": Finding("compare `orchprof verify` on that version before relying on it"),
+    "free_threaded": Finding("measure with the GIL (PYTHON_GIL=1), or compare `orchprof verify` first"),
     "served_requests": Finding("say --task-from http to have it so, or program for all of it in one task"),
     "whole_program": Finding("say what a task is with --task-from, or with orchprof.task() in the code"),
     "outside_tree": Finding("measure on the machine that runs it, or run the tool as a child process"),

@@ -36,6 +36,8 @@ class Recorder:
         self.cut_ns = 0
         self._flusher = Flusher(self.log, self.sample)
         facts = {"version": VERSION, "pid": os.getpid(), "ppid": os.getppid(), "python": _PYTHON}
+        has_gil = getattr(sys, "_is_gil_enabled", None)
+        facts["gil"] = has_gil is None or has_gil()
         self.log.note(("meta", facts | {"main": os.path.basename(sys.argv[0]) if sys.argv else ""}))  # noqa: PTH119
 
     def start(self, cut_ns: int, since_ns: int = 0, wait: str = "") -> None:

@@ -1,9 +1,26 @@
 """Complaints: what a log says went wrong with the recording of its process."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from orchprof.record.log import VERSION
 from orchprof.run.journal import Journal
+
+# Those that the hooks were tested on.
+_TESTED: Final = ("3.11", "3.12", "3.13")
+
+
+def _python(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what there is to say of the interpreter that a process ran."""
+    found = []
+    release = ".".join(str(meta.get("python", "")).split(".")[:2])
+    if meta.get("pid") and release and release not in _TESTED:
+        message = f"Python {release} was recorded, which is not tested: {', '.join(_TESTED)} are"
+        found.append({"code": "untested_python", "message": message})
+    if not meta.get("gil", True):
+        message = "an interpreter without a GIL was recorded: there is no `gil` to wait for, and little of it is tested"
+        found.append({"code": "free_threaded", "message": message})
+    return found
 
 
 def complaints(journal: Journal) -> list[dict[str, Any]]:
@@ -19,7 +36,7 @@ def complaints(journal: Journal) -> list[dict[str, Any]]:
                 "message": f"{journal.path.name} has log version {version}, not {VERSION}",
             }
         ]
-    found = []
+    found = _python(journal.meta)
     if any(not clock["has_delay"] for _, clock in journal.notes["clock"]):
         found.append({"code": "no_run_delay", "message": "the kernel reports no run delay of threads"})
     lost = sum(closed["lost_frames"] for _, closed in journal.notes["closed"])

@@ -199,7 +199,9 @@ class _Graph:
         return {**blank, **window, **told, **named, **counted}
 
     def adopt(self, strand: int, parent: int) -> None:
-        """Have a strand that was born for a wait, and all below it, belong to the waiter."""
+        """Have a strand of no task that was born for a wait, and all below it, belong to the waiter."""
+        if self.task.get(strand):
+            return
         self._adopted.setdefault(strand, parent)
 
     def taken_along(self) -> pd.DataFrame:
@@ -309,9 +311,12 @@ class _Walk:
         if not sources:
             return strand, self._add(window[0], now, row=row)
         last = max(sources, key=lambda one: min(graph.end.get(one) or now, now))
-        if graph.start.get(last, 0) >= self._wait.start and graph.kind.get(last) != "thread":
+        born = graph.start.get(last, 0)
+        if born >= self._wait.start and graph.kind.get(last) != "thread":
             graph.adopt(last, self._wait.strand)
-            return strand, self._add(window[0], now, target=last)
+            begun = self._add(max(window[0], born), now, target=last)
+            # Somebody else may have begun it while this strand waited already.
+            return (strand if born <= window[0] else self._to(graph.parent.get(last) or 0)), begun
         until = min(graph.end.get(last) or now, now)
         return self._to(last), self._add(until, now, told={"wait_state": "wakeup"}) if until < now else now
 

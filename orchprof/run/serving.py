@@ -21,6 +21,8 @@ from orchprof.run.timeline import Floats, Ints
 
 _JOIN: Final = rec.WAITS.index("join")
 _LEAST_NS: Final = 5_000_000
+# Looks are 10 ms apart: of less than this nobody has seen anything.
+_SEEN_NS: Final = 1_000_000
 _WORDS: Final = {name: number for number, name in enumerate(rec.LOOKS)} | {"off": rec.LOOKS.index("other")}
 
 Windows = list[tuple[int, int]]
@@ -102,7 +104,9 @@ def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFra
             first = int(np.searchsorted(ends, low, "right"))
             last = int(np.searchsorted(starts, high, "left"))
             for at in range(first, last):
-                found[index[at]].append((max(low, int(starts[at])), min(high, int(ends[at]))))
+                window = max(low, int(starts[at])), min(high, int(ends[at]))
+                if window[1] - window[0] >= _SEEN_NS:
+                    found[index[at]].append(window)
     return found
 
 

@@ -201,8 +201,12 @@ def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     of_waker = pieces["by_waker"].eq(other=True)
     declared = (pieces["state"] == JOIN) & ~of_waker
-    waits, whole = pieces[declared], (~declared & ~pieces["within_join"].eq(other=True)).cumsum()[declared]
-    part = (~declared).cumsum()[declared]
+    # What was seen from outside to be a wait is one by itself, whatever comes next.
+    seen = declared & pieces["target"].fillna(0).gt(0)
+    alone = seen | seen.shift(fill_value=False)
+    waits = pieces[declared]
+    whole = ((~declared & ~pieces["within_join"].eq(other=True)) | alone).cumsum()[declared]
+    part = (~declared | alone).cumsum()[declared]
     how = dict.fromkeys(("start_ns", "span", "role", "state", "cpu_state", "wait_state"), "first")
     how |= {"end_ns": "last", "at_ns": "last", "expired": "max", **dict.fromkeys(COUNTERS, "sum")}
     grouped = waits.assign(whole=whole).groupby([waits["strand"], part], sort=False)

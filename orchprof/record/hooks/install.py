@@ -67,12 +67,18 @@ def install(strands: Strands) -> Patches:
     for hook in _HOOKS:
         hook(strands, patches)
     patches.also(_end_yields)
+    patches.when_imported("concurrent.interpreters", lambda _module: _unfollowed(patches))
     loader = _Loader(strands, patches)
     for library, names in _AFTER.items():
         for name in names:
             patches.when_imported(library, loader.hooking(name))
     patches.before_import(_before(), loader.load)
     return patches
+
+
+def _unfollowed(patches: Patches) -> None:
+    what = RuntimeError("hooks are of one interpreter: what others run is not recorded")
+    patches.complain("concurrent.interpreters", what)
 
 
 def _end_yields() -> None:

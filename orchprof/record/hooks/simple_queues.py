@@ -62,5 +62,5 @@ def _followed(strands: Strands, original: Any) -> Any:  # noqa: C901 - a class, 
         def _putter(self) -> int:
             return self._orchprof_put.popleft() if self._orchprof_put else 0
 
-    SimpleQueue.__module__, SimpleQueue.__qualname__ = original.__module__, original.__qualname__
+    SimpleQueue.__module__, SimpleQueue.__qualname__ = "queue", original.__qualname__
     return SimpleQueue

@@ -180,3 +180,18 @@ def test_a_program_that_becomes_another_is_one(tmp_path):
     ]  # fmt: skip
     assert (1, 1, 80) in joins(tables)
     assert summarise(tables, {})["checks"]["conservation_error_s"] < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("meta", "codes"),
+    [
+        ({"python": "3.13.1"}, []),
+        ({"python": "3.15.0"}, ["untested_python"]),
+        ({"gil": False}, ["free_threaded"]),
+    ],
+)
+def test_an_interpreter_that_is_not_tested_is_a_finding(tmp_path, meta, codes):
+    _, findings, _ = sealed(
+        tmp_path, HandLog(tmp_path, **{"pid": 5, **meta}).born(1, 0).cut(0, 0, 1).cut(9, 9, 0).end(1, 9)
+    )
+    assert [each["code"] for each in findings] == codes
