@@ -33,7 +33,7 @@ def examine(
     with nullcontext(str(keep)) if keep else TemporaryDirectory(prefix="orchprof-verify-") as folder:
         try:
             with server() as ports:
-                for number in range(runs):
+                for number in range(runs if can else 0):
                     notify(number, runs)
                     here = Path(folder) / f"run-{number + 1:02}"
                     done.append(trial(here, ports, can, recorded_first=bool(number % 2)))

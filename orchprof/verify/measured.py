@@ -30,7 +30,8 @@ class Ledger:
 
     found_s: dict[Label, float]
     conservation_error_s: float
-    unexplained_share: float
+    unexplained_s: float
+    latency_s: float
 
 
 def read(tables: Tables, began: Began, labels: Sequence[Label]) -> Ledger:
@@ -45,13 +46,15 @@ def read(tables: Tables, began: Began, labels: Sequence[Label]) -> Ledger:
     graphs = build(tables)
     of_shape = _by_shape(graphs, began)
     books = account(graphs)
+    latency_s = float(books.latency.sum() / NS_PER_S)
     return Ledger(
         {
             label: sum(_took_s(graph, label, tables) for graph in of_shape.get(label.shape, ()))
             for label in labels
         },
         conservation_error_s(books) or 0.0,
-        share_of_latency(books, state="unexplained") or 0.0,
+        (share_of_latency(books, state="unexplained") or 0.0) * latency_s,
+        latency_s,
     )
 
 

@@ -200,7 +200,7 @@ _HELPERS: Final = Program(
             "two_jobs",
             "two jobs of a pool side by side",
             _rs("compute", "cpu", CPU_LIMIT, *CPU),
-            tool("doze", "sleep"),
+            _rs("doze", "sleep", WAIT_LIMIT),
         ),
         _timed("handed_event", "a thread is woken by an event and answers by another", tool("doze", "sleep")),
         _timed(
@@ -358,7 +358,7 @@ _DEATHS: Final = (
         "odd_names",
         "a thread has a name that no encoding knows",
         _rs("compute", "cpu", CPU_LIMIT, *CPU),
-        tool("doze", "sleep"),
+        _rs("doze", "sleep", WAIT_LIMIT),
     ),
 )
 

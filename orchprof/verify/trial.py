@@ -15,7 +15,7 @@ from typing import Any, Final
 from orchprof.errors import OrchprofError
 from orchprof.run import machine, store
 from orchprof.verify.labels import Label
-from orchprof.verify.measured import profiler_s, read
+from orchprof.verify.measured import Ledger, profiler_s, read
 from orchprof.verify.shapes import PROGRAMS, Program
 from orchprof.watch.launcher import launch
 
@@ -72,7 +72,7 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
     """
     folder.mkdir(parents=True)
     truth, found = dict[Label, float](), dict[Label, float]()
-    balance = unexplained = 0.0
+    ledgers: list[Ledger] = []
     asked_by = None
     for program in PROGRAMS:
         wanted = [shape for shape in program.shapes if shape.name in shapes]
@@ -85,11 +85,13 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
         ledger = read(store.open_run(here / "run").tables, told["tasks"], labels)
         truth |= truths(told["did"], labels)
         found |= ledger.found_s
-        balance = max(balance, ledger.conservation_error_s)
-        unexplained = max(unexplained, ledger.unexplained_share)
+        ledgers.append(ledger)
         asked_by = told.get("asked_by", asked_by)
     spent = cost(folder / "cost", recorded_first=recorded_first)
     load = machine.fingerprint()["load_average"][0]
+    balance = max(one.conservation_error_s for one in ledgers)
+    latency_s = sum(one.latency_s for one in ledgers) or 1.0  # all may be lost; then every row says so
+    unexplained = sum(one.unexplained_s for one in ledgers) / latency_s
     return Trial(truth, found, balance, unexplained, spent, asked_by, load)
 
 
