@@ -23,8 +23,26 @@ def hook(strands: Strands, patches: Patches) -> None:
     loops.follow(strands, patches, loop)
     for name in ("call_soon", "call_soon_threadsafe"):
         patches.replace(loop, name, functools.partial(_call_soon, strands))
+    patches.replace(loop, "subprocess_exec", functools.partial(_subprocess, patches))
+    patches.replace(loop, "subprocess_shell", functools.partial(_subprocess, patches))
     # `call_at` calls this one.
     patches.replace(loop, "call_later", functools.partial(_call_later, strands))
+
+
+def _subprocess(patches: Patches, original: _Call) -> _Call:
+    """Note that libuv starts its children itself: they are seen from outside, and who waits for one waits for the network."""
+    said: list[bool] = []
+
+    @functools.wraps(original)
+    def start(*args: Any, **kwargs: Any) -> Any:
+        if not said:
+            said.append(True)
+            patches.complain(
+                "uvloop.Loop.subprocess_exec", RuntimeError("its children are not known as such")
+            )
+        return original(*args, **kwargs)
+
+    return start
 
 
 def _call_soon(strands: Strands, original: _Call) -> _Call:
