@@ -67,6 +67,14 @@ def _right(report: Record) -> str:
     return naming.judged(tasks["ok"], tasks["ok"] + tasks["failed"], tasks["n"])
 
 
+def _waits(of: Record) -> Record | None:
+    """Return the share of waits, the agent's and its tools' together; what is not labelled has them, too."""
+    apart = _both(of["orchestration_wait"], of["tool_wait"])
+    if apart is not None or not of["not_model"] or not of["host"]:
+        return apart
+    return {"cp": of["not_model"]["cp"] - of["host"]["cp"]}
+
+
 def shares(of: Record, mark: str) -> tuple[str, str, str, str]:
     """Return the cells agent code, tools CPU, net waits and model of any share table."""
     unexplained = _cp(of["unexplained"])
@@ -74,7 +82,7 @@ def shares(of: Record, mark: str) -> tuple[str, str, str, str]:
     return (
         text.share_or_range(of["orchestration"], unexplained),
         text.share_or_range(of["tool_local"], unexplained),
-        text.share_or_range(_both(of["orchestration_wait"], of["tool_wait"]), unexplained),
+        text.share_or_range(_waits(of), unexplained),
         mark + model if of["model"] else model,
     )
 

@@ -30,7 +30,7 @@ def hook(strands: Strands, patches: Patches) -> None:
 
 
 def _subprocess(patches: Patches, original: _Call) -> _Call:
-    """Note that libuv starts its children itself: they are seen from outside, and who waits for one waits for the network."""
+    """Note, once, that libuv starts its children itself: they are waited for as network is, as far as is known."""
     said: list[bool] = []
 
     @functools.wraps(original)
