@@ -155,7 +155,7 @@ _STREAMS: Final = Program(
         _timed("read_late", "a reply that is there long before it is read", agent_cpu(), model()),
         _timed("left_by_break", "a stream that is left after a few tokens", agent_cpu(), model()),
         _timed("retries", "a model that refuses at first, and back-off", model(), agent("sleep")),
-        _timed("kept_connection", "two calls on one connection", agent_cpu(), model()),
+        _timed("kept_open", "two calls on one connection", agent_cpu(), model()),
         _timed("dropped_open", "a stream that is open when the program ends", agent_cpu(), model()),
     ),
 )
@@ -176,7 +176,7 @@ _HELPERS: Final = Program(
             Label("", "agent", "queue", WAIT_LIMIT, None, ("pool_wait",), "cp"),
         ),
         _timed("batching", "a thread that does at once what two others want", tool("doze", "sleep")),
-        _timed("background_loop", "a loop on a thread of its own does all HTTP", agent_cpu(), model()),
+        _timed("http_thread", "a loop on a thread of its own does all HTTP", agent_cpu(), model()),
         _timed(
             "gil_after_wait",
             "after each short wait the interpreter is held by a tool",
@@ -185,7 +185,7 @@ _HELPERS: Final = Program(
             Label("", "compute", "gil", GIL_LIMIT, "tool", ("gil",), looks=2),
         ),
         _timed(
-            "library_threads",
+            "lib_threads",
             "a library computes on threads of its own",
             tool("use", "busy", "gil", *BUSY, limit=LOOKED_LIMIT),
             needs=("package pyarrow", "2 cores"),
@@ -261,7 +261,7 @@ _LOOPS: Final = Program(
     "loops",
     (
         _timed(
-            "queue_coroutine",
+            "queue_task",
             "a worker coroutine made before the task",
             tool("think", "cpu", *CPU, limit=CPU_LIMIT),
             tool("pause", "sleep"),

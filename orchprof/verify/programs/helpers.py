@@ -107,7 +107,7 @@ def batching() -> None:
     inbox.put(None)
 
 
-def background_loop() -> None:
+def http_thread() -> None:
     """A loop on a thread of its own does all HTTP."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
@@ -127,7 +127,7 @@ def background_loop() -> None:
         kit.did("agent", "cpu", kit.spin(0.1))
 
     call(0)
-    kit.task("background_loop", work)
+    kit.task("http_thread", work)
     loop.call_soon_threadsafe(loop.stop)
 
 
@@ -154,7 +154,7 @@ def gil_after_wait() -> None:
     kit.task("gil_after_wait", work)
 
 
-def library_threads() -> None:
+def lib_threads() -> None:
     """A library computes on threads of its own while the caller waits for it: that is computing."""
     import pyarrow as pa
     from pyarrow import compute
@@ -168,7 +168,7 @@ def library_threads() -> None:
             grouped.join(table, "key")
         kit.did("use", "busy", clock.wall)
 
-    kit.task("library_threads", lambda: kit.use(library))
+    kit.task("lib_threads", lambda: kit.use(library))
 
 
 def pool_full() -> None:
@@ -235,9 +235,9 @@ SHAPES = {
     "queue_worker": queue_worker,
     "shared_worker": shared_worker,
     "batching": batching,
-    "background_loop": background_loop,
+    "http_thread": http_thread,
     "gil_after_wait": gil_after_wait,
-    "library_threads": library_threads,
+    "lib_threads": lib_threads,
     "pool_full": pool_full,
     "two_jobs": two_jobs,
     "handed_event": handed_event,

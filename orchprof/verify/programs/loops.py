@@ -38,7 +38,7 @@ def run(shape: str, work: Work) -> None:
     asyncio.run(kit.loop_task(shape, work))
 
 
-def queue_coroutine() -> None:
+def queue_task() -> None:
     """A worker coroutine made before the task works for it."""
 
     async def worker(inbox: "asyncio.Queue[asyncio.Future[None]]") -> None:
@@ -58,7 +58,7 @@ def queue_coroutine() -> None:
             inbox.put_nowait(asked)
             await asked
 
-        await kit.loop_task("queue_coroutine", work)
+        await kit.loop_task("queue_task", work)
         working.cancel()
 
     asyncio.run(main())
@@ -277,7 +277,7 @@ def trio_tasks() -> None:
 
 
 SHAPES = {
-    "queue_coroutine": queue_coroutine,
+    "queue_task": queue_task,
     "semaphore": semaphore,
     "eager_tasks": eager_tasks,
     "model_timeout": timeout_around_model,

@@ -102,7 +102,7 @@ def own_connection_twice() -> None:
             kit.did("agent", "cpu", clock.cpu + kit.spin(0.08))
         connection.close()
 
-    kit.task("kept_connection", work)
+    kit.task("kept_open", work)
 
 
 def dropped_open() -> None:
@@ -116,7 +116,7 @@ SHAPES = {
     "read_late": read_late,
     "left_by_break": left_by_break,
     "retries": retries,
-    "kept_connection": own_connection_twice,
+    "kept_open": own_connection_twice,
     "dropped_open": dropped_open,
 }
 
