@@ -12,16 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
-from orchprof.record import strands as rec
+from orchprof.run.did import shares
 from orchprof.run.links import Links
-from orchprof.run.looks import IDLE, OTHER, RUNNING, UNSEEN, Looks, subtree
+from orchprof.run.looks import Looks
 from orchprof.run.processes import Process
 from orchprof.run.schema import COUNTERS
 
-_STATE: Final = dict(enumerate((*rec.LOOKS[:OTHER], "off")))
 # Waiters that are released so close to each other were served together.
 _TOGETHER_NS: Final = 1_000_000
 _STEPS: Final = 100_000
@@ -366,36 +364,6 @@ class _Walk:
         """Return what a process and those below it did in a window, as shares that sum to 1; [] if it was not seen."""
         watched = self._graph.watched
         return shares(watched.looks, watched.processes, pid, [window], self._home or 0)
-
-
-def shares(
-    looks: Looks, processes: Sequence[Process], pid: int, windows: Sequence[tuple[int, int]], idle_on: int
-) -> list[Row]:
-    """Return what a process and those below it did within some windows, as shares that sum to 1; [] if it was not seen.
-
-    Waiting for `idle_on` is no work. What ran is CPU and run delay in the proportion of all that these have used.
-    """
-    whole = (windows[0][0], windows[-1][1])
-    pids = subtree(pid, whole, processes)
-    lasted = looks.course(pids, whole, idle_on).lasted_ns(windows).astype(np.float64)
-    lasted[[IDLE, UNSEEN]] = 0
-    total = lasted.sum()
-    if not total:
-        return []
-    used = [one for one in processes if one.pid in set(pids)]
-    cpu, delay = sum(one.cpu_ns for one in used), sum(one.delay_ns for one in used)
-    ready = delay / (cpu + delay) if cpu + delay else 0.0
-    running = lasted[RUNNING] / total
-    told = [
-        {"wait_state": None, "counter": "cpu_ns", "part": running * (1 - ready)},
-        {"wait_state": None, "counter": "runq_ns", "part": running * ready},
-    ]
-    lasted[RUNNING] = 0
-    told += [
-        {"wait_state": _STATE[state], "part": lasted[state] / total}
-        for state in np.flatnonzero(lasted).tolist()
-    ]
-    return [one for one in told if one["part"] > 0]
 
 
 def _by_strand(strands: pd.DataFrame, column: str) -> dict[int, int]:

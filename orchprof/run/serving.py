@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
-from orchprof.run.elsewhere import shares
+from orchprof.run.did import shares
 from orchprof.run.looks import FOR_OTHERS, Looks
 from orchprof.run.processes import Process
 from orchprof.run.schema import COUNTERS

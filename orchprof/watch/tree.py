@@ -21,7 +21,7 @@ from orchprof.watch.syscalls import HERE
 _SEARCH_EVERY_NS: Final = 20_000_000
 # ... and at all events this often: not every kernel tells the newest number.
 _SEARCH_AT_LEAST_NS: Final = 100_000_000
-# The most that searching may take of a core.
+# The most that searching may take of a core, as far as it is done every tenth of a second all the same.
 _SEARCH_SHARE: Final = 0.01
 # Where there are hundreds of processes they have their turn, so many in one look, to be looked at and to be accounted
 # for: the roots are looked at every time, and what they wait for is not missed for the others' sake.
@@ -159,7 +159,9 @@ class Tree:
                 self._forget(process)
         self._dead &= listed
         self._searched_ns = now_ns
-        self._search_gap_ns = max(_SEARCH_EVERY_NS, int((time.thread_time_ns() - began_ns) / _SEARCH_SHARE))
+        # One long look, at a new program's symbols for instance, must not make what comes next unseen for a second.
+        spent_ns = time.thread_time_ns() - began_ns
+        self._search_gap_ns = min(max(_SEARCH_EVERY_NS, int(spent_ns / _SEARCH_SHARE)), _SEARCH_AT_LEAST_NS)
 
     def _meet(self, pid: int, parent: int, now_ns: int, *, root: bool) -> Process:
         process = self._alive[pid] = Process(pid, parent, root, now_ns, self._tools)
