@@ -250,13 +250,21 @@ class _Walk:
 
     def back_from(self, hand: int) -> list[_Tile]:
         """Return the stretches from where the work began, in order of time, without a gap until `hand`."""
-        strand, now = self._wait.releaser, hand
-        self._hand = hand
+        strand, now = self._wait.releaser, self._before_its_next_wait(hand)
+        self._hand = now
         for _ in range(_STEPS):
             if now <= self._wait.start or not strand:
                 break
             strand, now = self._step(strand, now)
         return self._tiles[::-1]
+
+    def _before_its_next_wait(self, hand: int) -> int:
+        """Return when the releaser let go: who notifies a condition waits for more before the waiter runs again."""
+        row = self._graph.row_at(self._wait.releaser, hand)
+        if row is None or not self._graph.column["join"][row]:
+            return hand
+        start = int(self._graph.column["start_ns"][row])
+        return self._add(start, hand, told={"wait_state": "wakeup"}) if start > self._wait.start else hand
 
     def _step(self, strand: int, now: int) -> tuple[int, int]:
         """Return where the walk goes on from an instant on a strand; strand 0: nowhere."""

@@ -68,9 +68,11 @@ def _stand_in(
         (pid, strand) for other in journals for strand, pid in other.told("pid").items()
     ]
     for pid in line_of(journal, seen):
-        for its, strand in reversed(children):
-            if its == pid and windows[strand][0] <= born_ns <= windows[strand][1]:
-                return strand
+        fits = (one for its, one in children if its == pid and windows[one][0] <= born_ns <= windows[one][1])
+        # Who asked a fork server for it began before that forked.
+        asked = min(fits, key=lambda one: windows[one][0], default=None)
+        if asked is not None:
+            return asked
         if pid != journal.pid and any(other.pid == pid for other in journals):
             return None
     return None
