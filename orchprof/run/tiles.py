@@ -102,6 +102,9 @@ def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
         }
     )
     turns["profiler_ns"] = turns["profiler_ns"].where(~_is_own(journal, turns), turns["cpu_ns"])
+    prepared_ns = max((at_ns for _, at_ns in journal.notes["prepared"]), default=0)
+    starts = turns["strand"].eq(main_strand(journal) or 0) & (turns["end_ns"] <= prepared_ns)
+    turns["cpu_state"] = turns["cpu_state"].where(~starts, "startup")
     return _loading(journal, turns).join(_wakes(journal))
 
 

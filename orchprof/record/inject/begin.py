@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orchprof.record.hooks.patches import Patches
+    from orchprof.record.state import Recorder
     from orchprof.record.strands import Strands
 
 
@@ -50,10 +51,17 @@ def _stop_with_a_worker(strands: Strands, patches: Patches) -> None:  # noqa: AR
     patches.when_imported("multiprocessing.process", patch)
 
 
+def _prepared(recording: Recorder) -> None:
+    """Note that what a worker does from here on is its work; until here it was started, its program imported."""
+    recording.log.note(("prepared", recording.strands.carrier().cut()))
+
+
 def _bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def bootstrap(*args: Any, **kwargs: Any) -> Any:
         recorder.wake()
+        if STATE.recorder is not None:
+            STATE.recorder.strands.safely(_prepared, STATE.recorder)
         try:
             return original(*args, **kwargs)
         finally:
