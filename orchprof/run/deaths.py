@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from orchprof.record import strands as rec
-from orchprof.run.journal import CLOCKED, Journal
+from orchprof.run.journal import CLOCKED, Journal, main_strand
 from orchprof.run.looks import RUNNING, Looks
 from orchprof.run.processes import Death
 
@@ -41,6 +41,19 @@ def deaths(watches: Sequence[Journal], programs: Sequence[Journal]) -> dict[int,
 def is_cut_off(journal: Journal, died: Mapping[int, Death]) -> bool:
     """Return whether a process ended without closing its log or becoming another, and somebody saw it end."""
     return journal.pid in died and not journal.notes["closed"] and not journal.notes["exec"]
+
+
+def left_alive(
+    programs: Sequence[Journal], strands: pd.DataFrame, died: Mapping[int, Death]
+) -> dict[int, Death]:
+    """Return, of processes that outlive whoever stood for them, until when they count: they go on, for nobody."""
+    ends = dict(zip(strands["strand"].tolist(), strands["end_ns"].tolist(), strict=True))
+    found: dict[int, Death] = {}
+    for journal in programs:
+        end = ends.get(main_strand(journal) or 0)
+        if journal.pid not in died and not journal.notes["closed"] and end is not None and not pd.isna(end):
+            found[journal.pid] = Death(int(end), None)
+    return found
 
 
 def last_rows(journal: Journal, died: Mapping[int, Death], looks: Looks) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from orchprof.record import strands as rec
 from orchprof.run.became import Became, became, cut_short, gone_on
 from orchprof.run.became import tiles as became_tiles
 from orchprof.run.complaints import complaints
-from orchprof.run.deaths import deaths, outcomes, with_ends
+from orchprof.run.deaths import deaths, left_alive, outcomes, with_ends
 from orchprof.run.elsewhere import Tables as Walked
 from orchprof.run.elsewhere import Watched, elsewhere
 from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, main_strand, read_journal
@@ -125,6 +125,7 @@ def _tables(
     roles = dict(zip(spans["span"], spans["role"], strict=True))
     own = (strands[strands["log"] == journal.offset] for journal in programs)
     places = _places(programs, strands, found, seen)
+    seen = replace(seen, deaths={**seen.deaths, **left_alive(programs, strands, seen.deaths)})
     parts = [
         tile(journal, mine, roles, seen, place)
         for journal, mine, place in zip(programs, own, places, strict=True)
@@ -141,7 +142,11 @@ def _tables(
         calls = _concat([_model_calls(journal, strands) for journal in programs])
         known = {"tasks": _tasks(programs, strands, seen), "strands": strands, "model_calls": calls}
         return dict.fromkeys(TABLES, _EMPTY) | known
-    ran_in = strands.set_index("strand")["pid"]
+    # A child's strand is what became of it, and not in the process that started it.
+    ran_in = strands.set_index("strand")["pid"].astype("int64")
+    ran_in.update(
+        pd.Series({strand: pid for journal in programs for strand, pid in journal.told("pid").items()})
+    )
     segments, edges = as_told(segments, edges, seen.signals, ran_in)
     idle = set(strands.loc[strands["kind"] == "child", "strand"]) | {
         main_strand(each) or 0 for each in programs
