@@ -31,16 +31,12 @@ def became(programs: Sequence[Journal], found: Links) -> list[Became]:
         nexts = [
             other for other in programs if other.pid == journal.pid and _start_ns(other) > _start_ns(journal)
         ]
-        later = min(nexts, key=_start_ns, default=None)
         rows = journal.of(*CLOCKED)
-        main = main_strand(later) if later is not None else None
-        if (
-            journal.notes["exec"]
-            and main is not None
-            and later is not None
-            and len(rows)
-            and main not in stands
-        ):
+        if not (nexts and journal.notes["exec"] and len(rows)):
+            continue
+        later = min(nexts, key=_start_ns)
+        main = main_strand(later)
+        if main is not None and main not in stands:
             at_ns = int(journal.notes["exec"][-1][1])
             last = rows[(rows["wall_ns"] <= at_ns) & (rows["strand"] > 0)]
             steps.append(Became(int(last["strand"].iloc[-1]), at_ns, main, journal.offset, later.offset))

@@ -19,6 +19,7 @@ from orchprof.run.looks import IDLE, OTHER, RUNNING, UNSEEN, Course, Looks, subt
 from orchprof.run.processes import Death, Process, by_parent, delay_below_ns
 from orchprof.run.schema import COUNTERS
 from orchprof.run.timeline import Ints
+from orchprof.run.told import STUB_NS
 
 # What the rest of a stretch is, beyond its CPU and run delay.
 _STATE: Final = {
@@ -27,8 +28,6 @@ _STATE: Final = {
     UNSEEN: "unexplained",
     IDLE: None,
 }
-# The end of what a signal cut short, while it computed.
-_STUB_NS: Final = 1_000
 
 Window = tuple[int, int]
 Row = dict[str, Any]
@@ -137,7 +136,7 @@ def _children(
         main: told
         for journal in journals
         for _, told in journal.notes["root_used"]
-        for main in _main(journal)
+        if (main := main_strand(journal)) is not None
     }
     pids |= {main: told[0] for main, told in roots.items()}
     use |= {main: (told[1] + told[2], told[3]) for main, told in roots.items()}
@@ -151,11 +150,6 @@ def _children(
         cpu, delay = use.get(strand, (0, 0))
         delay += delay_below_ns(pid, (start, end), below)
         yield Child(strand, (start, end), kind == "job", pid, parent, parent_pid, cpu, delay)
-
-
-def _main(journal: Journal) -> list[int]:
-    main = main_strand(journal)
-    return [] if main is None else [main]
 
 
 def child_use(journals: Sequence[Journal]) -> dict[int, tuple[int, int]]:
@@ -244,7 +238,7 @@ def _refined(
 ) -> tuple[Ints, Ints]:
     """Return finer bounds, and the state between each two."""
     more = [bound for window in served for bound in window] + [
-        each for one in at for each in (one - _STUB_NS, one)
+        each for one in at for each in (one - STUB_NS, one)
     ]
     bounds = np.unique(np.concatenate([course.bounds, np.clip(np.array(more, np.int64), *window_ns)]))
     return bounds, course.state[np.searchsorted(course.bounds, bounds[:-1], "right") - 1]

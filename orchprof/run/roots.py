@@ -8,7 +8,7 @@ import pandas as pd
 
 from orchprof.record import strands as rec
 from orchprof.record.log import COLUMNS, VERSION
-from orchprof.run.journal import Journal, told_apart
+from orchprof.run.journal import Journal, main_strand, told_apart
 from orchprof.run.links import Links
 from orchprof.run.processes import Death
 
@@ -68,12 +68,8 @@ def below(roots: Sequence[Journal], programs: Sequence[Journal], lines: dict[int
     """
     found: Links = {}
     for root in roots:
-        mains = [
-            main for journal in programs if root.pid in lines[journal.offset][1:] for main in _main(journal)
-        ]
-        found[root.offset + _STRAND] = mains
-    return {strand: mains for strand, mains in found.items() if mains}
-
-
-def _main(journal: Journal) -> list[int]:
-    return [int(strand) for _, strand in journal.notes["main"][:1]]
+        under = (journal for journal in programs if root.pid in lines[journal.offset][1:])
+        mains = [main for journal in under if (main := main_strand(journal)) is not None]
+        if mains:
+            found[root.offset + _STRAND] = mains
+    return found

@@ -142,11 +142,9 @@ def _tables(
         calls = _concat([_model_calls(journal, strands) for journal in programs])
         known = {"tasks": _tasks(programs, strands, seen), "strands": strands, "model_calls": calls}
         return dict.fromkeys(TABLES, _EMPTY) | known
-    # A child's strand is what became of it, and not in the process that started it.
-    ran_in = strands.set_index("strand")["pid"].astype("int64")
-    ran_in.update(
-        pd.Series({strand: pid for journal in programs for strand, pid in journal.told("pid").items()})
-    )
+    ran_in = dict(zip(strands["strand"], strands["pid"], strict=True))
+    # A child that recorded ones ran under is what became of it, and not in the process that started it.
+    ran_in |= {strand: pid for strand, pid in pids.items() if strand in found}
     segments, edges = as_told(segments, edges, seen.signals, ran_in)
     idle = set(strands.loc[strands["kind"] == "child", "strand"]) | {
         main_strand(each) or 0 for each in programs

@@ -19,7 +19,7 @@ def as_told(
     segments: pd.DataFrame,
     edges: pd.DataFrame,
     signals: Mapping[int, Sequence[tuple[int, int]]],
-    pids: pd.Series,
+    pids: Mapping[int, int],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the segments and edges with every strand of a process waiting for the sender when a signal came.
 
@@ -33,7 +33,7 @@ def as_told(
     joins: list[Row] = []
     gone: list[Any] = []
     for pid, sent in signals.items():
-        mine = segments[segments["strand"].map(pids).eq(pid)]
+        mine = segments[segments["strand"].map(dict(pids)).eq(pid)]
         for at, sender in sent:
             inside = mine[(mine["start_ns"] < at) & (mine["end_ns"] >= at) & (mine["strand"] != sender)]
             for index, row in inside[~inside.index.isin(gone)].iterrows():
@@ -43,9 +43,15 @@ def as_told(
     if not rows:
         return segments, edges
     kept = segments.drop(index=gone)
+    told = pd.DataFrame(joins)
+    # Whatever else was over at that instant is not what they waited for.
+    before = pd.MultiIndex.from_frame(edges[["dst", "at_ns"]]).isin(
+        pd.MultiIndex.from_frame(told[["dst", "at_ns"]])
+    )
+    others = edges[~(before & edges["kind"].eq("join"))]
     return (
         pd.concat([kept, pd.DataFrame(rows)], ignore_index=True),
-        pd.concat([edges, pd.DataFrame(joins)], ignore_index=True),
+        pd.concat([others, told], ignore_index=True),
     )
 
 
