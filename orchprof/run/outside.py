@@ -21,11 +21,12 @@ from orchprof.run.schema import COUNTERS
 from orchprof.run.timeline import Ints
 from orchprof.run.told import STUB_NS
 
+_UNTOLD: Final = "unexplained"
 # What the rest of a stretch is, beyond its CPU and run delay.
 _STATE: Final = {
     **dict(enumerate((*rec.LOOKS[:OTHER], "off"))),
     RUNNING: "child",
-    UNSEEN: "unexplained",
+    UNSEEN: _UNTOLD,
     IDLE: None,
 }
 
@@ -113,7 +114,7 @@ def _requests(journals: Sequence[Journal], strands: pd.DataFrame) -> Iterator[Ro
 
 
 def _row(strand: int, start_ns: int, end_ns: int, **told: Any) -> Row:
-    blank = {"span": 0, "join": False, "target": 0, "cpu_state": "cpu", "wait_state": "unexplained"}
+    blank = {"span": 0, "join": False, "target": 0, "cpu_state": "cpu", "wait_state": _UNTOLD}
     return {
         "strand": strand,
         "start_ns": start_ns,
@@ -180,11 +181,11 @@ def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
         if start > now:
             rows.append(_row(child.strand, now, start))
         if end > start:
-            rows.append(_row(child.strand, start, end, join=True, target=one.strand, wait_state=None))
+            rows += _waited(child, one, (start, end), seen)
         now = max(now, end)
     if now < end_ns:
         rows.append(_row(child.strand, now, end_ns))
-    own = [row for row in rows if not row["join"]]
+    own = [row for row in rows if row["wait_state"] == _UNTOLD]
     if own and own[0]["start_ns"] == start_ns:
         first = own.pop(0)
         first |= {"cpu_state": "startup", "wait_state": "pool_wait" if child.is_job else "startup"}
@@ -196,11 +197,21 @@ def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
     return rows
 
 
+def _waited(child: Child, one: Work, window_ns: Window, seen: Seen) -> Iterator[Row]:
+    """Yield the rows of a child's wait for a recorded one; when a signal ended it first, for the sender."""
+    start, end = window_ns
+    sent = [each for each in seen.signals.get(child.pid or 0, ()) if _within(each[0], window_ns)]
+    at, target = sent[-1] if sent and one.window_ns[1] > child.window_ns[1] else (end, one.strand)
+    yield _row(child.strand, start, at, join=True, target=target, wait_state=None)
+    if at < end:
+        yield _row(child.strand, at, end, wait_state="wakeup")
+
+
 def _main_state(child: Child, seen: Seen, window_ns: Window) -> str:
     """Return what a child mostly waited for within a window."""
     lasted = _course(child, seen, window_ns).lasted_ns([window_ns])
     lasted[[RUNNING, IDLE, UNSEEN]] = 0
-    return str(_STATE[int(lasted.argmax())]) if lasted.any() else "unexplained"
+    return str(_STATE[int(lasted.argmax())]) if lasted.any() else _UNTOLD
 
 
 def _spread(rows: list[Row], cpu_ns: int) -> None:

@@ -143,8 +143,6 @@ def _tables(
         known = {"tasks": _tasks(programs, strands, seen), "strands": strands, "model_calls": calls}
         return dict.fromkeys(TABLES, _EMPTY) | known
     ran_in = dict(zip(strands["strand"], strands["pid"], strict=True))
-    # A child that recorded ones ran under is what became of it, and not in the process that started it.
-    ran_in |= {strand: pid for strand, pid in pids.items() if strand in found}
     segments, edges = as_told(segments, edges, seen.signals, ran_in)
     idle = set(strands.loc[strands["kind"] == "child", "strand"]) | {
         main_strand(each) or 0 for each in programs

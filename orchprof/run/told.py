@@ -21,7 +21,7 @@ def as_told(
     signals: Mapping[int, Sequence[tuple[int, int]]],
     pids: Mapping[int, int],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the segments and edges with every strand of a process waiting for the sender when a signal came.
+    """Return the segments and edges with every strand of a recorded process waiting for the sender of a signal.
 
     Args:
         segments: of all strands.

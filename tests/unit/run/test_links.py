@@ -157,8 +157,29 @@ def test_what_a_child_waited_for_is_told_by_looks(tmp_path, state, label):
     # What the shell waits for is what its child waits for; nobody saw its start. 10 ms of CPU and 5 of run delay, which
     # nobody saw either, lie in what was not seen, and then in the rest.
     kinds = {state: end - start - cpu for _, state, start, end, cpu in rows(tables, 3)}
-    assert kinds[label] > 70
+    assert kinds[label] == pytest.approx(80, abs=2)
     assert sum(kinds.values()) == pytest.approx(90 - 10)
     assert kinds.get("child", 0) < 5, (
         "it was seen to wait for others for no longer than before and after that"
     )
+
+
+def shell_told_at_90(directory, end):
+    """A shell, process 77, that is over at 100; one below it ends at `end`; the task sent a signal at 90."""
+    agent = parent(directory).note("signal", 2, (77, 90 * MS, 9))
+    return sealed(directory, agent, child(directory, pid=78, ppid=77, end=end)).tables
+
+
+def test_a_shell_that_was_killed_before_the_one_below_it_ended_waited_for_who_killed_it(tmp_path):
+    tables = shell_told_at_90(tmp_path, end=140)
+    assert [(state, *window) for _, state, *window, _ in rows(tables, 3)] == [
+        ("startup", 10, 40),
+        ("join", 40, 90),
+        ("wakeup", 90, 100),
+    ]
+    assert [(target, at) for waiter, target, at in joins(tables) if waiter == 3] == [(2, 90)]
+
+
+def test_a_shell_that_waits_on_whatever_it_is_told_waited_for_the_one_below_it(tmp_path):
+    tables = shell_told_at_90(tmp_path, end=95)
+    assert [(target, at) for waiter, target, at in joins(tables) if waiter == 3] == [(1, 95)]
