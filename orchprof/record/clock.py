@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from orchprof.record.descriptors import Held, share
+from orchprof.record.descriptors import Held, share, words_of
 
 _SCHEDSTAT = "/proc/thread-self/schedstat"
 
@@ -55,14 +55,7 @@ class Clock:
 
     def _read(self) -> int:
         held = self._held
-        if held is not None:
-            _, delay, _ = os.pread(held.number, 64, 0).split()
-            return int(delay)
-        number = os.open(_SCHEDSTAT, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _, delay, _ = os.read(number, 64).split()
-        finally:
-            os.close(number)
+        _, delay, _ = words_of(_SCHEDSTAT) if held is None else os.pread(held.number, 64, 0).split()
         return int(delay)
 
     def _give_back(self) -> None:

@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from orchprof.record.descriptors import words_of
+
 # (wall ns, CPU ns, its reaped descendants' CPU ns, resident bytes)
 Counted = tuple[int, int, int, int]
 
@@ -26,11 +28,7 @@ def cpu_ns() -> tuple[int, int]:
 def rss_bytes() -> int:
     """Return this process's resident memory; its peak where the current figure cannot be read."""
     try:
-        number = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return int(os.read(number, 256).split()[1]) * os.sysconf("SC_PAGESIZE")
-        finally:
-            os.close(number)
+        return int(words_of("/proc/self/statm")[1]) * os.sysconf("SC_PAGESIZE")
     except OSError:
         import resource
 

@@ -51,6 +51,19 @@ class Held:
             os.close(self.number)
 
 
+def words_of(path: str) -> list[bytes]:
+    """Return the words of a line that the kernel writes; no descriptor is kept.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(number, 256).split()
+    finally:
+        os.close(number)
+
+
 def share() -> int:
     """Return how many descriptors recording may keep in this process."""
     return _range() // _ONE_IN

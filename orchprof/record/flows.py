@@ -10,7 +10,7 @@ import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import Any, Final, Self
 
-from orchprof.record.frames import hide
+from orchprof.record.frames import ASYNC_GENERATOR, COROUTINE, GENERATOR, hide
 from orchprof.record.yields import drop
 
 # Given a call's arguments, the span that it runs under; None leaves the call alone.
@@ -68,12 +68,6 @@ class Opened:
         self.go_on()
 
 
-# The interpreter's own flags of code: `inspect`, which knows their names, costs as much to import as all of this.
-GENERATOR: Final = 0x20
-_COROUTINE: Final = 0x80
-ASYNC_GENERATOR: Final = 0x200
-
-
 def _kind_of(function: Any) -> int:
     """Return the flags of the code that a function, a method or a partial call of one runs; 0 where there is none."""
     while isinstance(function, functools.partial | types.MethodType):
@@ -103,7 +97,7 @@ def marked(fresh: Callable[[], Any], function: Any) -> Any:
     if kind & (GENERATOR | ASYNC_GENERATOR):
         return under(lambda *_args, **_kwargs: fresh(), function)
     return functools.wraps(function)(
-        (_marked_coroutine if kind & _COROUTINE else _marked_plain)(fresh, function)
+        (_marked_coroutine if kind & COROUTINE else _marked_plain)(fresh, function)
     )
 
 
@@ -186,7 +180,7 @@ def _plain(make: Make, original: Any, opened: Callable[[Any], Opened]) -> Any:
     return called
 
 
-_WRAPPERS: Final = {ASYNC_GENERATOR: _agenerated, _COROUTINE: _awaited, GENERATOR: _generated}
+_WRAPPERS: Final = {ASYNC_GENERATOR: _agenerated, COROUTINE: _awaited, GENERATOR: _generated}
 
 
 def _or_later(opened: Opened, result: Any) -> Any:

@@ -23,35 +23,38 @@ class Flusher:
 
     def __init__(self, log: Log, sample: Callable[[], object]) -> None:
         self._log, self._sample = log, sample
-        # Held while the thread is to go on, and while it goes on.
-        self._asked: _thread.LockType | None = None
-        self._ended = _thread.allocate_lock()
+        # The thread's two locks: held while it is to go on, and while it goes on. Only whole steps of a dict's change
+        # this: a program's threads may fork at once.
+        self._going: dict[str, tuple[_thread.LockType, _thread.LockType]] = {}
 
     def start(self) -> None:
         """Flush from now on; nothing happens when it does already."""
-        if self._asked is None:
-            self._asked = _thread.allocate_lock()
-            self._asked.acquire()
-            self._ended.acquire()
+        locks = _thread.allocate_lock(), _thread.allocate_lock()
+        for lock in locks:
+            lock.acquire()
+        if self._going.setdefault("", locks) is locks:
             # A signal that the program blocks, to wait for it, must not find a thread that takes it.
             blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
             try:
-                _thread.start_new_thread(self._run, (self._asked,))
+                _thread.start_new_thread(self._run, locks)
+            except RuntimeError:  # there may be no further thread: nobody must wait for this one
+                self._going.clear()
+                raise
             finally:
                 _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
 
     def stop(self) -> None:
         """Ask the thread to end, and wait for it."""
-        asked, self._asked = self._asked, None
-        if asked is not None:
+        locks = self._going.pop("", None)
+        if locks is not None:
+            asked, ended = locks
             asked.release()
-            with self._ended:
-                pass
+            ended.acquire()
 
-    def _run(self, asked: _thread.LockType) -> None:
+    def _run(self, asked: _thread.LockType, ended: _thread.LockType) -> None:
         try:
             while not asked.acquire(timeout=FLUSH_EVERY_S):
                 self._sample()
                 self._log.flush(sync=True)
         finally:
-            self._ended.release()
+            ended.release()

@@ -7,9 +7,10 @@ A torn last frame (a kill, a full disk, a power cut) is dropped by the reader; n
 
 from __future__ import annotations
 
-import _thread
+import itertools
 import os
 import time
+from _thread import RLock
 from binascii import crc32
 from struct import Struct
 
@@ -123,7 +124,9 @@ class Log:
         self._notes: list[Any] = []
         self.note = self._notes.append
         self.names: dict[str, int] = {}
-        self._lock = _thread.allocate_lock()
+        # Threads that name things at once get numbers of their own.
+        self._next_name = itertools.count(1).__next__
+        self._lock = RLock()  # a signal handler that ends the process may strike in the midst of a flush
         self._held = Held(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND)
 
     @property
@@ -145,7 +148,7 @@ class Log:
         return number
 
     def _new_name(self, text: str) -> int:
-        number = self.names[text] = len(self.names) + 1
+        number = self.names.setdefault(text, self._next_name())
         self.note(("name", number, _readable(text)))
         return number
 

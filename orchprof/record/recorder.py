@@ -69,17 +69,18 @@ def start(
     return recorder
 
 
-def _start_again(directory: str | os.PathLike[str], hooks: tuple[Hook, ...], cut_ns: int) -> Recorder:
+def _start_again(directory: str | os.PathLike[str], hooks: tuple[Hook, ...], cut_ns: int) -> Recorder | None:
     _unhook()
-    return start(directory, hooks=hooks, cut_ns=cut_ns)
+    try:
+        return start(directory, hooks=hooks, cut_ns=cut_ns)
+    except Exception:  # noqa: BLE001 - the run is sealed, the disk full, no thread left: it goes on, unrecorded
+        stop()
+        return None
 
 
 def wake() -> None:
     """Begin to record in a forked child that sleeps; nothing happens in any other process."""
-    try:
-        first_seen()
-    except Exception:  # noqa: BLE001 - the child goes on, unrecorded
-        stop()
+    first_seen()
 
 
 def stop() -> None:

@@ -30,7 +30,6 @@ class Recorder:
     def __init__(
         self, directory: str | os.PathLike[str], clock: type[Clock | FakeClock] | None = None
     ) -> None:
-        self.directory = directory
         self.log = Log(directory)
         self.strands = Strands(self.log, clock)
         self.cut_ns = 0
@@ -111,8 +110,8 @@ class _State:
         self.forked_ns = 0
         # How to start one more recorder like this one, and whether a forked child is to do that when it has something
         # to record.
-        self.again: Callable[[], Recorder] | None = None
-        self.begin_anew: Callable[[], Recorder] | None = None
+        self.again: Callable[[], Recorder | None] | None = None
+        self.begin_anew: Callable[[], Recorder | None] | None = None
 
     def record_with(self, recorder: Recorder | None) -> Recorder | None:
         """Record with another recorder from now on, or with none; return the one until now."""
@@ -129,8 +128,5 @@ def first_seen() -> Carrier | None:
     recorder, begin = STATE.recorder, STATE.begin_anew
     if recorder is None and begin is not None:
         STATE.begin_anew = None
-        try:
-            recorder = begin()
-        except OSError:  # the run was sealed meanwhile, or this process may no longer write there
-            return None
+        recorder = begin()
     return None if recorder is None else recorder.strands.carrier()

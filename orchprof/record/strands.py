@@ -12,6 +12,7 @@ import itertools
 from _thread import get_native_id
 
 from orchprof.record.clock import Clock, FakeClock
+from orchprof.record.frames import is_ours
 from orchprof.record.here import Asleep, Everywhere, Here, thread_name
 from orchprof.record.log import NOWHERE, pack
 
@@ -49,6 +50,9 @@ BACK: Final = -1
 # Whoever has nobody else to wait for shares this; it stays empty.
 NOBODY: Final[list[int]] = []
 
+# A server's group of tasks may never end: of those that it has waited for, so many at most are remembered.
+OTHERS_KEPT: Final = 1 << 16
+
 CLOSE_NS: Final = 10_000
 TRUST_NS: Final = 1_000_000
 CLOSER_LOOK_ABOVE_NS: Final = 50_000
@@ -56,6 +60,13 @@ REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
 # Under this name whatever runs or can be waited for has its fiber.
 FIBER: Final = "_orchprof_fiber"
+
+
+def add_other(others: list[int], strand: int) -> None:
+    """Remember one more who was waited for; of too many, the newest half."""
+    others.append(strand)
+    if len(others) > OTHERS_KEPT:
+        del others[: OTHERS_KEPT // 2]
 
 
 class Fiber:
@@ -356,17 +367,15 @@ class Strands:
         """Note an error of recording's own, and record the calling thread no further.
 
         Raises:
-            Exception: `error`, where it is none of ours: a signal handler of the program ran in our midst.
+            Exception: `error`, where it is none of ours.
         """
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        if trace is not None and not trace.tb_frame.f_globals.get("__name__", "").startswith("orchprof."):
+        if not is_ours(error):
             raise error
         if not self._failed:
             self._failed = True
             self.log.note(("hook", "strands", f"{type(error).__name__}: {error}"))
-        self.here.carrier = self._deaf()
+        if not self.asleep:  # there nobody is recorded yet
+            self.here.carrier = self._deaf()
 
     def sleep(self, wake: Callable[[], object]) -> None:
         """Record nothing, in a forked child, until a hook asks who runs here: `wake()` begins another recording."""

@@ -13,9 +13,10 @@ import weakref
 from types import CodeType, FrameType
 from typing import Any, Final
 
-# The flags of the code of generators, and of asynchronous ones.
-GENERATORS: Final = 0x220
-_ASYNC: Final = 0x200
+from orchprof.record.frames import ASYNC_GENERATOR, GENERATOR
+
+# The flags of the code of generators, asynchronous ones too.
+GENERATORS: Final = GENERATOR | ASYNC_GENERATOR
 _ITEM: Final = "async_generator_wrapped_value"
 _BLOCKS: Final = frozenset(
     {
@@ -27,6 +28,7 @@ _LAST_TOOL: Final = 5
 
 # By the identity of a generator's frame, the spans that it holds, and whether it has yielded. No frame is kept alive.
 HELD: Final[dict[int, list[Any]]] = {}
+_FRAMES: Final[dict[Any, int]] = {}  # by span
 _LEFT: Final[set[int]] = set()
 _TOOLS: Final[list[int]] = []
 # By the same identity, on 3.11: an asynchronous generator, and the thread of its loop.
@@ -38,22 +40,24 @@ def hold(span: Any, frame: FrameType) -> None:
     driver = frame.f_back
     if driver is None or driver.f_code not in _BLOCKS:
         HELD.setdefault(id(frame), []).append(span)
+        _FRAMES[span] = id(frame)
         if sys.version_info >= (3, 12):
             _watch(frame.f_code)
-        elif frame.f_code.co_flags & _ASYNC:
+        elif frame.f_code.co_flags & ASYNC_GENERATOR:
             _ask(frame)
 
 
 def release(span: Any, kind: type[BaseException] | None) -> None:
     """Let go of a span that ends: after a `yield` that an exception ended nobody has said that it goes on."""
-    for frame, spans in HELD.items():
-        if span in spans:
-            spans.remove(span)
-            if frame in _LEFT:
-                _end_left(span, kind)
-            if not spans:
-                _forget(frame)
-            return
+    frame = _FRAMES.pop(span, None)
+    if frame is None:
+        return
+    spans = HELD[frame]
+    spans.remove(span)
+    if frame in _LEFT:
+        _end_left(span, kind)
+    if not spans:
+        _forget(frame)
 
 
 def _end_left(span: Any, kind: type[BaseException] | None) -> None:
@@ -114,6 +118,7 @@ def drop(frame: FrameType) -> None:
 def end() -> None:
     """Hold no generator any longer: recording has ended."""
     HELD.clear()
+    _FRAMES.clear()
     _LEFT.clear()
     STREAMS.clear()
     if sys.version_info >= (3, 12):
@@ -140,13 +145,17 @@ if sys.version_info >= (3, 12):
         return free
 
     def _unwatch() -> None:
-        while _TOOLS:
-            sys.monitoring.free_tool_id(_TOOLS.pop())
+        watch = sys.monitoring
+        for tool in _TOOLS:
+            for event in (watch.events.PY_YIELD, watch.events.PY_RESUME):
+                watch.register_callback(tool, event, None)
+            watch.free_tool_id(tool)
+        _TOOLS.clear()
 
     def _yielded(code: CodeType, _offset: int, value: object) -> None:
         frame = id(sys._getframe(1))
         # An asynchronous generator that awaits yields, too, but no item.
-        if frame in HELD and not (code.co_flags & _ASYNC and type(value).__name__ != _ITEM):
+        if frame in HELD and not (code.co_flags & ASYNC_GENERATOR and type(value).__name__ != _ITEM):
             _leave(frame)
 
     def _resumed(_code: CodeType, _offset: int) -> None:

@@ -54,7 +54,7 @@ class Carried:
         carrier.strands.end(fiber.strand, carrier.wall)
         log = carrier.log
         if (
-            log.path.name != self.log
+            log.file_name != self.log
         ):  # a pool of processes ends its workers with a signal: keep what was done
             log.flush()
 
@@ -80,7 +80,10 @@ def carry(strands: Strands, function: Any, named: Any) -> tuple[Any, Fiber | Non
     if os.fsencode(spawn.get_executable()) != os.fsencode(sys.executable):
         return function, None
     fiber = new_job(strands, _first_of(function) if named is None else named)
-    return Carried(function, strands.log.path.name, fiber.strand), fiber
+    log = strands.log.file_name
+    if not log:  # nothing is recorded here by now, or, in a forked child that woke with this, by others
+        return function, None
+    return Carried(function, log, fiber.strand), fiber
 
 
 def submitted(

@@ -40,7 +40,7 @@ def _submit(strands: Strands, original: _Call) -> _Call:
             strands.end(fiber.strand, strands.carrier().wall)
             raise
         setattr(future, FIBER, fiber)
-        vars(pool).setdefault(_JOBS, weakref.WeakSet()).add(future)
+        vars(pool).setdefault(_JOBS, weakref.WeakValueDictionary())[fiber.strand] = future
         return future
 
     return submit
@@ -49,7 +49,9 @@ def _submit(strands: Strands, original: _Call) -> _Call:
 def _shutdown(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def shutdown(pool: Any, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        pending = [future for future in vars(pool).get(_JOBS, ()) if wait and not future.done()]
+        # Jobs may be submitted meanwhile: only the list of references is safe to go through.
+        jobs = vars(pool)[_JOBS].valuerefs() if wait and _JOBS in vars(pool) else []
+        pending = [future for job in jobs if (future := job()) is not None and not future.done()]
         if pending:
             call = functools.partial(original, pool, wait, cancel_futures=cancel_futures)
             wait_for(strands, _Finished(strands, pending), call)

@@ -17,7 +17,17 @@ from orchprof.record.flows import abandoned
 from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.waits import wait_for
-from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, FIBER, NOBODY, Carrier, Fiber, Strands
+from orchprof.record.strands import (
+    BY_IO,
+    BY_TIMEOUT,
+    BY_TIMER,
+    FIBER,
+    NOBODY,
+    Carrier,
+    Fiber,
+    Strands,
+    add_other,
+)
 from orchprof.record.yields import STREAMS, stepped
 from orchprof.units import nanoseconds
 
@@ -183,7 +193,7 @@ def _counted(strands: Strands, callback: Any, strand: int) -> list[int]:
     if recording is not strands:
         others = []
         kept[_OTHERS] = (strands, others)
-    others.append(strand)
+    add_other(others, strand)
     return others  # type: ignore[no-any-return]
 
 

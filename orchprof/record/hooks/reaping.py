@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from orchprof.record.descriptors import words_of
 from orchprof.record.hooks.patches import wraps
 from orchprof.record.hooks.waits import awake, wait_for
 from orchprof.record.strands import Fiber
@@ -108,15 +109,9 @@ def _zombie(pid: int, options: int) -> tuple[bool, int]:
 
 def _waited_ns(pid: int) -> int:
     try:
-        number = os.open(f"/proc/{pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        return int(os.read(number, 64).split()[1])
+        return int(words_of(f"/proc/{pid}/schedstat")[1])
     except (OSError, IndexError, ValueError):
         return 0
-    finally:
-        os.close(number)
 
 
 def _account(strands: Strands, fiber: Fiber, used: Any, delay_ns: int) -> None:

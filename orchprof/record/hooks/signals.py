@@ -91,8 +91,9 @@ def _exec(strands: Strands, original: _Call) -> _Call:
 
     @wraps(original)
     def become(*args: Any) -> None:
-        strands.safely(_becomes, strands)
-        _write()
+        if not strands.asleep:  # a forked child that did nothing before has nothing to say
+            strands.safely(_becomes, strands)
+            _write()
         original(*args)
 
     return become

@@ -27,8 +27,11 @@ def _followed(strands: Strands, original: Any) -> Any:  # noqa: C901 - a class, 
         __slots__ = ("_orchprof_put",)
         __doc__ = original.__doc__
 
-        def __init__(self) -> None:
-            self._orchprof_put: deque[int] = deque()
+        # A program's own kind of queue need not call `__init__`, the original does without it.
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            made = original.__new__(cls, *args, **kwargs)
+            made._orchprof_put = deque()
+            return made
 
         def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
             carrier = strands.here.carrier

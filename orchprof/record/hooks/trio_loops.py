@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.threads import name_of, run_job
-from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, NOBODY, Fiber, Strands
+from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, NOBODY, Fiber, Strands, add_other
 
 _Call = Callable[..., Any]
 _SLEEP: Final = ("trio._timeouts", "sleep_until")
@@ -152,7 +152,7 @@ class _Instrument:
             self._main.append(fiber.strand)
         nursery = task.parent_nursery
         finished = self._finished.setdefault(nursery, [])
-        finished.append(fiber.strand)
+        add_other(finished, fiber.strand)
         if nursery is not None and not nursery.child_tasks:
             del self._finished[nursery]
             ready = self._ready.get(nursery.parent_task)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
+from orchprof.record.frames import COROUTINE
 from orchprof.record.hooks.labels.wrap import around
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.spans import Task
@@ -16,8 +17,6 @@ from orchprof.record.state import STATE
 
 _Call = Callable[..., Any]
 _Wrap = Callable[[_Call], _Call]
-# The interpreter's own flag of code.
-_COROUTINE: Final = 0x80
 
 
 class Request(Task):
@@ -147,7 +146,7 @@ def _with_send(original: _Call) -> _Call:
 
 
 def _is_coroutine_function(function: Any) -> bool:
-    return bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE)
+    return bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & COROUTINE)
 
 
 def _answered() -> None:

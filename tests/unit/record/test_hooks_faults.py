@@ -204,3 +204,14 @@ recorder.stop()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert notes(tmp_path, "hook") == []
+
+
+def test_a_fault_in_a_forked_child_that_sleeps_reaches_nobody(tmp_path):
+    sleeping = strands.Strands(Log(tmp_path))
+    sleeping.log.close()
+    woken = []
+    sleeping.sleep(lambda: woken.append(True))
+    sleeping.fail(ValueError("ours"))
+    assert not woken
+    assert sleeping.carrier() is not None
+    assert woken

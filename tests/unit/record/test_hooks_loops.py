@@ -11,6 +11,7 @@ from support import assert_tiled
 
 import orchprof
 from orchprof.record.state import STATE
+from orchprof.record.strands import OTHERS_KEPT, add_other
 
 WAIT_S = 0.03
 
@@ -559,3 +560,11 @@ def test_steps_that_follow_at_once_are_bounded_by_one_row_and_callbacks_are_not_
     cpu = tables["segments"].groupby(names)["cpu_ns"].sum()
     assert [cpu[f"turn{k}"] for k in range(2)] == [20_000_000] * 2
     assert cpu["MainThread"] == 5_000_000
+
+
+def test_of_too_many_that_were_waited_for_the_newest_are_remembered():
+    others = []
+    for strand in range(5 * OTHERS_KEPT // 4):
+        add_other(others, strand)
+    assert len(others) <= OTHERS_KEPT
+    assert others == list(range(others[0], 5 * OTHERS_KEPT // 4))

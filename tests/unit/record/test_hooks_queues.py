@@ -183,3 +183,16 @@ def test_a_sleep_is_a_sleep_and_still_looks_like_the_builtin(recorded):
     row, sources = waits_of_root(recorded(program))
     assert (row["wait_state"], sources) == ("sleep", [])
     assert time.sleep is builtin
+
+
+def test_a_queue_of_the_programs_own_kind_need_not_call_ours(recorded):
+    def program():
+        class Mine(queue.SimpleQueue):
+            def __init__(self, item):
+                self.put(item)
+
+        assert Mine(7).get() == 7
+        with pytest.raises(TypeError):
+            queue.SimpleQueue(7)
+
+    recorded(program)

@@ -235,3 +235,22 @@ def test_a_thread_of_a_former_recording_is_none_of_this_one(tmp_path):
     tables, findings, _ = seal(tmp_path.glob("*.bin"))
     assert findings == []
     assert set(tables["edges"]["src"]) <= set(tables["strands"]["strand"])
+
+
+def test_jobs_may_be_submitted_while_a_pool_shuts_down(recorded, monkeypatch):
+    done, more = concurrent.futures.Future.done, []
+
+    def program():
+        pool = ThreadPoolExecutor(1)
+
+        def submitting(future):
+            if not more:
+                more.append(pool.submit(nap))
+            return done(future)
+
+        pool.submit(nap)
+        monkeypatch.setattr(concurrent.futures.Future, "done", submitting)
+        pool.shutdown()
+
+    recorded(program)
+    assert more[0].done()

@@ -264,3 +264,31 @@ def test_a_program_runs_from_when_it_was_started(program, logs):
     program("pass", environment={"ORCHPROF_STARTED": f"1 {started_ns}"})
     other = next(each for each in logs.glob("*.bin") if each != log)
     assert cuts(other)[0][1] > started_ns
+
+
+def test_a_forked_child_may_begin_with_a_job_for_a_pool_of_processes(program, logs):
+    body = """
+        import multiprocessing, os
+        from concurrent.futures import ProcessPoolExecutor
+        pid = os.fork()
+        if not pid:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+                print(pool.submit(abs, -3).result(), flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+    """
+    done = program(body)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
+    assert notes(logs, "hook") == []
+
+
+def test_a_forked_child_that_only_becomes_another_program_starts_no_recorder(program, logs):
+    body = """
+        import os
+        pid = os.fork()
+        if not pid:
+            os.execv("/bin/sh", ["sh", "-c", ":"])
+        os.waitpid(pid, 0)
+    """
+    assert program(body).returncode == 0
+    assert len(notes(logs, "meta")) == 1

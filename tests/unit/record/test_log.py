@@ -262,3 +262,22 @@ def test_names_without_end_share_one_number(tmp_path, monkeypatch):
     assert [log.name(text) for text in ("a", "b", "c", "d", "a")] == [1, 2, 3, 3, 1]
     assert log.names == {"a": 1, "b": 2, "(other)": 3}
     log.close()
+
+
+def test_a_signal_handler_that_strikes_in_the_midst_of_a_flush_can_flush(tmp_path, monkeypatch):
+    log = Log(tmp_path)
+    write = log._write
+
+    def struck(tag, payload):
+        monkeypatch.setattr(log, "_write", write)
+        log.emit(ROW * 2)
+        log.flush()
+        return write(tag, payload)
+
+    monkeypatch.setattr(log, "_write", struck)
+    log.emit(ROW)
+    within = threading.Thread(target=log.flush, daemon=True)
+    within.start()
+    within.join(30)
+    assert not within.is_alive()
+    assert sorted(read_frames(log.path)) == [(b"ROWS", ROW), (b"ROWS", ROW * 2)]

@@ -1,6 +1,7 @@
 """Spans and tasks: what is opened, nested, awaited and closed out of order, and how it is tiled."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import json
@@ -539,3 +540,29 @@ def test_what_is_given_no_name_is_called_by_its_kind_or_by_its_function(recorded
     named = tables["spans"].sort_values("start_ns")
     assert named["name"].tolist() == ["search", "fetch", "span", "tool", "model"]
     assert named["role"].tolist() == ["tool", "tool", "framework", "tool", "client"]
+
+
+def test_generators_of_many_threads_may_hold_spans_at_once(recorded):
+    def held():
+        with orchprof.span("held"):
+            yield
+
+    def hold():
+        for _ in range(1000):
+            streams = [held() for _ in range(5)]
+            for stream in streams:
+                next(stream)
+            for stream in streams:
+                stream.close()
+
+    def program():
+        interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                for job in [pool.submit(hold) for _ in range(4)]:
+                    job.result()
+        finally:
+            sys.setswitchinterval(interval_s)
+
+    assert recorded(program)["spans"]["end_ns"].notna().sum() == 20_000

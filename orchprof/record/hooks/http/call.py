@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from orchprof.clocks import reply
 from orchprof.clocks.encodings import decoded
-from orchprof.record.frames import hide
+from orchprof.record.frames import hide, is_ours
 from orchprof.record.hooks.http.kept import Kept
 from orchprof.record.hooks.http.wire import Wire
 from orchprof.record.hooks.patches import Patches
@@ -105,17 +105,10 @@ def _quiet(method: Callable[Concatenate["Call", P], None]) -> Callable[Concatena
                 method(call, *args, **kwargs)
             except Exception as error:
                 call.lose(error)
-                if not _is_ours(error):
+                if not is_ours(error):
                     raise
 
     return quiet
-
-
-def _is_ours(error: Exception) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is None or trace.tb_frame.f_globals.get("__name__", "").startswith("orchprof.")
 
 
 class Call:

@@ -154,10 +154,29 @@ def _wire(stream: Any) -> Wire | None:
 
 
 def _asked_here(strands: Strands) -> Call | None:
-    """Return the call whose reply is about to be read here, if that read has to wait for the server."""
+    """Return the call whose reply is about to be read here, if its connection can be asked."""
     carrier = strands.here.carrier
     call: Call | None = None if carrier is None else carrier.fiber.request
     return call if call is not None and call.wire is not None and call.strand else None
+
+
+class _Reading:
+    """One read of a connection, which may have to wait for the server."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        if self._call.would_wait():
+            self._call.reads()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            self._call.heard()
+        else:
+            self._call.gave_up(error)
 
 
 def _read(strands: Strands, original: _Call) -> _Call:
@@ -166,15 +185,8 @@ def _read(strands: Strands, original: _Call) -> _Call:
         call = _asked_here(strands)
         if call is None:
             return original(stream, *args, **kwargs)
-        if call.would_wait():
-            call.reads()
-        try:
-            data = original(stream, *args, **kwargs)
-        except BaseException as error:
-            call.gave_up(error)
-            raise
-        call.heard()
-        return data
+        with _Reading(call):
+            return original(stream, *args, **kwargs)
 
     return read
 
@@ -185,15 +197,8 @@ def _read_async(strands: Strands, original: _Call) -> _Call:
         call = _asked_here(strands)
         if call is None:
             return await original(stream, *args, **kwargs)
-        if call.would_wait():
-            call.reads()
-        try:
-            data = await original(stream, *args, **kwargs)
-        except BaseException as error:
-            call.gave_up(error)
-            raise
-        call.heard()
-        return data
+        with _Reading(call):
+            return await original(stream, *args, **kwargs)
 
     return read
 
