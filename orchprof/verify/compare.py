@@ -7,6 +7,7 @@ from typing import Any, Final
 from orchprof.verify.labels import (
     CONSERVATION_LIMIT_S,
     LOOK_S,
+    MOST,
     OVERHEAD_LIMIT,
     TICK_S,
     UNEXPLAINED_LIMIT,
@@ -77,7 +78,8 @@ def _row(label: Label, trials: Sequence[Trial], slack_s: float) -> Record:
         median(truth for truth, _ in pairs),
         median(abs(found - truth) for truth, found in pairs),
     )
-    limit_s = max(label.limit * truth_s, slack_s) + label.looks * LOOK_S
+    told_apart_s = max(label.limit * truth_s, slack_s) + label.looks * LOOK_S
+    limit_s = min(told_apart_s, MOST * truth_s) if truth_s else told_apart_s
     return {
         "shape": label.shape,
         "who": label.who,

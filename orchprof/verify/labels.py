@@ -24,7 +24,10 @@ TICK_S: Final = 0.004
 # A look comes that late at most: what was seen from outside began and ended within one of it.
 LOOK_S: Final = 0.01
 
-CPU: Final = ("cpu", "gc", "child")
+# Of the truth, however loaded the machine is: with a wider limit a ledger in which nothing is found would pass.
+MOST: Final = 0.9
+
+CPU: Final = ("cpu", "gc")
 # At work or ready to be: what somebody who only sees a child's wall knows of its computing. Its CPU has a row of its
 # own, `core`, which the kernel knows.
 BUSY: Final = (*CPU, "runq", "startup")
@@ -72,9 +75,9 @@ def tool(who: str, what: str, *states: str, limit: float = WAIT_LIMIT, measure: 
     return Label("", who, what, limit, "tool", states or (what,), measure, who)
 
 
-def looked(who: str, what: str, *states: str) -> Label:
+def looked(who: str, what: str, *states: str, measure: str = "cp") -> Label:
     """Return something that a process did for a tool, known by looking at it."""
-    return Label("", who, what, LOOKED_LIMIT, "tool", states or (what,), "cp", who, looks=2)
+    return Label("", who, what, LOOKED_LIMIT, "tool", states or (what,), measure, who, looks=2)
 
 
 def model() -> Label:

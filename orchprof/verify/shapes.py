@@ -33,8 +33,7 @@ from orchprof.verify.labels import (
 LEFT_OUT: Final = {"file": "no wait on a file of known length can be made without a slow disk"}
 _KIT: Final = ("kit:compute", "kit:doze", "kit:use", "kit:asks")
 _TRUTH: Final = (
-    "compute", "doze", "fetch", "locked", "collect", "contend", "nap", "call", "block", "child", "opaque", "script",
-    "job",
+    "fetch", "locked", "collect", "contend", "nap", "call", "block", "child", "opaque", "script", "job",
 )  # fmt: skip
 
 
@@ -140,11 +139,11 @@ _BASIC: Final = Program(
             "children, grandchildren and workers",
             _rs("child", "cpu", CHILD_LIMIT, *CPU),
             _rs("opaque", "cpu", CHILD_LIMIT, *CPU),
-            Label("", "script", "sleep", LOOKED_LIMIT, "tool", ("sleep",), "rs", "script", looks=2),
+            looked("script", "sleep", measure="rs"),
             _rs("job", "cpu", CPU_LIMIT, *CPU),
         ),
     ),
-    tools=tuple(f"truth:{name}" for name in _TRUTH),
+    tools=(*_KIT, *(f"truth:{name}" for name in _TRUTH)),
 )
 
 _STREAMS: Final = Program(
@@ -173,7 +172,7 @@ _HELPERS: Final = Program(
             "shared_worker",
             "two tasks share a worker",
             tool("doze", "sleep"),
-            Label("", "agent", "queue", WAIT_LIMIT, None, ("pool_wait",), "cp"),
+            agent("queue", "pool_wait"),
         ),
         _timed("batching", "a thread that does at once what two others want", tool("doze", "sleep")),
         _timed("http_thread", "a loop on a thread of its own does all HTTP", agent_cpu(), model()),
@@ -187,14 +186,14 @@ _HELPERS: Final = Program(
         _timed(
             "lib_threads",
             "a library computes on threads of its own",
-            tool("use", "busy", "gil", *BUSY, limit=LOOKED_LIMIT),
+            tool("use", "busy", *BUSY, limit=LOOKED_LIMIT),
             needs=("package pyarrow", "2 cores"),
         ),
         _timed(
             "pool_full",
             "three jobs for one thread of a pool",
             _rs("doze", "sleep", WAIT_LIMIT),
-            Label("", "agent", "queue", WAIT_LIMIT, None, ("pool_wait",), "cp"),
+            agent("queue", "pool_wait"),
         ),
         _timed(
             "two_jobs",
@@ -270,7 +269,7 @@ _LOOPS: Final = Program(
             "semaphore",
             "two tasks share a semaphore",
             tool("pause", "sleep"),
-            Label("", "agent", "queue", WAIT_LIMIT, None, ("pool_wait", "lock"), "cp"),
+            agent("queue", "lock"),
         ),
         _timed(
             "eager_tasks",
@@ -279,11 +278,7 @@ _LOOPS: Final = Program(
             _rs("pause", "sleep", WAIT_LIMIT),
             needs=("Python 3.12",),
         ),
-        _timed(
-            "model_timeout",
-            "a model beyond somebody's patience",
-            Label("", "agent", "timeout", WAIT_LIMIT, None, ("timeout",), "cp"),
-        ),
+        _timed("model_timeout", "a model beyond somebody's patience", agent("timeout")),
         _timed("event_timeout", "an event that never comes", agent("timeout")),
         _timed(
             "async_generator",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import Maker, Simulation, damaged, joined_in_turn, record
+from programs import Maker, joined_in_turn
+from simulation import Simulation, damaged, record
 from sweep import sweep
 
 from orchprof.ledger.critical import critical_path

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import Maker, record
+from programs import Maker
+from simulation import record
 
 from orchprof.capacity.parts import Change, parts_of, scaled_ns
 from orchprof.capacity.ranking import FASTER, ranking

@@ -39,6 +39,24 @@ def as_tool(shape: str, work: Callable[[], Any]) -> None:
     kit.task(shape, lambda: kit.use(work))
 
 
+def busy(work: Callable[[], Any]) -> None:
+    """Do something of which a child computes all the time, and say how long it took."""
+    began = time.monotonic()
+    work()
+    kit.did("use", "busy", time.monotonic() - began)
+
+
+def by_turns(shape: str, asked: Callable[[str, float], float]) -> None:
+    """Have a server that has come to rest compute, then sleep, as the tools of a task."""
+
+    def work() -> None:
+        for what in ("busy", "sleep"):
+            kit.did("use", what, kit.use(lambda what=what: asked(what, 0.2)))
+
+    asked("busy", 0.001)
+    kit.task(shape, work)
+
+
 def late_child() -> None:
     """A child that is over long before it is waited for."""
 
@@ -74,13 +92,8 @@ def shell_at_pipe() -> None:
             os.write(shell.stdin.fileno(), f"{command}; echo over\n".encode())  # type: ignore[union-attr]
             shell.stdout.readline()  # type: ignore[union-attr]
 
-        def computes() -> None:
-            began = time.monotonic()
-            run(LOOP.format(150_000))
-            kit.did("use", "busy", time.monotonic() - began)
-
         def work() -> None:
-            kit.use(computes)
+            kit.use(lambda: busy(lambda: run(LOOP.format(150_000))))
             kit.use(lambda: run("sleep 0.25"))
             kit.did("use", "sleep", 0.25)
 
@@ -96,13 +109,8 @@ def threaded_child() -> None:
 
 def last_child() -> None:
     """A child is the last thing of a task."""
-
-    def work() -> None:
-        began = time.monotonic()
-        subprocess.run(python(SPINS.format(0.25)), check=True)
-        kit.did("use", "busy", time.monotonic() - began)
-
-    as_tool("last_child", work)
+    command = python(SPINS.format(0.25))
+    as_tool("last_child", lambda: busy(lambda: subprocess.run(command, check=True)))
 
 
 def exit_forks() -> None:
@@ -116,12 +124,10 @@ def exit_forks() -> None:
         return pid
 
     def work() -> None:
-        began = time.monotonic()
         for _ in range(3):
             os.waitpid(fork(), 0)
-        kit.did("use", "busy", time.monotonic() - began)
 
-    as_tool("exit_forks", work)
+    as_tool("exit_forks", lambda: busy(work))
 
 
 def late_reaped() -> None:
@@ -204,14 +210,8 @@ def pipeline() -> None:
 
 def node_child() -> None:
     """A child in another language computes."""
-
-    def work() -> None:
-        began = time.monotonic()
-        code = "const t = process.hrtime.bigint(); while (process.hrtime.bigint() - t < 250000000n);"
-        subprocess.run(["node", "-e", code], check=True)
-        kit.did("use", "busy", time.monotonic() - began)
-
-    as_tool("node_child", work)
+    code = "const t = process.hrtime.bigint(); while (process.hrtime.bigint() - t < 250000000n);"
+    as_tool("node_child", lambda: busy(lambda: subprocess.run(["node", "-e", code], check=True)))
 
 
 def serve_pipe(end: Connection) -> None:
@@ -240,12 +240,7 @@ def worker_at_pipe() -> None:
         took: float = here.recv()
         return took
 
-    def work() -> None:
-        for what in ("busy", "sleep"):
-            kit.did("use", what, kit.use(lambda what=what: asked(what, 0.2)))
-
-    asked("busy", 0.001)
-    kit.task("worker_at_pipe", work)
+    by_turns("worker_at_pipe", asked)
     here.send(None)
     process.join()
 
@@ -268,12 +263,7 @@ def stdio_server() -> None:
             took: float = json.loads(server.stdout.readline())  # type: ignore[union-attr]
             return took
 
-        def work() -> None:
-            for what in ("busy", "sleep"):
-                kit.did("use", what, kit.use(lambda what=what: asked(what, 0.2)))
-
-        asked("busy", 0.001)
-        kit.task("stdio_server", work)
+        by_turns("stdio_server", asked)
         server.stdin.close()  # type: ignore[union-attr]
 
 

@@ -49,7 +49,12 @@ def slow_reader() -> None:
 
 def fast_reader() -> None:
     """An agent that waits for each token."""
-    kit.task("fast_reader", lambda: read([0.02, 0.05, 0.03], 7, 7, 0.005).read())
+
+    def work() -> None:
+        read([0.02, 0.05, 0.03], 7, 7, 0.005).read()
+        kit.did("agent", "cpu", kit.spin(0.15))
+
+    kit.task("fast_reader", work)
 
 
 def read_late() -> None:
@@ -61,7 +66,7 @@ def read_late() -> None:
         kit.did("agent", "cpu", kit.spin(0.3))
         with kit.clocked() as clock:
             connection.getresponse().read()
-        kit.did("model", "all", clock.waited)
+        kit.did("model", "all", clock.waited if clock.waited > BLOCKED_S else 0.0)
         connection.close()
 
     kit.task("read_late", work)
@@ -107,7 +112,12 @@ def own_connection_twice() -> None:
 
 def dropped_open() -> None:
     """A stream that is open still when the program ends."""
-    kit.task("dropped_open", lambda: KEPT.append(read([0.02, 0.05, 0.03], 40, 5, 0.002)))
+
+    def work() -> None:
+        KEPT.append(read([0.02, 0.05, 0.03], 40, 5, 0.002))
+        kit.did("agent", "cpu", kit.spin(0.15))
+
+    kit.task("dropped_open", work)
 
 
 SHAPES = {

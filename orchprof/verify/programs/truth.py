@@ -1,6 +1,6 @@
 """An agent in several shapes that writes down what everything in it took, by clocks of its own.
 
-See kit.py for how it is called; OUT also says "cpu_s", the CPU of all, and "asked_by", the model's client.
+See kit.py for how it is called; OUT also says "asked_by", the model's client.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import kit  # type: ignore[import-not-found]
-from kit import AT, children_cpu, did, spin
+from kit import AT, children_cpu, compute, did, doze, spin
 
 # Only who asks the model pays for a client.
 CLIENT = (
@@ -39,16 +39,6 @@ def clocked_wait(who: str, what: str, began: float) -> None:
 
 
 # Tools. They are named on the command line of whoever records this.
-
-
-def compute(seconds: float) -> None:
-    """Compute."""
-    did("compute", "cpu", spin(seconds))
-
-
-def doze(seconds: float) -> None:
-    """Sleep."""
-    did("doze", "sleep", kit.nap(seconds))
 
 
 def fetch(seconds: float) -> None:
@@ -248,7 +238,7 @@ def main() -> None:
     gc.freeze()
     for shape in asked:
         kit.task(shape, SHAPES[shape])
-    kit.tell(cpu_s=time.process_time() + children_cpu(), asked_by=client.__name__)
+    kit.tell(asked_by=client.__name__)
 
 
 if __name__ == "__main__":

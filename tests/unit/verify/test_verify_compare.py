@@ -112,7 +112,7 @@ def test_the_table_says_pass_or_fail_with_the_limit_and_what_the_machine_was():
 def test_there_are_shapes_of_every_kind_and_a_row_for_each_thing_that_is_known():
     record = compare([trial()], QUIET)
     assert record["shapes"] == {"asked": len(SHAPES), "made": len(SHAPES) - len(ABSENT), "rows": len(LABELS)}
-    assert len(LABELS) >= 70
+    assert len(LABELS) >= 186
     assert len(set(LABELS)) == len(LABELS)
 
 
@@ -128,7 +128,13 @@ def test_a_loaded_machine_can_tell_less_apart_and_nothing_is_let_through_by_that
         rows = compare([trial(load=load)], QUIET)["labels"]
         return [row["limit_s"] for row in rows]
 
-    assert all(0 < quiet <= loaded < 0.15 for quiet, loaded in zip(limits(0.1), limits(4.0), strict=True))
+    pairs = list(zip(limits(0.1), limits(4.0), strict=True))
+    assert all(0 < quiet <= loaded < 0.15 for quiet, loaded in pairs)
+    assert any(quiet < loaded for quiet, loaded in pairs)
+
+
+def test_a_ledger_of_nothing_fails_everywhere_however_loaded_the_machine_is():
+    assert len(failed(compare([trial(0.0, load=4000.0)], QUIET))) == len(LABELS)
 
 
 def test_what_is_not_there_must_not_be_found():
