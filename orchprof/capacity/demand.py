@@ -15,7 +15,9 @@ from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.calls import refused
 from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph, build
-from orchprof.ledger.labels import BUSY, LABELS
+from orchprof.ledger.labels import N_STATES, ROLE
+from orchprof.ledger.segments import CPU as CPU_SLOT
+from orchprof.ledger.segments import PROFILER
 from orchprof.ledger.summary import summarise
 from orchprof.models.explain import resolve
 from orchprof.models.paced import Paced
@@ -25,7 +27,6 @@ from orchprof.units import NS_PER_S
 
 Record = dict[str, Any]
 LEAST_TASKS: Final = 10  # fewer say nothing of how tasks differ, whatever percentile is asked for
-_BUSY: Final = np.array([state in BUSY for _, state in LABELS])
 # A piece of work below this share of a task's latency joins one like it: the simulation is faster, its answer the same.
 _SMALL_SHARE: Final = 1e-3
 
@@ -245,15 +246,12 @@ def _core_s(report: Record, graphs: Sequence[TaskGraph]) -> float:
 
 
 def _by_role(graphs: Sequence[TaskGraph]) -> dict[str, float]:
-    busy = np.zeros(len(LABELS))
+    busy = np.zeros(len(ROLE))
     for graph in graphs:
-        cpu = np.where(_BUSY[graph.pieces.label], graph.pieces.ns, 0)
-        cpu[:, 3:] = 0  # the other slots are waits
-        np.add.at(busy, graph.pieces.label, cpu)
-    found: dict[str, float] = {}
-    for (role, _), ns in zip(LABELS, busy.tolist(), strict=True):
-        found[role] = found.get(role, 0.0) + ns / NS_PER_S / len(graphs)
-    return {role: s for role, s in found.items() if s > 0}
+        pieces = graph.pieces
+        busy += np.bincount(pieces.label[:, CPU_SLOT] // N_STATES, pieces.core, len(ROLE))
+        busy[ROLE["profiler"]] += pieces.ns[:, PROFILER].sum()
+    return {role: busy[at] / NS_PER_S / len(graphs) for role, at in ROLE.items() if busy[at] > 0}
 
 
 def _strays_s(core_s: float, items: Sequence[tuple[Item, ...]]) -> float:

@@ -5,6 +5,7 @@ node with an `enter(now_s, task, node)`; whoever has done its part says `node.th
 Nothing ends at the instant at which it is entered without going through the calendar, so the depth of calls is bounded.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -114,10 +115,10 @@ class Calendar:
         due = self.due
         if at_s in due:
             first = due[at_s]
-            if first[0] is _each:
+            if first[0] == self._several:
                 first[1].append(event)
             else:
-                due[at_s] = (_each, [first, event], None)
+                due[at_s] = (self._several, deque((first, event)), None)
         else:
             due[at_s] = event
             heappush(self.times, at_s)
@@ -130,6 +131,14 @@ class Calendar:
             enter, task, node = take(now_s)
             enter(now_s, task, node)
 
+    def _several(self, now_s: float, events: deque[Event], _none: None) -> None:
+        """Let the first of several happen. The others stay due meanwhile: who looks ahead must not overtake them."""
+        enter, task, node = events.popleft()
+        if events:
+            self.due[now_s] = (self._several, events, None)
+            heappush(self.times, now_s)
+        enter(now_s, task, node)
+
     def stop(self) -> None:
         """Let nothing happen after what happens now."""
         self.at(-inf, (self._clear, None, None))
@@ -137,11 +146,6 @@ class Calendar:
     def _clear(self, _now_s: float, _task: None, _node: None) -> None:
         self.times.clear()
         self.due.clear()
-
-
-def _each(now_s: float, events: list[Event], _none: None) -> None:
-    for enter, task, node in events:
-        enter(now_s, task, node)
 
 
 def go_on(now_s: float, task: Task, node: Node) -> None:

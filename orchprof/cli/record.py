@@ -184,13 +184,13 @@ def _remove(run: Path) -> None:
 def _keep(run: Path, ended: "Ended", facts: dict[str, Any], took_s: float) -> None:
     """Add what is known at the end. The run is sealed when it is first opened: that takes longer than a short program.
 
-    A core's speed is looked at again after a command that took longer than looking does.
+    A core's speed is looked at again after a command that took longer than looking does; else it is not known (None).
     """
     from orchprof.run import machine, store
 
     before = facts["core_speed_before"]
-    after = machine.spin() if took_s > machine.SPIN_S else before
-    speeds = {"core_speed_after": after, "core_speed": (before + after) / 2}
+    after = machine.spin() if took_s > machine.SPIN_S else None
+    speeds = {"core_speed_after": after, "core_speed": before if after is None else (before + after) / 2}
     store.update(run, exit_code=ended.code, findings=ended.findings, machine=facts | speeds)
 
 

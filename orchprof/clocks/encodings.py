@@ -1,6 +1,5 @@
 """Content encodings: the text of a compressed reply, as far as it is here."""
 
-import importlib
 import sys
 import zlib
 from collections.abc import Callable, Sequence
@@ -51,10 +50,7 @@ def _inflaters() -> list[Callable[[], Any]]:
 
 
 def _zstd() -> list[Callable[[], Any]]:
-    if sys.version_info >= (3, 14):
-        importlib.import_module(_ZSTD[0])
-    found = [sys.modules[name] for name in _ZSTD if name in sys.modules]
-    return [_zstd_maker(module) for module in found]
+    return [_zstd_maker(sys.modules[name]) for name in _ZSTD if name in sys.modules]
 
 
 def _zstd_maker(module: Any) -> Callable[[], Any]:

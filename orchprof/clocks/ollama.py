@@ -8,7 +8,7 @@ Source: ollama, docs/api.md, "total_duration" and the keys beside it.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchprof.clocks.clock import Clock, count, duration_ns
+from orchprof.clocks.clock import Clock, duration_ns
 
 FIELDS: Final = frozenset({"total_duration", "prompt_eval_duration", "eval_duration"})
 
@@ -27,5 +27,4 @@ def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
         prefill_ns=prefill_ns,
         decode_ns=decode_ns,
         total_ns=total_ns,
-        cached_tokens=count(body.get("prompt_eval_cached_count")),
     )

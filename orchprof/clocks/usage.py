@@ -176,8 +176,7 @@ def read(body: Said, headers: Mapping[str, str]) -> Usage:
 def _consistent(found: Usage) -> Usage:
     """Return the usage, without parts of the input that exceed it: two places meant different things."""
     kept = found.cache_write_tokens or 0
-    parts = (found.cached_tokens or 0) + kept
-    if parts > (parts if found.input_tokens is None else found.input_tokens):
+    if found.input_tokens is not None and (found.cached_tokens or 0) + kept > found.input_tokens:
         return found._replace(cached_tokens=None, cache_write_tokens=None, cache_write_1h_tokens=None)
     return found if (found.cache_write_1h_tokens or 0) <= kept else found._replace(cache_write_1h_tokens=None)
 

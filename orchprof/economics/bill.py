@@ -132,7 +132,7 @@ def _hours(seconds: Floats | None, usd_per_hour: Decimal, unknown: str) -> Part:
 
 
 def _accelerator(usage: Usage, tariff: Tariff, route: Route) -> Part:
-    if not len(usage.calls.task) or route.kind == TOKEN:
+    if usage.calls.refused.all() or route.kind == TOKEN:
         return nothing(usage.n)
     if route.kind != ACCELERATOR:
         return Part(None, None, route.reason)
@@ -225,7 +225,7 @@ def _spread(
     """Count an answered call that states no tokens as the mean of those that do; one that failed as not billed."""
     calls, known = usage.calls, len(paid)
     silent = ~stated & calls.answered
-    unbilled = int((~stated & ~calls.answered).sum())
+    unbilled = int((~stated & ~calls.answered & ~calls.refused).sum())
     usd, written = (sum((pair[k] for pair in paid), Decimal(0)) for k in (0, 1))
     scale = Decimal(known + int(silent.sum())) / known
     each = np.zeros(len(calls.task))

@@ -4,9 +4,8 @@ import pandas as pd
 
 from orchprof.ledger.columns import Bools
 
-_REFUSAL = (
-    400  # HTTP's first status of a request that was not served: its own fault, a limit, or the server's
-)
+# HTTP's first status of a request that was not served: by its own fault, a limit, or the server's.
+_REFUSAL = 400
 
 
 def refused(calls: pd.DataFrame) -> Bools:

@@ -20,7 +20,7 @@ from orchprof.ledger.strands import Tables
 
 COUNTERS = ("cpu", "gc", "profiler", "runq", "gil", "lag")
 SLOTS = 7
-GC, CPU = 0, 2  # the slots of what used a core for the program
+GC, PROFILER, CPU = range(3)  # the slots of what used a core
 
 
 def read_segments(tables: Tables, tasks: Columns, strands: Columns) -> Columns:

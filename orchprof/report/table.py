@@ -72,7 +72,7 @@ def _waits(of: Record) -> Record | None:
     apart = _both(of["orchestration_wait"], of["tool_wait"])
     if apart is not None or not of["not_model"] or not of["host"]:
         return apart
-    return {"cp": of["not_model"]["cp"] - of["host"]["cp"]}
+    return {"cp": max(of["not_model"]["cp"] - of["host"]["cp"], 0.0)}
 
 
 def shares(of: Record, mark: str) -> tuple[str, str, str, str]:

@@ -1,4 +1,4 @@
-"""Ends: which process is at the other end of what a thread waits on: a pipe, a socket pair, a terminal, a child.
+"""Ends: which process is at the other end of what a thread waits on: a pipe, a socket pair, a terminal.
 
 Who reads from a shell, a worker or a server that was started long ago waits for what that does. The kernel shows which
 descriptors are one pipe, netlink which two sockets are a pair, and a terminal's master says its number.
@@ -33,7 +33,7 @@ class Ends:
     def other(self, pid: int, number: int) -> int:
         """Return the process at the other end of descriptor `number` of a process; 0 when there is none known."""
         link = proc.link(f"{proc.FOLDER}/{pid}/fd/{number}")
-        if not link.startswith(("pipe:", "socket:", *_MASTERS, "/dev/pts/")):
+        if not link.startswith(("pipe:", "socket:", *_MASTERS)):
             return 0
         found, asked_ns = self._found.get((pid, link), (0, 0))
         now_ns = time.monotonic_ns()

@@ -17,6 +17,7 @@ import orchprof.record.inject.first
 from orchprof.record import recorder
 from orchprof.record.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
 from orchprof.record.log import FLUSH_EVERY_S, read_frames
+from orchprof.watch import proc
 from orchprof.watch.watch import Watch
 
 LOGS: Final = "ORCHPROF_LOGS"
@@ -162,18 +163,9 @@ def _finding(code: str, message: str) -> Finding:
 def _outliving(pids: set[int]) -> set[int]:
     """Return those of some processes that go on. One that ends by itself at once, as helpers do, does not."""
     until = time.monotonic() + FLUSH_EVERY_S
-    while (alive := set(filter(_alive, pids))) and time.monotonic() < until:
+    while (alive := set(filter(proc.runs, pids))) and time.monotonic() < until:
         time.sleep(_LOOK_EVERY_S)
     return alive
-
-
-def _alive(pid: int) -> bool:
-    """Return whether a process runs; one that nobody reaps, as in a container without an init, has ended."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in (b"Z", b"X")
 
 
 def is_python(program: str) -> bool:

@@ -81,10 +81,21 @@ def usage(pid: int) -> Usage | None:
     return Usage((name, fields[25]), *used)
 
 
+def runs(pid: int) -> bool:
+    """Return whether a process goes on; one that nobody reaps, as in a container without an init, has ended."""
+    fields = _behind_name(pid)
+    return bool(fields) and fields[0] not in (b"Z", b"X")
+
+
 def status_of(pid: int) -> int | None:
     """Return the exit status of a process that has ended and was not reaped, as `waitpid` gives it; None if unknown."""
-    fields = read(f"{FOLDER}/{pid}/stat").rpartition(b")")[2].split()
+    fields = _behind_name(pid)
     return int(fields[49]) if len(fields) > 49 and fields[0] == b"Z" else None  # noqa: PLR2004 - 52nd of proc(5)
+
+
+def _behind_name(pid: int) -> list[bytes]:
+    """Return the fields of a process's `stat` from the third, its state, on: its name may hold spaces and brackets."""
+    return read(f"{FOLDER}/{pid}/stat").rpartition(b")")[2].split()
 
 
 def waited(pid: int, tid: int) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ signal awaited or a terminal asked, is `other`.
 """
 
 import platform
+from collections.abc import Iterator
 from typing import Final
 
 # Number on x86_64 and on aarch64; None where there is no such call.
@@ -53,19 +54,23 @@ MACHINES: Final = ("x86_64", "aarch64")
 
 def by_number(machine: str) -> dict[int, str]:
     """Return what a call waits for, or how to find that out, by the call's number; empty for an unknown machine."""
+    return {number: kind for number, kind, _ in _numbered(machine)}
+
+
+def _numbered(machine: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the number, the kind and the name of each call that a machine has."""
     if machine not in MACHINES:
-        return {}
+        return
     column = MACHINES.index(machine)
-    told = ((numbers[column], kind) for kind, calls in CALLS.items() for numbers in calls.values())
-    return {number: kind for number, kind in told if number is not None}
+    for kind, calls in CALLS.items():
+        for name, numbers in calls.items():
+            number = numbers[column]
+            if number is not None:
+                yield number, kind, name
 
 
 HERE: Final = by_number(platform.machine())
 # What waits on descriptors that nobody tells.
 EPOLL: Final = frozenset(
-    number
-    for name, numbers in CALLS["net"].items()
-    if name.startswith("epoll") and platform.machine() in MACHINES
-    for number in (numbers[MACHINES.index(platform.machine())],)
-    if number is not None
+    number for number, _, name in _numbered(platform.machine()) if name.startswith("epoll")
 )

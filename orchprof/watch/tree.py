@@ -35,7 +35,7 @@ class Tree:
     def __init__(self, roots: Iterable[int], log: Log) -> None:
         self._log, self._kept = log, proc.Kept()
         self._alive: dict[int, Process] = {}
-        self._ends = select.poll()
+        self._deaths = select.poll()
         self._pidfds: dict[int, int] = {}  # by descriptor
         self._dead: set[int] = set()  # those that nobody has reaped
         self._tools = Tools(log, self._kept, Runtimes(), Ends(lambda: list(self._alive)))
@@ -59,7 +59,7 @@ class Tree:
         """Sleep for some seconds, noting at once each process that ends; no longer once `stop` can be read."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            ready = [handle for handle, _ in self._ends.poll(left * 1e3)]
+            ready = [handle for handle, _ in self._deaths.poll(left * 1e3)]
             for handle in ready:
                 if handle != stop:
                     self._ended(handle)
@@ -68,11 +68,11 @@ class Tree:
 
     def wake_by(self, stop: int) -> None:
         """Let `wait` end when this descriptor can be read."""
-        self._ends.register(stop, select.POLLIN)
+        self._deaths.register(stop, select.POLLIN)
 
     def _ended(self, handle: int) -> None:
         now_ns = time.monotonic_ns()
-        self._ends.unregister(handle)
+        self._deaths.unregister(handle)
         self._kept.close(handle)
         process = self._alive.get(self._pidfds.pop(handle))
         if process is not None:
@@ -171,7 +171,7 @@ class Tree:
         handle = self._kept.pidfd(pid)
         if handle >= 0:
             self._pidfds[handle] = pid
-            self._ends.register(handle, select.POLLIN)
+            self._deaths.register(handle, select.POLLIN)
         self._account(process, now_ns)
         return process
 

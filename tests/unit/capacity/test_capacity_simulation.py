@@ -239,6 +239,12 @@ def test_a_system_that_only_fills_is_not_saturated():
     assert not outcome.saturated
 
 
+def test_a_core_that_runs_on_overtakes_nothing_that_is_due_at_the_same_instant():
+    items = [Item(CPU, 0.0), Item(CPU, 1.0), Item(DELAY, 0.0, ())]
+    outcome = _run(items, Trace([0.0]), System(Host(1.5, 2), {}))
+    assert outcome.response_s == pytest.approx([1.0])
+
+
 _seconds = some.floats(0.0, 3.0)
 _item = some.builds(
     Item, some.sampled_from([CPU, INTERPRETER, DELAY, "pool", "limit"]), _seconds,

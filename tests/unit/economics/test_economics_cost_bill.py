@@ -156,8 +156,10 @@ def test_a_refused_attempt_costs_nothing_and_is_no_failure_to_be_told():
     made = bill(used, tariff(), BOUGHT, price=cent)
     assert made.parts["token"].by_task == pytest.approx([1, 1])
     assert made.parts["token"].usd == 2
+    assert [note[:6] for note in made.notes] == ["1 of 3"]  # the answer that states no tokens
     only = usage(calls=calls([0, 0], [None, None], answered=[False, False], refused=[True, True]))
     assert bill(only, tariff(), BOUGHT, price=cent).parts["token"].usd == 0
+    assert bill(only, tariff(), Route(NEITHER, reason="?")).parts["accelerator"].usd == 0
 
 
 def test_tokens_written_to_a_cache_are_paid_by_how_long_they_are_kept():
