@@ -1,5 +1,6 @@
 """Measures: the five ways to say how much of a task a category took."""
 
+import itertools
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import LABELS
 
 MEASURES: Final = ("cp", "eq", "exposed", "any", "rs")
-_CELLS: Final = 1 << 22  # of the table of instants x categories that is held at a time
+_CELLS: Final = 1 << 22  # of the table of instants, pieces and categories that is held at a time
 
 
 def label_weights(graph: TaskGraph, labels: Ints) -> Floats:
@@ -53,48 +54,65 @@ def measure(graph: TaskGraph, path: Path, weights: Floats) -> Floats:
 
 def _over_strands(graph: TaskGraph, weights: Floats) -> Floats:
     """Return eq, exposed and any (3, C): each piece's part of the mean, the least and the largest fraction."""
-    piece, first, length = _instants(graph)
-    count = np.diff(first, append=len(piece))
-    n = len(weights)
-    mean = np.bincount(piece, np.repeat(length / count, count), minlength=n) @ weights
+    active, low, high, length = _intervals(graph)
+    ends = len(length) + 1
+    held = np.cumsum(np.bincount(low, minlength=ends) - np.bincount(high, minlength=ends))[:-1]
+    mean = _within(active, low, high, length / np.maximum(held, 1), weights)
     # Where one strand alone is at work, it is the mean, the least and the largest; only crowds need a search.
-    alone = count == 1
-    sole = np.bincount(piece[first[alone]], length[alone], minlength=n) @ weights
-    crowd = np.repeat(~alone, count)
-    bounds = np.cumsum(count[~alone]) - count[~alone]
-    least, most = _extremes(weights, piece[crowd], bounds, length[~alone])
+    sole = _within(active, low, high, length * (held == 1), weights)
+    crowd = held > 1
+    nth = np.concatenate([[0], np.cumsum(crowd)])
+    least, most = _extremes(weights, active, nth[low], nth[high], held[crowd], length[crowd])
     return np.stack([mean, sole + least, sole + most])
 
 
-def _extremes(weights: Floats, piece: Ints, first: Ints, length: Ints) -> tuple[Floats, Floats]:
-    least, most = np.zeros((2, weights.shape[1]))
-    if not len(piece):
-        return least, most
-    step = max(1, _CELLS // len(piece))
-    columns = np.ascontiguousarray(weights.T)
-    for low in range(0, len(columns), step):
-        part = columns[low : low + step, piece]
-        least[low : low + step] = np.minimum.reduceat(part, first, axis=1) @ length
-        most[low : low + step] = np.maximum.reduceat(part, first, axis=1) @ length
-    return least, most
+def _intervals(graph: TaskGraph) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return the active pieces, the elementary intervals that each spans, from and up to, and each one's length.
 
-
-def _instants(graph: TaskGraph) -> tuple[Ints, Ints, Ints]:
-    """Return the active pieces at each elementary interval, one interval after the other.
-
-    Returns the pieces, where each interval's begin, and how long each interval is. In an elementary interval no
-    piece starts or ends; only strands that the root's end hangs on are asked.
+    In an elementary interval no piece starts or ends; only strands that the root's end hangs on are asked. The
+    pieces are in the order of their first.
     """
     pieces = graph.pieces
     active = np.flatnonzero(~pieces.join & graph.strands.joined[pieces.strand])
+    active = active[np.argsort(pieces.start[active], kind="stable")]
     start, end = pieces.start[active], pieces.end[active]
     bounds = np.unique(np.concatenate([start, end]))
-    low, high = np.searchsorted(bounds, start), np.searchsorted(bounds, end)
-    count = high - low
-    skipped = np.cumsum(count) - count
-    interval = np.arange(count.sum()) - np.repeat(skipped - low, count)
-    order = np.argsort(interval, kind="stable")
-    held = np.bincount(interval, minlength=max(len(bounds) - 1, 0))
-    first = np.cumsum(held) - held
-    some = held > 0
-    return np.repeat(active, count)[order], first[some], np.diff(bounds)[some]
+    return active, np.searchsorted(bounds, start), np.searchsorted(bounds, end), np.diff(bounds)
+
+
+def _within(piece: Ints, low: Ints, high: Ints, amount: Ints | Floats, weights: Floats) -> Floats:
+    """Return what the pieces have (C,) of an amount per interval."""
+    until = np.concatenate([[0], np.cumsum(amount)])
+    each = np.zeros(len(weights))
+    each[piece] = until[high] - until[low]
+    return each @ weights
+
+
+def _extremes(
+    weights: Floats, piece: Ints, low: Ints, high: Ints, held: Ints, length: Ints
+) -> tuple[Floats, Floats]:
+    """Return the least and the largest (C,) over the intervals, of which so many at a time that memory is bounded.
+
+    Args:
+        weights: as for `measure`.
+        piece: the pieces, in the order of their first interval.
+        low: each one's first interval.
+        high: the one after its last.
+        held: how many pieces each interval has, more than 0.
+        length: how long each interval is.
+    """
+    least, most = np.zeros((2, weights.shape[1]))
+    going = np.zeros(0, np.int64)
+    cuts = np.flatnonzero(np.diff(np.cumsum(held) * weights.shape[1] // _CELLS)) + 1
+    for begin, end in itertools.pairwise([0, *cuts, len(held)]):
+        fresh = np.arange(*np.searchsorted(low, [begin, end]))
+        going = np.concatenate([going[high[going] > begin], fresh])
+        start = np.maximum(low[going], begin)
+        count = np.minimum(high[going], end) - start
+        skipped = np.cumsum(count) - count
+        interval = np.arange(count.sum()) - np.repeat(skipped - start, count)
+        rows = weights[np.repeat(piece[going], count)[np.argsort(interval, kind="stable")]]
+        first = np.cumsum(held[begin:end]) - held[begin:end]
+        least += length[begin:end] @ np.minimum.reduceat(rows, first, axis=0)
+        most += length[begin:end] @ np.maximum.reduceat(rows, first, axis=0)
+    return least, most

@@ -10,6 +10,7 @@ from programs import Maker, joined_in_turn
 from simulation import Simulation, damaged, record
 from sweep import sweep
 
+from orchprof.ledger import measures
 from orchprof.ledger.critical import critical_path
 from orchprof.ledger.graph import build
 from orchprof.ledger.labels import CODES, LABELS
@@ -136,9 +137,15 @@ def test_law_6_measures_add_up_when_programs_follow_one_another(seed):
         assert measured(graph) == pytest.approx(alone[2 * k] + alone[2 * k + 1], abs=tolerance(graph))
 
 
-@given(seed=SEEDS, damage=st.booleans())
-def test_measures_agree_with_a_sweep_over_every_nanosecond(seed, damage):
+@given(seed=SEEDS, damage=st.booleans(), cells=st.sampled_from((1, 2000, measures._CELLS)))
+def test_measures_agree_with_a_sweep_over_every_nanosecond(seed, damage, cells):
     # Small enough that every instant can be looked at: at most about a hundred nanoseconds.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(measures, "_CELLS", cells)
+        agree_with_a_sweep(seed, damage)
+
+
+def agree_with_a_sweep(seed, damage):
     for graph in drawn(seed, damage, n=2, scales=(3,)):
         categories = {code: {LABELS[code]} for code in np.unique(graph.pieces.label[graph.pieces.ns > 0])}
         categories |= {name: {LABELS[code] for code in codes} for name, codes in SHARES.items()}
