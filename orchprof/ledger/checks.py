@@ -125,7 +125,7 @@ def _too_few(evidence: Evidence) -> str | None:
     n = len(evidence.books.task)
     wanted = {"intervals": LEAST, **{name: needed(q) for name, q in _TAILS.items()}}
     missing = [f"{name} (needs {least})" for name, least in wanted.items() if 0 < n < least]
-    return f"{n} tasks are too few for {', '.join(missing)}" if missing else None
+    return f"{n} {'task is' if n == 1 else 'tasks are'} too few for {', '.join(missing)}" if missing else None
 
 
 def _unlabelled(evidence: Evidence) -> str | None:
@@ -268,6 +268,7 @@ FINDINGS: Final[dict[str, Finding]] = {
     "whole_program": Finding("say what a task is with --task-from, or with orchprof.task() in the code"),
     "outside_tree": Finding("measure on the machine that runs it, or run the tool as a child process"),
     "not_injected": Finding("start it without -I, -E and -S, or record inside it with orchprof.task()"),
+    "not_python": Finding("its waits and CPU are right to 10 ms; nothing inside it has a name"),
     "python_too_old": Finding("run it with Python 3.11 or newer"),
     "label_not_found": Finding("correct the name: module:function, as the program imports it"),
     "still_running": Finding("wait for background processes to end inside the command"),

@@ -11,6 +11,7 @@ from orchprof.run.deaths import last_rows
 from orchprof.run.held import Holders, held_loops
 from orchprof.run.journal import CLOCKED, Journal, main_strand
 from orchprof.run.outside import Seen
+from orchprof.run.patience import Patience
 from orchprof.run.schema import COUNTERS
 from orchprof.run.serving import Around, Windows, waits_apart
 from orchprof.run.waits import told_apart
@@ -57,9 +58,11 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
     own_tasks = strands[strands["strand"].isin(list(journal.told("task")))]
     gaps = _gaps(turns, strands, own_tasks)
     gaps, lags = held_loops(gaps, holders)
+    patience = Patience.of(journal)
+    turns["released_ns"] = patience.released_ns(turns, strands)
     apart, served = told_apart(turns, threads, seen.looks, holders, around)
     pieces = pd.concat([apart, gaps, lags], ignore_index=True)
-    pieces = _expired(journal, pieces.sort_values(["strand", "start_ns", "end_ns"], kind="stable"))
+    pieces = _expired(patience, pieces.sort_values(["strand", "start_ns", "end_ns"], kind="stable"))
     segments, moved = _merged(pieces)
     woken = gaps.loc[gaps["by_waker"] & (gaps["end_ns"] < gaps["at_ns"]), ["strand", "at_ns", "end_ns"]]
     moved = pd.concat([moved, woken])
@@ -70,7 +73,9 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
     segments["wait_state"] = segments["wait_state"].where(told, segments["state"].map(waits))
     asked = turns[turns["target"] > 0]
     seen_to_wait = edge("join", asked["target"], asked["strand"], asked["end_ns"])
-    edges = pd.concat([_edges(journal, strands, gaps, moved), seen_to_wait], ignore_index=True)
+    edges = pd.concat(
+        [_edges(journal, patience.joined, strands, gaps, moved), seen_to_wait], ignore_index=True
+    )
     return Tiled(segments, edges, served)
 
 
@@ -186,11 +191,9 @@ def _lags(gaps: pd.DataFrame, newborn: "pd.Series[bool]") -> "pd.Series[int]":
     return (gaps["end_ns"] - ready.clip(lower=gaps["start_ns"])).clip(lower=0).astype("int64")
 
 
-def _expired(journal: Journal, pieces: pd.DataFrame) -> pd.DataFrame:
+def _expired(patience: Patience, pieces: pd.DataFrame) -> pd.DataFrame:
     """Return the pieces with those that end a wait by its time-out marked so; nobody they waited for released them."""
-    rows = journal.of(rec.EXPIRED)
-    late = pd.MultiIndex.from_arrays([rows["strand"], rows["wall_ns"]])
-    ended = pd.MultiIndex.from_arrays([pieces["strand"], pieces["at_ns"]]).isin(late)
+    ended = pd.MultiIndex.from_frame(pieces[["strand", "at_ns"]]).isin(patience.ended)
     timed_out = ended & (pieces["state"] != _NONE)
     joins = timed_out & (pieces["state"] == JOIN)
     return pieces.assign(expired=joins, state=pieces["state"].where(~timed_out | joins, _TIMEOUT))
@@ -221,9 +224,10 @@ def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.concat([pieces[~declared], merged.drop(columns="whole")], ignore_index=True), moved
 
 
-def _edges(journal: Journal, strands: pd.DataFrame, gaps: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
+def _edges(
+    journal: Journal, joined: pd.DataFrame, strands: pd.DataFrame, gaps: pd.DataFrame, moved: pd.DataFrame
+) -> pd.DataFrame:
     spawned = strands[strands["parent"].notna()]
-    joined = journal.of(rec.JOIN)
     told = gaps[gaps["by_waker"]]
     woken = journal.of(rec.WAKE)
     woken = woken[(woken["arg"] > 0) & (woken["arg"] != woken["strand"])]

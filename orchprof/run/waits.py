@@ -34,7 +34,8 @@ def told_apart(
     Returned too: when its threads waited for other processes, by process.
 
     Args:
-        turns: of one process, with `carrier` and `role`.
+        turns: of one process, with `carrier`, `role` and `released_ns`: when the last of those had ended that it waited
+            for; until then it waited for them, whatever else its thread wanted.
         threads: carrier to the system's number of its thread.
         looks: what was seen of threads.
         holders: what its carriers ran.
@@ -57,7 +58,8 @@ def told_apart(
     parts = np.where(bare[:, None], _divided(seen, rest, turns), 0)
     answered = answers(turns, threads, looks, around, parts)
     # A declared wait is what it is, but for the time in which its thread was seen back and wanting the interpreter.
-    parts[~bare, GIL] = np.minimum(seen[~bare, GIL], rest[~bare])
+    back = np.clip(end - turns["released_ns"].fillna(0).to_numpy(np.float64), 0, rest).astype(np.int64)
+    parts[~bare, GIL] = np.minimum(seen[~bare, GIL], back[~bare])
     keepers = _keepers(looks, holders)
     known = np.minimum(keepers.shares(tid, start, end) / np.maximum(within[:, [GIL]], 1), 1.0)
     foreign = _foreign(turns, known, np.where(bare | _last(turns), parts[:, GIL], 0))

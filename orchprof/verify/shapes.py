@@ -208,6 +208,12 @@ _HELPERS: Final = Program(
             agent_cpu(),
             tool("pieces", "cpu", *CPU, limit=CPU_LIMIT),
         ),
+        _timed(
+            "in_slices",
+            "a thread that is waited for in slices",
+            tool("compute", "cpu", *CPU, limit=CPU_LIMIT),
+            tool("doze", "sleep"),
+        ),
     ),
     tools=(*_KIT, "helpers:pieces"),
 )

@@ -133,7 +133,12 @@ def _refusals(command: Sequence[str], pid: int, recorded: set[int], notes: list[
         for process, name in sorted(lost.items())
     ]
     if not (found or recorded):
-        found = [_finding("not_injected", f"{shown(command)[0]} ran no Python that left a log")]
+        found = [
+            _finding(
+                "not_python",
+                f"{shown(command)[0]} ran no Python that left a log: what it did was seen from outside",
+            )
+        ]
     return found
 
 

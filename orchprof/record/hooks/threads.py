@@ -110,9 +110,14 @@ def _join(strands: Strands, original: _Call) -> _Call:
         ):
             original(thread, timeout)
             return
-        wait_for(strands, [fiber.strand], lambda: original(thread, timeout), lambda: not thread.is_alive())
+        wait_for(strands, [fiber.strand], lambda: original(thread, timeout), lambda: _is_over(thread))
 
     return join
+
+
+def _is_over(thread: threading.Thread) -> bool:
+    """Return whether a thread has done its work; `is_alive` hears of it a moment later, from the interpreter."""
+    return threading._active.get(thread.ident) is not thread or not thread.is_alive()  # type: ignore[attr-defined]
 
 
 def _belongs(strands: Strands, fiber: Fiber) -> bool:

@@ -31,8 +31,10 @@ def wait_for(
         carrier.wait("join")
         return block()
     finally:
-        over = is_over is None or strands.safely(is_over) is not False
-        end_wait(carrier, targets if over else None)
+        carrier.joined(targets)
+        # Asked now, as it may have happened while this was written down: whoever asks next waits no more.
+        if is_over is not None and strands.safely(is_over) is False:
+            carrier.expired()
 
 
 def end_wait(carrier: Carrier, targets: Iterable[int] | None) -> None:

@@ -231,6 +231,22 @@ def pieces(n: int) -> Any:
         yield None
 
 
+def in_slices() -> None:
+    """A thread works, and is waited for in slices, as by a loop that stays open to a signal."""
+
+    def both() -> None:
+        kit.compute(0.15)
+        kit.doze(0.15)
+
+    def work() -> None:
+        thread = threading.Thread(target=both)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.02)
+
+    kit.task("in_slices", work)
+
+
 SHAPES = {
     "queue_worker": queue_worker,
     "shared_worker": shared_worker,
@@ -242,6 +258,7 @@ SHAPES = {
     "two_jobs": two_jobs,
     "handed_event": handed_event,
     "generator_tool": generator_tool,
+    "in_slices": in_slices,
 }
 
 if __name__ == "__main__":

@@ -69,6 +69,53 @@ def test_a_job_carries_the_span_of_its_submitter(recorded):
     assert spans.loc["inside", "parent"] == spans.loc["outer", "span"]
 
 
+def test_a_thread_that_the_interpreter_has_not_let_go_of_yet_is_over(recorded):
+    def program():
+        with orchprof.task("t"):
+            thread = threading.Thread(target=nap, name="mine")
+            thread.start()
+            thread.is_alive = lambda: True
+            thread.join(100 * NAP_S)
+
+    assert joined_by_root(recorded(program)) == {"mine"}
+
+
+def waits_of_root(tables):
+    root = tables["tasks"]["task"].item()
+    waits = tables["segments"].query("strand == @root and (join or wait_state == 'timeout')")
+    return ["join" if join else "timeout" for join in waits["join"]]
+
+
+def test_a_wait_in_slices_is_one_wait(recorded):
+    def program():
+        with orchprof.task("t"):
+            thread = threading.Thread(target=nap, name="mine")
+            thread.start()
+            while thread.is_alive():
+                thread.join(NAP_S / 4)
+
+    tables = recorded(program)
+    assert joined_by_root(tables) == {"mine"}
+    assert "timeout" not in waits_of_root(tables)
+    assert len(waits_of_root(tables)) > 2
+
+
+def test_slices_after_which_something_else_was_done_are_time_outs(recorded):
+    def program():
+        release = threading.Event()
+        with orchprof.task("t"):
+            thread = threading.Thread(target=release.wait, name="mine")
+            thread.start()
+            for _ in range(3):
+                thread.join(NAP_S / 4)
+        release.set()
+        thread.join()
+
+    tables = recorded(program)
+    assert joined_by_root(tables) == set()
+    assert waits_of_root(tables) == ["timeout"] * 3
+
+
 def test_wait_and_as_completed_join_every_future_they_wait_for(recorded):
     def slow():
         time.sleep(2 * NAP_S)

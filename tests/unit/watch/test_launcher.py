@@ -92,7 +92,7 @@ def test_a_child_that_refuses_is_named(launch):
 
 def test_a_command_without_python_says_so(logs):
     ended = launcher.launch(["true"], logs)
-    assert (ended.code, codes(ended)) == (0, ["not_injected"])
+    assert (ended.code, codes(ended)) == (0, ["not_python"])
 
 
 def test_a_process_that_stays_behind_is_left_alone_and_told_of(launch, logs):
