@@ -100,6 +100,19 @@ def test_a_wait_in_slices_is_one_wait(recorded):
     assert len(waits_of_root(tables)) > 2
 
 
+def test_whoever_tells_a_thread_to_stop_had_no_patience_left(recorded):
+    def program():
+        stop = threading.Event()
+        with orchprof.task("t"):
+            thread = threading.Thread(target=stop.wait)
+            thread.start()
+            thread.join(NAP_S)
+            stop.set()
+            thread.join()
+
+    assert waits_of_root(recorded(program))[0] == "timeout"
+
+
 def test_slices_after_which_something_else_was_done_are_time_outs(recorded):
     def program():
         release = threading.Event()
