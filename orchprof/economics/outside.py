@@ -55,33 +55,32 @@ def outside(tables: Tables, spec: str | None) -> Outside:
     inherited = inherited_spans(strands, segments, line)
     asked = np.flatnonzero(strands["remote"])
     hosts = _hosts(tables, strands, asked, spec)
-    by_tool = _Tools(tables)
-    askers = by_tool.of(inherited[asked])
+    spans = np.where(segments["span"] == NONE, inherited[segments["strand"]], segments["span"])
+    tools, owner = _tools(tables)
+    askers = _owners(tables, owner, inherited[asked]).tolist()
     # A tool that asks a model has the model's price for it, not one of its own.
-    models = strands["call"][asked] != NONE
-    reached: dict[str, set[str]] = {}
-    for host, tool, is_model in zip(hosts, askers, models.tolist(), strict=True):
-        reached.setdefault(tool, set()).update({host} if host and not (is_model and tool) else ())
-    for tool in _waited(segments, by_tool.of(_spans(segments, inherited))):
+    models = (strands["call"][asked] != NONE).tolist()
+    reached: dict[int, set[str]] = {}
+    for host, tool, is_model in zip(hosts, askers, models, strict=True):
+        reached.setdefault(tool, set()).update({host} if host and not (is_model and tool != NONE) else ())
+    for tool in _waited(segments, _owners(tables, owner, spans), len(tools)):
         reached.setdefault(tool, {UNSEEN})
     every = {host for found in reached.values() for host in found} | set(hosts)
-    tools = {tool: tuple(sorted(found)) for tool, found in reached.items() if tool and found}
-    return Outside(tools, tuple(sorted(every - {""})))
+    named = {tools[tool]: tuple(sorted(found)) for tool, found in reached.items() if tool != NONE and found}
+    return Outside(named, tuple(sorted(every - {""})))
 
 
-class _Tools:
-    """Which tool a span belongs to."""
+def _tools(tables: Tables) -> tuple[list[str], Ints]:
+    """Return the names of tools, and of each span the index of the one it belongs to, NONE where that is none."""
+    pairs, _, owner = span_names(tables)
+    names = sorted({name for role, name in pairs if role == "tool"})
+    index = np.array([names.index(name) if role == "tool" else NONE for role, name in pairs], dtype=np.int64)
+    return names, index[owner]
 
-    def __init__(self, tables: Tables) -> None:
-        names, _, owner = span_names(tables)
-        self._ids = ints(tables["spans"]["span"])
-        self._names = [name if role == "tool" else "" for role, name in names]
-        self._owner = owner
 
-    def of(self, spans: Ints) -> list[str]:
-        """Return the tool's name of each span; empty where it is none's."""
-        rows = indices(self._ids, spans)
-        return [self._names[self._owner[row]] if row != NONE else "" for row in rows.tolist()]
+def _owners(tables: Tables, owner: Ints, spans: Ints) -> Ints:
+    """Return the tool of each span's id, NONE where that is none."""
+    return np.append(owner, NONE)[indices(ints(tables["spans"]["span"]), spans)]
 
 
 def _hosts(tables: Tables, strands: Columns, asked: Ints, spec: str | None) -> list[str]:
@@ -101,22 +100,20 @@ def _is_here(host: str) -> bool:
     return host in _LOCAL or host.startswith("127.") or host.endswith(".localhost")
 
 
-def _waited(segments: Columns, tools: list[str]) -> set[str]:
-    """Return the tools that waited for the network; empty stands for the agent.
+def _waited(segments: Columns, tool: Ints, n: int) -> list[int]:
+    """Return the tools that waited for the network; NONE stands for the agent.
 
     A segment is such a wait where that is most of it, and a tool waited where this is more of its time than may stay
     unexplained: what little was off the core of a segment at work is nobody's wait.
+
+    Args:
+        segments: of all strands.
+        tool: the index of each segment's tool.
+        n: how many tools there are.
     """
     length = segments["end"] - segments["start"]
     waits = length - sum((segments[name] for name in _HELD), np.zeros_like(length))
     waits = np.where((segments["wait_state"] == STATE["net"]) & (waits > length / 2), waits, 0)
-    names, of = np.unique(np.array(tools, dtype=object), return_inverse=True)
-    shares = np.bincount(of, waits) / np.maximum(np.bincount(of, length), 1)
-    return {
-        str(name) for name, share in zip(names, shares.tolist(), strict=True) if share > UNEXPLAINED_LIMIT
-    }
-
-
-def _spans(segments: Columns, inherited: Ints) -> Ints:
-    own = segments["span"]
-    return np.where(own == NONE, inherited[segments["strand"]], own)
+    whole = np.bincount(tool + 1, length, minlength=n + 1)
+    shares = np.bincount(tool + 1, waits, minlength=n + 1) / np.maximum(whole, 1)
+    return [row - 1 for row in np.flatnonzero(shares > UNEXPLAINED_LIMIT).tolist()]

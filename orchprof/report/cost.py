@@ -182,8 +182,9 @@ def _cpu_side(record: Record) -> list[str]:
     claim = record["claim_in_money"]
     latency, allocated = claim["share_of_latency"], claim["cpu_side_usd"]
     of_cost = claim["cpu_side_share_of_cost"]
+    most = "at most " if record["at_least"] else ""
     said = (
-        f"{text.fine_share(of_cost)} of the cost, "
+        f"{most}{text.fine_share(of_cost)} of the cost, "
         if of_cost is not None
         else f"of the cost: {_WHY.get(claim['reason'], claim['reason'])}; "
     )

@@ -466,6 +466,25 @@ def test_the_basis_is_one_for_all_that_has_it_and_the_rest_is_named(run, tmp_pat
     assert [note for note in record["notes"] if "on the basis" in note] == ([other] if other else [])
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [[], ["--basis", "spot"], ["--basis", "owned"], ["--price", "h100=2"], ["--machine", "aws/p5.4xlarge"]],
+)
+def test_cost_and_plan_pay_the_same_for_an_accelerator(run, tmp_path, asked):
+    one = keep(tmp_path / "one", 20)
+    prices = {each["name"]: each for each in costed(run, one, *asked)["prices"]}
+    (paid,) = (each for name, each in prices.items() if name.startswith("accelerator/"))
+    said = run("plan", one, "--rate", "1", "--slo", "p50=60s", *asked, "--format", "json")
+    assert said.code == 0, said.err
+    machines = json.loads(said.out)["machines"]
+    report.validate(json.loads(said.out))
+    (has,) = (each for each in machines if each["accelerator"])
+    assert has["usd_per_hour"] / has["accelerators"] == pytest.approx(paid["value"])
+    assert (has["purchase"], has["stale"]) == (paid["purchase"], paid["stale"])
+    words = " ".join(run("plan", one, "--rate", "1", "--slo", "p50=60s", *asked).out.split())
+    assert ("a STALE price" in words) == paid["stale"]
+
+
 def test_a_machine_that_is_named_is_the_offer(run, tmp_path):
     one = keep(tmp_path / "one")
     record = costed(run, one, "--machine", "aws/p5.48xlarge", "--machine", "aws/m8i.large")
