@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
 from typing import Any, Final
@@ -10,6 +11,7 @@ from orchprof.capacity.calibration import Calibration
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.models.paced import Paced
 from orchprof.prices import names
+from orchprof.prices.book import is_stale
 from orchprof.prices.price import Book, Machine
 
 GIB: Final = 2**30
@@ -56,13 +58,15 @@ class Fleet:
 
     def machines(self) -> list[dict[str, Any]]:
         """Return the plan record's `machines`."""
+        today = datetime.now(UTC).date()
         return [
             {
                 "name": machine.name, "count": count, "usd_per_hour": float(price), "vcpus": machine.vcpus,
                 "memory_gib": machine.memory_gib, "accelerator": machine.accelerator,
                 "accelerators": machine.accelerator_count, "region": machine.region,
                 "as_of": machine.price.as_of.isoformat() if machine.price.as_of else None,
-                "source": machine.price.source,
+                "source": machine.price.source, "purchase": machine.price.purchase or None,
+                "stale": is_stale(machine.price, today),
             }
             for machine, count, price in self.lines()
         ]  # fmt: skip

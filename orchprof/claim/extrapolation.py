@@ -25,6 +25,7 @@ from orchprof.units import NS_PER_S
 
 LEAST: Final = 3  # through two points there is always a line
 LIMIT: Final = 0.10  # a line that what was measured lies further from is no law
+FARTHEST: Final = 10_000  # times the largest value that was measured: what lies beyond is a slip of the pen
 _WHERE: Final = "--extrapolate"
 
 
@@ -46,6 +47,7 @@ def extrapolate(runs: Sequence[Measured], name: str, value: float) -> list[Recor
 
     Raises:
         UsageError: no numeric setting of this name varies over these runs.
+        UsageError: a value more than FARTHEST times the largest that was measured.
         RunError: fewer than LEAST values, no tool that takes longer, or none by a line, residual above LIMIT.
     """
     numeric = [each for each in series(runs) if each.over == SETTING and each.is_numeric]
@@ -62,6 +64,7 @@ def extrapolate(runs: Sequence[Measured], name: str, value: float) -> list[Recor
 
 def _row(found: Series, value: float) -> Record:
     _refuse_few(found)
+    _refuse_far(found, value)
     growth = _growth(found)
     law = fit(found.values, growth.seconds)
     _refuse_poor(found, growth, law, value)
@@ -88,6 +91,15 @@ def _refuse_few(found: Series) -> None:
         said = " and ".join(f"{each:g}" for each in found.values)
         raise RunError(
             f"a law needs {LEAST} measured values, {found.name} {said} @ {_WHERE}, run the bench with more of them"
+        )
+
+
+def _refuse_far(found: Series, value: float) -> None:
+    most = FARTHEST * found.values[-1]
+    if value > most:
+        raise UsageError(
+            f"too far from what was measured, {value:g} @ {_WHERE} {found.name}, give at most {most:g}, "
+            f"{FARTHEST:,} times the largest run's"
         )
 
 

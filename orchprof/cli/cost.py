@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orchprof.cli.prices import MachinesOption, PriceOption
+from orchprof.cli.prices import BasisOption, MachinesOption, PriceOption
 from orchprof.cli.words import DetailsOption, FormatOption, duration_s, one_of, show, whole
 from orchprof.errors import UsageError
+from orchprof.prices.price import ON_DEMAND
 
 if TYPE_CHECKING:
     from orchprof.economics.options import Options
@@ -32,6 +33,17 @@ def amount(option: str, most: Decimal = MOST) -> Callable[[str], Decimal]:
         raise UsageError(
             f"not an amount it can be, {value!r} @ {option}, give a number above 0, at most {most:,}"
         )
+
+    return parse
+
+
+def _named(option: str) -> Callable[[str], str]:
+    """Return a parser of names, which are not empty."""
+
+    def parse(value: str) -> str:
+        if value.strip():
+            return value.strip()
+        raise UsageError(f"no name, {value!r} @ {option}, give one or leave the option out")
 
     return parse
 
@@ -74,13 +86,15 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
         Decimal | None, _money("--cash", "Cash at hand: how long it lasts, how soon it is back.")
     ] = None,
     machine: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="NAME", help="The agent's machine, one without accelerators; see `orchprof prices`."
+            metavar="NAME",
+            help="The agent's machine, or the one that has the accelerators; repeatable, see `orchprof prices`.",
         ),
     ] = None,
     machines: MachinesOption = None,
     price: PriceOption = None,
+    basis: BasisOption = ON_DEMAND,
     route: Annotated[
         str,
         typer.Option(
@@ -91,11 +105,19 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     ] = "auto",
     accelerator: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Whose time it is, where the run's model spec does not say."),
+        typer.Option(
+            metavar="NAME",
+            parser=_named("--accelerator"),
+            help="Whose time it is, where the run's model spec does not say.",
+        ),
     ] = None,
     token_model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Price the recorded tokens as those of this API's model."),
+        typer.Option(
+            metavar="NAME",
+            parser=_named("--token-model"),
+            help="Price the recorded tokens as those of this API's model.",
+        ),
     ] = None,
     utilisation: Annotated[
         Decimal,
@@ -107,7 +129,9 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     ] = Decimal(1),
     slo: Annotated[
         float | None,
-        typer.Option(metavar="S", parser=duration_s("--slo"), help="Longest latency of a task that is good."),
+        typer.Option(
+            metavar="S", parser=duration_s("--slo"), help="Longest latency of a task that is in time."
+        ),
     ] = None,
     tornado: Annotated[bool, typer.Option("--tornado", help="How far each input moves the cost.")] = False,
     monte_carlo: Annotated[
@@ -138,8 +162,8 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
 ) -> None:
     """Say what a task costs and when it earns.
 
-    With what decides the cost, and what to fix first. Failed tasks are paid for; what has no price is called
-    unpriced, and the total partial.
+    With what decides the cost, and what to fix first. Failed tasks are paid for. Without a price for the model there is
+    no cost; without another price it is said to be at least so much.
     """
     if ranges and not (tornado or monte_carlo):
         raise UsageError(
@@ -154,7 +178,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
 
         accelerator = accelerator_name(accelerator)
     options = Options(
-        machine=machine,
+        machines=machine or (),
         route=route,
         accelerator=accelerator,
         token_model=token_model,
@@ -170,7 +194,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
         assume=assume or (),
         slo_s=slo,
     )  # fmt: skip
-    show(_record(run or [], book(machines, price or ()), options), form, details=details)
+    show(_record(run or [], book(machines, price or (), basis=basis), options), form, details=details)
 
 
 def _record(paths: list[Path], book: Any, options: "Options") -> dict[str, Any]:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from orchprof.cli.prices import BasisOption
 from orchprof.cli.words import BurstinessOption, FormatOption, positive, rate_per_s, several, show, whole
 from orchprof.errors import UsageError
+from orchprof.prices.price import ON_DEMAND
 
 if TYPE_CHECKING:
     from orchprof.capacity.question import Question
@@ -54,6 +56,7 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
     price: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A price of your own; repeatable.")
     ] = None,
+    basis: BasisOption = ON_DEMAND,
     limit: Annotated[
         list[str] | None,
         typer.Option(
@@ -119,7 +122,9 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
         )  # fmt: skip
         question = _question(runs, target, Layout(mode or "processes", workers), (limit or [], calibration))
         check(question)
-        found = answer(question, kinds(book(machines, price or []), machine or [], question.model))
+        found = answer(
+            question, kinds(book(machines, price or [], basis=basis), machine or [], question.model)
+        )
     if backtest:
         found = _backtested(runs, mode, seed, found)
     assert found is not None

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orchprof.cli.words import FormatOption, show
+from orchprof.cli.words import FormatOption, one_of, show
+from orchprof.prices.price import ON_DEMAND, PURCHASES
 
 MachinesOption = Annotated[
     Path | None, typer.Option("--machines", metavar="FILE", help="CSV table of machines of your own.")
@@ -14,6 +15,15 @@ MachinesOption = Annotated[
 PriceOption = Annotated[
     list[str] | None,
     typer.Option("--price", metavar="NAME=VALUE", help="What you pay for NAME, in the unit listed here."),
+]
+BasisOption = Annotated[
+    str,
+    typer.Option(
+        "--basis",
+        metavar="BASIS",
+        parser=one_of("basis", list(PURCHASES), "--basis"),
+        help="How machines are bought: on-demand, spot, 1y, 3y or owned; what has no such price is on demand.",
+    ),
 ]
 
 
@@ -26,6 +36,7 @@ def prices(
     model: Annotated[
         list[str] | None, typer.Option("--model", metavar="NAME", help="Add the token prices of this model.")
     ] = None,
+    basis: BasisOption = ON_DEMAND,
     form: FormatOption = "console",
 ) -> None:
     """List every price with its unit, basis, date and source.
@@ -35,5 +46,5 @@ def prices(
     from orchprof.prices.book import book
     from orchprof.prices.listing import listing
 
-    found = book(machines, price or ())
+    found = book(machines, price or (), basis=basis)
     show(listing(found, datetime.now(UTC).date(), names or (), model or ()), form)

@@ -74,7 +74,7 @@ def _with_cost(found: dict[str, Any], opened: "Run") -> dict[str, Any]:
 
     with suppress(OrchprofError):
         report = summarise(opened.tables, opened.meta)
-        cost = priced(report, opened.tables, opened.meta, book(), Options()).parts()
+        cost = priced(report, opened.tables, opened.meta, book(), Options()).parts(right=True)
         return found | {"ranking": priced_ranking(found["ranking"], found["base_s"], cost)}
     return found
 

@@ -1,24 +1,26 @@
 """Bill: what the tasks of a run cost, part by part; a part without a price is None and the total says so."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
+from orchprof.economics.outside import Outside
 from orchprof.economics.route import ACCELERATOR, TOKEN, Route
 from orchprof.economics.tariff import Tariff
 from orchprof.economics.usage import Calls, Usage
 from orchprof.errors import OrchprofError
 from orchprof.ledger.columns import Bools, Floats
-from orchprof.prices.tokens import price_call
+from orchprof.prices.tokens import KINDS, price_kinds
 
 PARTS: Final = ("cpu_reserved", "memory", "accelerator", "token", "tool", "network")
+MODEL: Final = ("accelerator", "token")
 _HOUR_S: Final = 3600
-PriceCall = Callable[[str, int, int, int | None, datetime | None, tuple[int, int]], Decimal]
+PriceCall = Callable[[str, int, int, int | None, datetime | None, tuple[int, int]], Mapping[str, Decimal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,13 @@ class Part:
         usd: of all tasks together, exact; None: not known, and `reason` says why.
         by_task: (n,) the same per task, as floats.
         reason: why it is not known, or what of it is not.
+        by_call: (m,) the same per model call, of what those cost.
     """
 
     usd: Decimal | None
     by_task: Floats | None
     reason: str | None = None
+    by_call: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Bill:
         successes: of them.
         cpu_busy: what the cores cost while they were at work; part of what is reserved, so in no total.
         parts: by name, PARTS.
-        written: what output tokens cost, of `token`; None without tokens that are paid.
+        kinds: what each kind of token costs, of `token`, KINDS; empty without tokens that are paid.
         notes: what was assumed.
     """
 
@@ -53,8 +57,20 @@ class Bill:
     successes: int
     cpu_busy: Part
     parts: Mapping[str, Part]
-    written: Decimal | None
+    kinds: Mapping[str, Decimal]
     notes: tuple[str, ...]
+
+    @property
+    def by_call(self) -> Floats | None:
+        """(m,) what each of the usage's model calls cost, as floats; None: not known."""
+        return next(
+            (part.by_call for part in map(self.parts.__getitem__, MODEL) if part.by_call is not None), None
+        )
+
+    @property
+    def written(self) -> Decimal | None:
+        """What output tokens cost, of `token`; None without tokens that are paid."""
+        return self.kinds.get("output")
 
     @property
     def partial(self) -> tuple[str, ...]:
@@ -62,9 +78,19 @@ class Bill:
         return tuple(name for name, part in self.parts.items() if part.reason is not None)
 
     @property
-    def total(self) -> Decimal:
+    def unpriced_model(self) -> str | None:
+        """Why the model's cost is not known, None where it is: without it nothing is known of the whole."""
+        return next((self.parts[name].reason for name in MODEL if self.parts[name].usd is None), None)
+
+    @property
+    def known(self) -> Decimal:
         """What all tasks cost together, as far as it is known."""
         return sum((part.usd for part in self.parts.values() if part.usd is not None), Decimal(0))
+
+    @property
+    def total(self) -> Decimal | None:
+        """What all tasks cost together, at least where it is `partial`; None where the model has no price."""
+        return self.known if self.unpriced_model is None else None
 
     @property
     def by_task(self) -> Floats:
@@ -79,12 +105,17 @@ class Bill:
 
     @property
     def per_success(self) -> Decimal | None:
-        """What a success costs: all tasks' cost by those that succeeded; None where none did."""
-        return self.total / self.successes if self.successes else None
+        """What a success costs: all tasks' cost by those that succeeded; None where none did, or `total` is None."""
+        return self.total / self.successes if self.successes and self.total is not None else None
+
+    @property
+    def mean(self) -> Decimal | None:
+        """What the mean task costs, failed ones among them; None where `total` is."""
+        return None if self.total is None else self.total / self.n
 
 
 def bill(
-    usage: Usage, tariff: Tariff, route: Route, at: datetime | None = None, price: PriceCall = price_call
+    usage: Usage, tariff: Tariff, route: Route, at: datetime | None = None, price: PriceCall = price_kinds
 ) -> Bill:
     """Return what the tasks cost.
 
@@ -93,7 +124,7 @@ def bill(
         tariff: at these prices.
         route: how model calls are paid.
         at: the day for token prices; today when None.
-        price: what one call costs by its tokens.
+        price: what one call costs by its tokens, by kind.
 
     Raises:
         UsageError: a model that was asked for by name has no token price.
@@ -101,7 +132,7 @@ def bill(
     Source: each quantity times its price per hour / 3600, accelerators by their utilisation on top; tokens priced
     call by call, as length tiers make the price of summed tokens another one.
     """
-    tokens, written, notes = _tokens(usage, route, at, price)
+    tokens, kinds, notes = _tokens(usage, route, at, price)
     parts = {
         "cpu_reserved": _hours(usage.cpu_reserved_s, tariff.core.value, ""),
         "memory": _hours(usage.memory_gib_s, tariff.memory.value, "resident memory was not sampled"),
@@ -111,7 +142,7 @@ def bill(
         "network": _network(usage, tariff),
     }
     busy = _hours(usage.cpu_busy_s, tariff.core.value, "processor time was not sampled")
-    return Bill(usage.n, usage.successes, busy, parts, written, notes)
+    return Bill(usage.n, usage.successes, busy, parts, kinds, (*notes, *_free(usage, tariff)))
 
 
 def nothing(n: int) -> Part:
@@ -143,7 +174,9 @@ def _accelerator(usage: Usage, tariff: Tariff, route: Route) -> Part:
         return Part(
             None, None, _unpriced(name) if name else "which accelerator served is not known; --accelerator"
         )
-    return _hours(usage.accelerator_s, tariff.accelerator.value / tariff.utilisation, "")
+    rate, served_s = tariff.accelerator.value / tariff.utilisation, usage.calls.served_s
+    part = _hours(usage.accelerator_s, rate, "")
+    return part if served_s is None else replace(part, by_call=served_s * (float(rate) / _HOUR_S))
 
 
 def _unpriced(accelerator: str) -> str:
@@ -152,29 +185,41 @@ def _unpriced(accelerator: str) -> str:
 
 def _tools(usage: Usage, tariff: Tariff) -> Part:
     called = {name: calls for name, calls in usage.tools.items() if calls.any()}
-    unpriced = sorted(set(called) - set(tariff.tools))
-    reason = _no_tool_price(unpriced) if unpriced else None
-    if unpriced and len(unpriced) == len(called):
-        return Part(None, None, reason)
     paid = {name: calls for name, calls in called.items() if name in tariff.tools}
+    unpriced = sorted(set(usage.outside.tools) & set(called) - set(paid))
+    reason = _no_tool_price(unpriced, usage.outside) if unpriced else None
+    if unpriced and not paid:
+        return Part(None, None, reason)
     usd = sum((tariff.tools[name].value * int(calls.sum()) for name, calls in paid.items()), Decimal(0))
     each = [calls * float(tariff.tools[name].value) for name, calls in paid.items()]
     return Part(usd, np.asarray(np.sum(each, axis=0)) if each else np.zeros(usage.n), reason)
 
 
-def _no_tool_price(names: Sequence[str]) -> str:
+def _no_tool_price(names: Sequence[str], seen: Outside) -> str:
+    reached = "; ".join(f"{name} reached {', '.join(seen.tools[name])}" for name in names)
     return (
-        f"no price per call of {', '.join(names)}; what they use of the machine is in its cores and memory; "
-        f"if that is all, say --price tool/{names[0]}=free"
+        f"no price per call: {reached}; state it with --price tool/{names[0]}=USD_PER_CALL, "
+        f"or --price tool/{names[0]}=free"
     )
 
 
+def _free(usage: Usage, tariff: Tariff) -> Iterator[str]:
+    """Yield what was taken to be free, and on which measurement."""
+    called = {name for name, calls in usage.tools.items() if calls.any()}
+    here = sorted(called - set(usage.outside.tools) - set(tariff.tools))
+    if here:
+        yield f"{', '.join(here)}: reached no other host, so free apart from the cores and memory they used"
+    if not usage.outside.hosts:
+        yield "network: every connection stayed on this machine, so its bytes are free"
+
+
 def _network(usage: Usage, tariff: Tariff) -> Part:
-    if tariff.network is not None and not tariff.network.value:
+    if not usage.outside.hosts or (tariff.network is not None and not tariff.network.value):
         return nothing(usage.n)  # free, however many bytes
     if usage.network_gib is None:
+        hosts = ", ".join(usage.outside.hosts)
         return Part(
-            None, None, "bytes on the network are not counted; if they are free, say --price network=free"
+            None, None, f"bytes to {hosts} are not counted; if they are free, say --price network=free"
         )
     if tariff.network is None:
         return Part(None, None, "no price of a GiB; state it with --price network=USD_PER_GIB")
@@ -184,13 +229,13 @@ def _network(usage: Usage, tariff: Tariff) -> Part:
 
 def _tokens(
     usage: Usage, route: Route, at: datetime | None, price: PriceCall
-) -> tuple[Part, Decimal | None, tuple[str, ...]]:
-    """Return the part, what of it is output, and what was assumed."""
+) -> tuple[Part, dict[str, Decimal], tuple[str, ...]]:
+    """Return the part, what of it is which kind of token, and what was assumed."""
     if route.kind != TOKEN or usage.calls.refused.all():
-        return nothing(usage.n), None, ()
+        return nothing(usage.n), {}, ()
     stated = ~np.isnan(usage.calls.input_tokens) & ~np.isnan(usage.calls.output_tokens)
     if not stated.any():
-        return Part(None, None, "no call states its tokens"), None, ()
+        return Part(None, None, "no call states its tokens"), {}, ()
     try:
         paid = [
             _call_usd(usage.calls, row, route.model, at, price) for row in np.flatnonzero(stated).tolist()
@@ -198,14 +243,14 @@ def _tokens(
     except OrchprofError as error:
         if route.model and not route.model.startswith("http"):
             raise  # somebody asked for this model by its name
-        return Part(None, None, str(error)), None, ()
+        return Part(None, None, str(error)), {}, ()
     return _spread(usage, stated, paid)
 
 
 def _call_usd(
     calls: Calls, row: int, model: str | None, at: datetime | None, price: PriceCall
-) -> tuple[Decimal, Decimal]:
-    """Return what a call costs, and what of that is its output."""
+) -> Mapping[str, Decimal]:
+    """Return what a call costs, by kind of token."""
     name = model or calls.model[row]
     if not name:
         raise OrchprofError("a call names no model @ its tokens, name one with --token-model")
@@ -214,29 +259,30 @@ def _call_usd(
     kept, kept_1h = (
         int(np.nan_to_num(tokens[row])) for tokens in (calls.cache_write_tokens, calls.cache_write_1h_tokens)
     )
-    kinds = (cached, at, (kept - kept_1h, kept_1h))
-    whole = price(name, read, written, *kinds)
-    return whole, whole - price(name, read, 0, *kinds)
+    return price(name, read, written, cached, at, (kept - kept_1h, kept_1h))
 
 
 def _spread(
-    usage: Usage, stated: Bools, paid: list[tuple[Decimal, Decimal]]
-) -> tuple[Part, Decimal, tuple[str, ...]]:
+    usage: Usage, stated: Bools, paid: list[Mapping[str, Decimal]]
+) -> tuple[Part, dict[str, Decimal], tuple[str, ...]]:
     """Count an answered call that states no tokens as the mean of those that do; one that failed as not billed."""
     calls, known = usage.calls, len(paid)
+    served = int((~calls.refused).sum())
     silent = ~stated & calls.answered
     unbilled = int((~stated & ~calls.answered & ~calls.refused).sum())
-    usd, written = (sum((pair[k] for pair in paid), Decimal(0)) for k in (0, 1))
     scale = Decimal(known + int(silent.sum())) / known
+    sums = {kind: sum((each[kind] for each in paid if kind in each), Decimal(0)) for kind in KINDS}
+    usd = sum(sums.values(), Decimal(0))
     each = np.zeros(len(calls.task))
-    each[stated] = [float(pair[0]) for pair in paid]
+    each[stated] = [float(sum(kinds.values(), Decimal(0))) for kinds in paid]
     each[silent] = float(usd / known)
     notes = []
     if silent.any():
         notes.append(
-            f"{int(silent.sum())} of {len(each)} calls state no tokens and count as the mean of the others"
+            f"{int(silent.sum())} of {served} calls state no tokens and count as the mean of the others"
         )
     if unbilled:
-        notes.append(f"{unbilled} of {len(each)} calls failed without stating tokens and count as not billed")
+        notes.append(f"{unbilled} of {served} calls failed without stating tokens and count as not billed")
     by_task = np.bincount(calls.task, each, minlength=usage.n)
-    return Part(usd * scale, np.asarray(by_task, dtype=np.float64)), written * scale, tuple(notes)
+    kinds = {kind: value * scale for kind, value in sums.items()}
+    return Part(usd * scale, np.asarray(by_task, dtype=np.float64), by_call=each), kinds, tuple(notes)

@@ -4,52 +4,69 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchprof.economics import assumptions, energy, halving, market, ranges, sensitivity
+from orchprof.economics import assumptions, energy, failures, halving, market, ranges, sensitivity
 from orchprof.economics.curve import MONTH_S
 from orchprof.economics.priced import Priced
-from orchprof.economics.replayed import TASKS, Recorded, recorded, surface
+from orchprof.economics.replayed import TASKS, Recorded, recorded, strata, surface
 from orchprof.ledger.graph import build
-from orchprof.ledger.strands import Tables, finished_tasks
+from orchprof.ledger.strands import Tables
 from orchprof.prices.price import Book
 
 Record = dict[str, Any]
 _MODELLED: Final = "modelled"
+UNPRICED: Final = "what the model costs is not known, which may be the most of it"
 
 
 def doubt(run: Priced, tables: Tables, book: Book) -> Record:
     """Return the record's `claim_in_money`, `fix_first`, `sensitivity`, `monte_carlo`, `market` and `energy`.
 
-    Replaying is only done for what was asked, on a sample of the tasks; `sensitivity` is empty, `monte_carlo` and
-    `market` are None where they were not asked.
+    Time and money are of all tasks that are paid for, failed ones among them. Replaying is only done for what was
+    asked, on a sample of the tasks; `sensitivity` is empty, `monte_carlo` and `market` are None where they were not
+    asked.
     """
-    tasks = _recorded(tables)
-    load = run.tasks_per_s()  # failed tasks too, as a mean task is one of all
-    parts = run.parts()
-    rows = [] if tasks is None else halving.halvings(
-        tasks, parts, sorted(run.usage.tools), None if load is None else load * MONTH_S, labelled=_labelled(run)
-    )  # fmt: skip
+    tasks = _recorded(run, tables)
     return {
-        "claim_in_money": halving.claim_in_money(parts, run.report["shares"]),
-        "fix_first": rows,
+        "claim_in_money": halving.claim_in_money(run.parts(), run.report["shares"]),
+        "fix_first": [] if tasks is None else _fix_first(run, tasks),
         **_sensitivity(run, tasks, book),
         "market": _market(run),
         "energy": _energy(run, book),
     }
 
 
-def _recorded(tables: Tables) -> Recorded | None:
-    """Return a sample of the tasks to replay, right ones if there are any; the others are not even read."""
-    finished = finished_tasks(tables, failed=False)["id"]
-    finished = finished if len(finished) else finished_tasks(tables)["id"]
-    keep = np.random.default_rng(0).permutation(finished)[:TASKS]
+def _recorded(run: Priced, tables: Tables) -> Recorded | None:
+    """Return a sample of the tasks to replay, failed ones among them; the others are not even read."""
+    used, rng = run.usage, np.random.default_rng(0)
+    kinds = [rng.permutation(used.task[rows]) for rows in (used.ok, ~used.ok)]
+    sizes = [len(kind) for kind in kinds]
+    keep = np.concatenate([kind[:most] for kind, most in zip(kinds, strata(TASKS, sizes), strict=True)])
     table = tables["tasks"]
-    return recorded(build({**tables, "tasks": table[table["task"].isin(keep.tolist())]}))
+    graphs = build({**tables, "tasks": table[table["task"].isin(keep.tolist())]})
+    return recorded(graphs, set(kinds[1].tolist()), sizes)
+
+
+def _fix_first(run: Priced, tasks: Recorded) -> list[Record]:
+    load = run.tasks_per_s()  # failed tasks too, as a mean task is one of all
+    rows = halving.halvings(tasks, run.parts(), sorted(run.usage.tools), labelled=_labelled(run))
+    rows += failures.rows(run.bill, run.usage, tasks)
+    return [
+        row | {"usd_saved_per_success": _per_success(run, row["usd_saved"])}
+        for row in halving.ranked(rows, None if load is None else load * MONTH_S)
+    ]
+
+
+def _per_success(run: Priced, usd_saved: float | None) -> float | None:
+    rate = run.success_rate
+    return None if usd_saved is None or not rate else usd_saved / failures.PER / rate
 
 
 def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
     asked = run.options.tornado or run.options.monte_carlo is not None
     if not asked:
         return {"sensitivity": [], "monte_carlo": None}
+    if run.bill.total is None:
+        nothing = {"n": run.options.monte_carlo, "reason": UNPRICED, **dict.fromkeys(("p5", "p50", "p95"))}
+        return {"sensitivity": [], "monte_carlo": nothing}
     labelled, writing = _labelled(run), sensitivity.writing_share(run.report["model_calls"])
     now = ranges.inputs_of(run.bill, run.tariff, writes=writing is not None, labelled=labelled)
     chosen = ranges.with_ranges(ranges.default_ranges(now, _evidence(run, book)), run.options.ranges)
@@ -85,6 +102,7 @@ def _market(run: Priced) -> Record | None:
     found: Record = market.market(
         market.ratios(run.report["resources"], accelerator_utilisation=float(run.options.utilisation)),
         run.options.assume,
+        calls_at_once=run.usage.calls.at_once,
     )
     return found
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from orchprof.economics.failures import PER, row
 from orchprof.economics.parts import Parts
 from orchprof.economics.replayed import Recorded, halved
 
 Row = dict[str, Any]
-PER: Final = 1000
 MONTHS: Final = 12
 MODEL: Final = "model"
 NO_LABELS: Final = "nothing said what is a tool and what the agent's own code"
@@ -42,37 +42,40 @@ def claim_in_money(cost: Parts, shares: Mapping[str, Any]) -> Row:
     }
 
 
-def halvings(
-    tasks: Recorded,
-    cost: Parts,
-    tools: Sequence[str],
-    tasks_per_month: float | None = None,
-    *,
-    labelled: bool = True,
-) -> list[Row]:
-    """Return what halving each part's time buys, the most money first, then the most time.
+def halvings(tasks: Recorded, cost: Parts, tools: Sequence[str], *, labelled: bool = True) -> list[Row]:
+    """Return what halving each part's time buys; see `ranked`.
 
     Latency is replayed. Money follows it: cores and memory are held for less time; halving the model's time halves
     its accelerator's too, and changes nothing of what is paid by the token or the call. `usd_saved` is per PER
-    tasks. What cannot be told is None, and `reason` says why.
+    tasks. What cannot be told is None, and `reason` says why. Both are of the tasks that are replayed, and the cost
+    has to be of the same.
 
     Args:
         tasks: to replay.
         cost: of a mean task.
         tools: names of tools, to be halved one by one.
-        tasks_per_month: that are run, failed ones too, for the saving a year; None: left out.
         labelled: the run tells tools and the agent's own code apart.
     """
     base_s = tasks.mean_s({})
-    rows = [
+    return [
         _row(what, base_s, base_s - tasks.mean_s(scale) if labelled or what == MODEL else None, cost)
         for what, scale in halved(tools).items()
     ]
+
+
+def ranked(rows: Sequence[Row], tasks_per_month: float | None = None) -> list[Row]:
+    """Return the rows with `usd_saved_per_year`, the most money first, then the most time.
+
+    Args:
+        rows: of what could be changed.
+        tasks_per_month: that are run, failed ones too, for the saving a year; None: left out.
+    """
     volume = None if tasks_per_month is None else tasks_per_month * MONTHS / PER
-    for row in rows:
-        usd = row["usd_saved"]
-        row["usd_saved_per_year"] = None if usd is None or volume is None else usd * volume
-    return sorted(rows, key=_rank)
+    yearly = [
+        None if row["usd_saved"] is None or volume is None else row["usd_saved"] * volume for row in rows
+    ]
+    found = [row | {"usd_saved_per_year": usd} for row, usd in zip(rows, yearly, strict=True)]
+    return sorted(found, key=_rank)
 
 
 def _rank(row: Row) -> tuple[float, float, str]:
@@ -80,15 +83,8 @@ def _rank(row: Row) -> tuple[float, float, str]:
 
 
 def _row(what: str, base_s: float, saved_s: float | None, cost: Parts) -> Row:
-    share = None if saved_s is None else saved_s / base_s
-    usd, reason = _saved_usd(what, share, cost)
-    return {
-        "what": what,
-        "latency_saved_s": saved_s,
-        "latency_saved_share": share,
-        "usd_saved": None if usd is None else usd * PER,
-        "reason": reason,
-    }
+    usd, reason = _saved_usd(what, None if saved_s is None else saved_s / base_s, cost)
+    return row(what, saved_s, base_s, usd, reason)
 
 
 def priced_ranking(rows: Sequence[Row], base_s: float, cost: Parts) -> list[Row]:

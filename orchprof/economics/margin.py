@@ -10,7 +10,7 @@ from orchprof.errors import UsageError
 MARGINS: Final = (Decimal("0.3"), Decimal("0.5"), Decimal("0.7"), Decimal("0.8"))
 # An answer is an amount, or in words why there is none.
 Answer = Decimal | str
-_NO_SUCCESS: Final = "no task succeeded, so that none has a cost"
+NO_SUCCESS: Final = "no task succeeded, so that none has a cost"
 _NO_PRICE: Final = "no price: give --price-per-task, or --price-per-user-month and --tasks-per-user-month"
 NO_VOLUME: Final = "no volume: give --tasks-per-month"
 _NO_FIXED: Final = "no fixed cost: give --fixed-per-month"
@@ -63,7 +63,7 @@ def check(terms: Terms) -> Terms:
     return terms
 
 
-def margin(terms: Terms, per_success: Decimal | None, cogs_per_month: Decimal | None) -> dict[str, Any]:
+def margin(terms: Terms, per_success: Answer | None, cogs_per_month: Answer | None) -> dict[str, Any]:
     """Return what is earned: amounts as Decimal, None with its reason under `reasons`.
 
     `contribution` is price less what one more success uses; `gross_margin` takes off machines and accelerators
@@ -71,16 +71,16 @@ def margin(terms: Terms, per_success: Decimal | None, cogs_per_month: Decimal | 
 
     Args:
         terms: of the sale.
-        per_success: what a successful task costs; None: none succeeded.
+        per_success: what a successful task costs; None: none succeeded; in words why it is not known.
         cogs_per_month: what whole machines and calls cost at the volume; None without a volume.
 
     Source: contribution margin = price - variable cost; gross margin = (revenue - cost of goods) / revenue;
     operating income = revenue - cost of goods - fixed cost.
     """
     price = _known(terms.price, _NO_PRICE)
-    cost = _known(per_success, _NO_SUCCESS)
+    cost = _known(per_success, NO_SUCCESS)
     revenue = _times(price, _known(terms.tasks_per_month, NO_VOLUME))
-    cogs = _known(cogs_per_month, NO_VOLUME if terms.tasks_per_month is None else _NO_SUCCESS)
+    cogs = _known(cogs_per_month, NO_VOLUME if terms.tasks_per_month is None else NO_SUCCESS)
     contribution, gross = _less(price, cost), _less(revenue, cogs)
     operating = _less(gross, terms.fixed_per_month or Decimal(0))
     return told(
@@ -104,7 +104,7 @@ def margin(terms: Terms, per_success: Decimal | None, cogs_per_month: Decimal | 
     )
 
 
-def break_even(terms: Terms, per_success: Decimal | None) -> dict[str, Any]:
+def break_even(terms: Terms, per_success: Answer | None) -> dict[str, Any]:
     """Return from where on it earns: amounts as Decimal, None with its reason under `reasons`.
 
     `price_usd` is where the contribution is 0, `full_cost_price_usd` where the fixed cost at the volume is paid too,
@@ -112,7 +112,7 @@ def break_even(terms: Terms, per_success: Decimal | None) -> dict[str, Any]:
 
     Source: price = c; price for margin m = c / (1 - m); volume = fixed / (price - c).
     """
-    cost = _known(per_success, _NO_SUCCESS)
+    cost = _known(per_success, NO_SUCCESS)
     fixed = _known(terms.fixed_per_month, _NO_FIXED)
     contribution = _less(_known(terms.price, _NO_PRICE), cost)
     tasks = _up(_pays(fixed, contribution))
@@ -170,7 +170,7 @@ def _pays(sum_usd: Answer, gain: Answer, never: str = _NEVER) -> Answer:
     return sum_usd / gain if gain > 0 else never
 
 
-def _known(value: Decimal | None, reason: str) -> Answer:
+def _known(value: Answer | None, reason: str) -> Answer:
     return reason if value is None else value
 
 

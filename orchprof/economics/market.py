@@ -16,21 +16,27 @@ CAVEAT: Final = (
     "serves more of them, and the ratio rises"
 )
 _BASES: Final = ("busy", "reserved")
+SHARED: Final = 2  # calls in flight from which on a batch can hold more than one
 
 
 def market(
-    cores_per_accelerator: Mapping[str, float | None], given: Sequence[str] = (), option: str = "--assume"
+    cores_per_accelerator: Mapping[str, float | None],
+    given: Sequence[str] = (),
+    option: str = "--assume",
+    calls_at_once: float | None = None,
 ) -> Row:
     """Return the additional CPU market a year that the run's ratio implies, beside the published figure.
 
     `implied` has a row per basis: cores busy, and cores reserved, per accelerator. Where a ratio is not known its
-    figures are None and `reason` says why. A ratio below the one before agents gives a negative market.
+    figures are None and `reason` says why; so it does where the accelerator served one request at a time, as nobody
+    builds for that. A ratio below the one before agents gives a negative market.
     `needed` is what the published figure takes under the same inputs.
 
     Args:
         cores_per_accelerator: by `busy` and `reserved`, see `ratios`.
         given: `NAME=VALUE`, in place of what `data/market.csv` holds.
         option: where they were given, for the message.
+        calls_at_once: model calls in flight, the most that a batch can have held; None: not known.
 
     Raises:
         UsageError: an assumption that is none, or cannot be.
@@ -47,7 +53,10 @@ def market(
         "caveat": CAVEAT,
         "year": int(at["year"]),
         "accelerators": _accelerators(at),
-        "implied": [_implied(basis, cores_per_accelerator.get(basis), at, published) for basis in _BASES],
+        "implied": [
+            _unless_alone(_implied(basis, cores_per_accelerator.get(basis), at, published), calls_at_once)
+            for basis in _BASES
+        ],
         "published": published,
         "needed": {end: _needed(published[f"{end}_usd"], at) for end in ("low", "high")},
         "inputs": [each.record() for each in chosen.values()],
@@ -105,6 +114,17 @@ def _implied(basis: str, cores: float | None, at: Mapping[str, float], published
         "against_published": _against(usd, published),
         "reason": None,
     }
+
+
+def _unless_alone(row: Row, calls_at_once: float | None) -> Row:
+    """Return a row, without its market where that follows from an accelerator with one request at a time."""
+    if row["usd"] is None or calls_at_once is None or calls_at_once >= SHARED:
+        return row
+    reason = (
+        f"{calls_at_once:.2g} model calls were in flight, so that the accelerator served about one request at a time: "
+        "its ratio of cores says nothing of accelerators whose batches are full; measure with --concurrency N"
+    )
+    return row | dict.fromkeys(("cpus", "usd", "against_published")) | {"reason": reason}
 
 
 def _against(usd: float, published: Row) -> str:

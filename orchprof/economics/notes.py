@@ -4,8 +4,7 @@ from typing import Final
 
 from orchprof.economics.priced import Priced
 from orchprof.prices.book import OPTION
-from orchprof.prices.price import Book
-from orchprof.prices.rates import per_accelerator
+from orchprof.prices.price import Book, Price
 
 _MEASURED_ALIKE: Final = 1.05  # CPU and wall time come from two clocks
 
@@ -21,7 +20,8 @@ def notes(run: Priced, book: Book) -> list[str]:
         used.warmup and f"{_tasks_said(used.warmup)} of warm-up left out",
         used.unfinished and f"{_tasks_said(used.unfinished)} that never ended left out",
         _not_called(run, book),
-        _mixed(run, book),
+        _off_basis(run, book),
+        _dearer(run, book),
         _shared(run),
         _crowded(run),
     ]
@@ -40,24 +40,31 @@ def _not_called(run: Priced, book: Book) -> str | None:
     return f"no task called {', '.join(unused)}: the price is not used" if unused else None
 
 
-def _mixed(run: Priced, book: Book) -> str | None:
-    """Say what the CPU side would be where cores and accelerators are not priced on the same basis."""
-    own, whose, served = run.tariff.accelerator, run.route.accelerator, run.bill.parts["accelerator"].usd
-    if own is None or whose is None or not served or own.basis == run.tariff.core.basis:
+def _off_basis(run: Priced, book: Book) -> str | None:
+    """Say what has no price on the basis that was asked for, so that it is paid on another one."""
+    other = [price for price in run.tariff.prices() if price.purchase not in ("", book.basis)]
+    named = dict.fromkeys(f"{_thing(run, price)} ({price.purchase})" for price in other)
+    return f"no price on the basis {book.basis}, so on another one: {', '.join(named)}" if named else None
+
+
+def _thing(run: Priced, price: Price) -> str:
+    """Return what a price is of: a share of a machine stands for the machine."""
+    is_share = price in (run.tariff.core, run.tariff.memory)
+    return run.tariff.machine.name if is_share else price.name.removeprefix("machine/")
+
+
+def _dearer(run: Priced, book: Book) -> str | None:
+    """Say that a price that was given for a machine with the run's accelerator is not the one that is taken."""
+    paid, whose = run.tariff.accelerator, run.route.accelerator
+    given = [
+        name
+        for name, each in book.machines.items()
+        if each.accelerator == whose and each.price.name in book.given
+    ]
+    if paid is None or not given or any(paid.source.startswith(f"{name} ") for name in given):
         return None
-    listed = [per_accelerator(each) for each in book.machines.values() if each.accelerator == whose]
-    listed = sorted(
-        (each for each in listed if each.basis == run.tariff.core.basis), key=lambda each: each.value
-    )
-    if not listed:
-        return None
-    middle = listed[(len(listed) - 1) // 2].value
-    others = run.bill.total - served
-    share = others / (others + served * middle / own.value)
-    return (
-        f"cores are priced as clouds list them, the accelerator as what it costs its owner; at the median list price "
-        f"of {len(listed)} offers, {middle:.2f} USD per hour, all but the accelerator is {share:.1%} of the cost"
-    )
+    less = paid.source.partition(":")[0]
+    return f"the price of {', '.join(given)} is not used, as {less} costs less; --machine names one"
 
 
 def _shared(run: Priced) -> str | None:

@@ -13,7 +13,8 @@ class Options:
     """What to price a run by; everything has a default.
 
     Attributes:
-        machine: whose cores and memory the agent holds; None: the book's default.
+        machines: the one whose cores and memory the agent holds, the book's default where none is named, and the one
+            that has the accelerators, the cheapest offer where none is named.
         route: `auto`, `accelerator` or `token`.
         accelerator: whose hours are paid where the run's model spec does not say.
         token_model: whose tokens are paid instead of the run's own model's.
@@ -28,7 +29,7 @@ class Options:
         today: the day prices are looked at; None: today.
     """
 
-    machine: str | None = None
+    machines: Sequence[str] = ()
     route: str = "auto"
     accelerator: str | None = None
     token_model: str | None = None

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from orchprof.economics.bill import Bill
+from orchprof.ledger.columns import Bools
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A mean task's cost now, in USD, failed tasks among the tasks; None: unpriced, or no part of it.
+    """A mean task's cost now, in USD; None: unpriced, or no part of it.
 
     Attributes:
         cores_usd: reserved for as long as the task takes.
@@ -43,16 +44,26 @@ class Parts:
         return None if held is None or model is None else held + model + (self.other_usd or 0.0)
 
 
-def parts_of(bill: Bill) -> Parts:
-    """Return a bill's mean task, the model's side as a whole or not at all."""
+def parts_of(bill: Bill, rows: Bools | None = None) -> Parts:
+    """Return a bill's mean task, the model's side as a whole or not at all.
+
+    Args:
+        bill: of a run.
+        rows: (n,) of which tasks; all when None, or when there are none.
+    """
+    some = None if rows is None or not rows.any() else rows
 
     def mean(name: str) -> float | None:
-        usd = bill.per_task(name)
-        return None if usd is None else float(usd)
+        if some is None:
+            usd = bill.per_task(name)
+            return None if usd is None else float(usd)
+        each = bill.parts[name].by_task
+        return None if each is None else float(each[some].mean())
 
     served, token = mean("accelerator"), mean("token")
     priced = served is not None and token is not None
-    written = float(bill.written / bill.n) if bill.written is not None else 0.0
+    paid = bill.parts["token"].usd
+    written = float(bill.written / paid) * (token or 0.0) if bill.written is not None and paid else 0.0
     other = [usd for usd in (mean("tool"), mean("network")) if usd is not None]
     return Parts(
         cores_usd=mean("cpu_reserved"),

@@ -41,9 +41,9 @@ class Priced:
         part = self.bill.per_task(name)
         return None if part is None else float(part)
 
-    def parts(self) -> Parts:
-        """Return the mean task's cost by what it follows."""
-        return parts_of(self.bill)
+    def parts(self, *, right: bool = False) -> Parts:
+        """Return the mean task's cost by what it follows; of those that succeeded alone where `right` says so."""
+        return parts_of(self.bill, self.usage.ok if right else None)
 
     def fleet(self) -> Fleet:
         """Return what can be had whole, and what a mean task takes of it."""
@@ -89,7 +89,7 @@ def priced(
     check(options.terms)
     used = usage(report, tables, meta)
     route = route_of(report["run"]["model"], options.route, options.accelerator, options.token_model)
-    rates = tariff(book, route, used.tools, options.machine, options.utilisation)
+    rates = tariff(book, route, used.tools, options.machines, options.utilisation)
     at = _when(report["run"].get("created"))
     return Priced(report, options, used, route, rates, bill(used, rates, route, at), at)
 

@@ -1,6 +1,6 @@
 """Ranges: between which ends the inputs of a task's cost may lie, each with the reason for its ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -8,7 +8,7 @@ from orchprof.economics.bill import Bill
 from orchprof.economics.tariff import Tariff
 from orchprof.errors import UsageError, unknown
 from orchprof.models.facts import ALIASES, accelerators
-from orchprof.prices.price import Book
+from orchprof.prices.price import Book, Machine
 from orchprof.stats.intervals import rate_interval
 
 SHARE: Final = "share"
@@ -120,7 +120,7 @@ def default_ranges(now: Inputs, evidence: Evidence) -> dict[str, Range]:
     """Return a range per input that is part of the cost and that something is known about; each holds its base."""
     found = {
         "gpu_price": _prices(evidence.gpu_prices),
-        "utilisation": _half_to_all(now.utilisation),
+        "utilisation": None if now.utilisation is None else utilisation_ends(now.utilisation),
         "output_tokens": (0.5, 2.0, "assumed: half to double"),
         "success_rate": _success(evidence),
         "orchestration_cpu": (0.5, 2.0, "assumed: half to double"),
@@ -145,8 +145,9 @@ def _prices(known: Mapping[str, float]) -> tuple[float, float, str] | None:
     return known[low], known[high], f"{len(known)} known prices, from {low} to {high}"
 
 
-def _half_to_all(share: float | None) -> tuple[float, float, str] | None:
-    return None if share is None else (share / 2, 1.0, "assumed: half of it to always busy")
+def utilisation_ends(share: float) -> tuple[float, float, str]:
+    """Return between which ends a utilisation may lie, and why."""
+    return share / 2, 1.0, "assumed: half of it to always busy"
 
 
 def _success(evidence: Evidence) -> tuple[float, float, str] | None:
@@ -182,18 +183,24 @@ def gpu_prices(book: Book, accelerator: str) -> dict[str, float]:
         if key.partition("/")[0] in _HAD and key.split("/")[1] == name
     }
     hired = {
-        key: float(machine.price.value) / machine.accelerator_count
-        for key, machine in book.machines.items()
+        key: usd / machine.accelerator_count
+        for key, machine, usd in _list_prices(book)
         if machine.accelerator == name and machine.accelerator_count
     }
     return alone | hired
 
 
+def _list_prices(book: Book) -> Iterator[tuple[str, Machine, float]]:
+    """Yield what machines are sold at to anybody, whatever basis the book is on."""
+    for name, machine in book.machines.items():
+        yield name, machine, float((machine.on_demand or machine.price).value)
+
+
 def core_prices(book: Book) -> dict[str, float]:
     """Return what a core costs per hour as sold, its memory with it, by machine without accelerators."""
     return {
-        key: float(machine.price.value) / machine.vcpus
-        for key, machine in book.machines.items()
+        key: usd / machine.vcpus
+        for key, machine, usd in _list_prices(book)
         if machine.accelerator is None and machine.vcpus
     }
 

@@ -11,11 +11,12 @@ from orchprof.economics.bill import PARTS, Bill, exact
 from orchprof.economics.curve import Fleet, curve, service
 from orchprof.economics.doubt import doubt
 from orchprof.economics.frontier import Candidate, frontier
-from orchprof.economics.margin import NO_VOLUME, Answer, break_even, margin, told
+from orchprof.economics.margin import NO_SUCCESS, NO_VOLUME, Answer, break_even, margin, told
 from orchprof.economics.notes import notes
 from orchprof.economics.options import Options
 from orchprof.economics.priced import Priced, priced
 from orchprof.economics.route import TOKEN
+from orchprof.economics.spread import band, spread
 from orchprof.errors import RunError
 from orchprof.ledger.columns import Bools, Floats
 from orchprof.ledger.strands import Tables
@@ -101,17 +102,16 @@ def _candidate(run: Priced) -> Candidate:
         workload=str(about["workload"]),
         latency_s=run.usage.latency_s,
         ok=run.usage.ok,
-        # Without its model's price a run would look cheap.
-        usd_per_task=None if run.parts().model_usd is None else float(run.bill.total / run.bill.n),
+        usd_per_task=None if run.bill.mean is None else float(run.bill.mean),
     )
 
 
 def _record(run: Priced, tables: Tables, book: Book) -> Record:
     bill, terms, fleet = run.bill, run.options.terms, run.fleet()
     mean, success = _intervals(bill, run.usage.ok)
-    load = run.tasks_per_s()
-    cogs = None if load is None else Decimal(fleet.usd_per_hour(load) * _HOURS_PER_MONTH)
-    rows = curve(fleet, {"measured": run.usage.tasks_per_s, "asked": load})
+    load, each = run.tasks_per_s(), _per_success(bill)
+    rows = [] if bill.total is None else curve(fleet, {"measured": run.usage.tasks_per_s, "asked": load})
+    cogs = None if load is None else _cogs(bill, fleet, load)
     record: Record = _plain(
         {
             "schema": SCHEMA,
@@ -123,33 +123,114 @@ def _record(run: Priced, tables: Tables, book: Book) -> Record:
                 "model": run.route.model,
                 "calls": len(run.usage.calls.task),
             },
+            "measured_at": _load(run, rows),
             "per_task": {
                 "cpu_busy_usd": None if bill.cpu_busy.usd is None else bill.cpu_busy.usd / bill.n,
                 **{f"{name}_usd": bill.per_task(name) for name in PARTS},
-                "total_usd": bill.total / bill.n,
+                "total_usd": bill.known / bill.n,
                 "ci95": mean,
             },
+            "per_success": _parts(bill),
             "partial": list(bill.partial),
+            "at_least": bool(bill.partial),
             "unpriced": _unpriced(bill),
-            "per_success_usd": bill.per_success,
+            "tokens": _tokens(run),
+            "per_success_at_least_usd": bill.known / bill.successes if bill.successes else None,
             "per_success_ci95": success,
-            "per_success_band_usd": _band(run),
-            "marginal_usd": bill.total / bill.n,
-            "marginal_with_room_usd": fleet.per_task_usd,
-            **told({"average_usd": _average(run), "usd_per_mtok": _usd_per_mtok(run)}),
+            "per_success_band_usd": band(run),
+            "per_success_range": spread(run, success),
+            **told(
+                {
+                    "per_success_usd": each,
+                    "marginal_usd": _or_why(bill, bill.mean),
+                    "marginal_with_room_usd": _or_why(bill, Decimal(fleet.per_task_usd)),
+                    "average_usd": _average(run),
+                    "usd_per_mtok": _usd_per_mtok(run),
+                }
+            ),
             "within_slo": _within_slo(run),
-            "margin": margin(terms, bill.per_success, cogs),
-            "break_even": break_even(terms, bill.per_success),
+            "margin": margin(terms, each, cogs),
+            "break_even": break_even(terms, each),
             **doubt(run, tables, book),
             "prices": _prices(run),
             "states": _states(run),
             "curve": rows,
             "illustration": service(rows, fleet),
-            "assumed": _assumed(run, fleet, load),
+            "assumed": _assumed(run, fleet, load) | {"basis": book.basis},
             "notes": notes(run, book),
         }
     )
     return record
+
+
+def _per_success(bill: Bill) -> Answer:
+    """Return what a success costs, or why that is not known."""
+    if not bill.successes:
+        return NO_SUCCESS
+    return _or_why(bill, bill.per_success)
+
+
+def _or_why(bill: Bill, usd: Decimal | None) -> Answer:
+    """Return an amount, or that it is not known without what the model costs."""
+    if bill.unpriced_model is not None or usd is None:
+        return f"what the model costs is not known, which may be the most of it: {bill.unpriced_model}"
+    return usd
+
+
+def _parts(bill: Bill) -> Record | None:
+    """Return the parts of what a success costs, by the names of `per_task`; None where no task succeeded."""
+    if not bill.successes:
+        return None
+    parts = {"cpu_busy": bill.cpu_busy, **bill.parts}
+    each = {
+        f"{name}_usd": None if part.usd is None else part.usd / bill.successes for name, part in parts.items()
+    }
+    return each | {"total_usd": bill.known / bill.successes}
+
+
+def _cogs(bill: Bill, fleet: Fleet, load: float) -> Answer:
+    return _or_why(bill, Decimal(fleet.usd_per_hour(load) * _HOURS_PER_MONTH))
+
+
+def _load(run: Priced, rows: list[Record]) -> Record:
+    """Return the load that the costs are at: the measured one, and what a success costs there on whole machines."""
+    whole = next((row for row in rows if row["at"] == "measured"), None)
+    rate = run.success_rate
+    return {
+        "tasks_per_s": run.usage.tasks_per_s,
+        "tasks_at_once": run.usage.at_once,
+        "calls_at_once": run.usage.calls.at_once,
+        "utilisation": float(run.tariff.utilisation) if run.bill.parts["accelerator"].usd else None,
+        "machines": whole and whole["machines"],
+        "accelerators": whole and whole["accelerators"],
+        "whole_machines_per_success_usd": whole["average_usd"] / rate if whole and rate else None,
+    }
+
+
+def _tokens(run: Priced) -> list[Record]:
+    """Return tokens and what they cost per task, by kind; empty where calls are not paid by them."""
+    calls, n = run.usage.calls, run.bill.n
+    if not run.bill.kinds:
+        return []
+    stated = ~np.isnan(calls.input_tokens) & ~np.isnan(calls.output_tokens)
+    cached, kept, kept_1h = (
+        np.nan_to_num(each[stated])
+        for each in (calls.cached_tokens, calls.cache_write_tokens, calls.cache_write_1h_tokens)
+    )
+    counts = {
+        "input": calls.input_tokens[stated] - cached - kept,
+        "cached": cached, "cache_write": kept - kept_1h, "cache_write_1h": kept_1h,
+        "output": calls.output_tokens[stated],
+    }  # fmt: skip
+    return [
+        {
+            "kind": kind,
+            "tokens_per_task": float(counts[kind].sum()) / n if kind in counts else None,
+            "usd_per_task": usd / n,
+        }
+        for kind, usd in run.bill.kinds.items()
+        if usd or (kind in counts and counts[kind].any())
+    ]
 
 
 def _tasks(run: Priced) -> Record:
@@ -176,23 +257,11 @@ def _unpriced(bill: Bill) -> list[Record]:
     return [{"part": name, "reason": part.reason} for name, part in parts.items() if part.reason is not None]
 
 
-def _band(run: Priced) -> list[float] | None:
-    """Return the cost per success at both ends of the band of modelled accelerator time; None: it is not modelled."""
-    band, served = run.report["run"]["model"].get("band"), run.bill.parts["accelerator"].usd
-    if not band or None in band or not served or not run.bill.successes or _provenance(run) != "modelled":
-        return None
-    rest = float(run.bill.total - served)
-    return [(rest + float(served) * times) / run.bill.successes for times in band]
-
-
-def _provenance(run: Priced) -> str | None:
-    said = run.report["run"]["model"].get("provenance")
-    return None if said is None else str(said)
-
-
 def _average(run: Priced) -> Answer:
     """Return what a task costs with its part of the fixed cost, or why there is no volume to share that."""
-    total, terms = run.bill.total / run.bill.n, run.options.terms
+    total, terms = _or_why(run.bill, run.bill.mean), run.options.terms
+    if isinstance(total, str):
+        return total
     if terms.fixed_per_month is None:
         return total
     if terms.tasks_per_month is None:

@@ -1,15 +1,16 @@
 """Replayed: how long the mean task would take with the model's time, or the agent's own work, multiplied."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.columns import Floats
+from orchprof.ledger.columns import Floats, Ints
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import Events, Scale, network, replay
+from orchprof.ledger.replay import Events, Scale, latest, network, replay, work_before
 from orchprof.ledger.shares import SHARES
 from orchprof.units import NS_PER_S
 
@@ -43,11 +44,13 @@ class Recorded:
         graphs: the tasks.
         events: of each.
         of: how many tasks these stand for.
+        weights: how many of those each of these stands for.
     """
 
     graphs: tuple[TaskGraph, ...]
     events: tuple[Events, ...]
     of: int
+    weights: tuple[float, ...]
 
     def mean_s(self, scale: Scale) -> float:
         """Return the mean latency with time multiplied; without a scale the recorded one.
@@ -55,15 +58,46 @@ class Recorded:
         Raises:
             UsageError: a key of the scale that names nothing, or a multiplier below 0.
         """
-        pairs = zip(self.graphs, self.events, strict=True)
-        return sum(replay(graph, scale, events) for graph, events in pairs) / len(self.graphs) / NS_PER_S
+        return self._mean_s(partial(replay, scale=scale))
+
+    def strands_s(self, strands: Ints, multiplier: float) -> float:
+        """Return the mean latency with the time of some strands multiplied.
+
+        Args:
+            strands: their ids; those of other tasks change nothing.
+            multiplier: 0 or more.
+        """
+
+        def changed(graph: TaskGraph, *, events: Events) -> float:
+            pieces = graph.pieces
+            mine = np.isin(graph.strands.id, strands)[pieces.strand]
+            times = np.where(mine, multiplier, 1.0)
+            work = (pieces.ns.sum(axis=1) * times).astype(np.float64)  # a JOIN has none of its own
+            return float(latest(events, work_before(graph, events, work[:, None]))[0])
+
+        return self._mean_s(changed)
+
+    def _mean_s(self, length_ns: Callable[..., float]) -> float:
+        each = zip(self.graphs, self.events, self.weights, strict=True)
+        whole = sum(length_ns(graph, events=events) * weight for graph, events, weight in each)
+        return whole / sum(self.weights) / NS_PER_S
 
 
-def recorded(graphs: Sequence[TaskGraph], seed: int = 0) -> Recorded | None:
+def recorded(
+    graphs: Sequence[TaskGraph],
+    failed: Container[int] = (),
+    of: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Recorded | None:
     """Return up to TASKS of the tasks, drawn by chance, ready to be replayed; None where none took any time.
+
+    Of those that failed and of the others as many are drawn as there are, half of TASKS of the rarer kind, and each
+    drawn one stands for its part of its kind: few failures may be most of the money.
 
     Args:
         graphs: of one run.
+        failed: ids of the tasks that failed.
+        of: how many tasks did not fail and how many did, where the graphs are only some of them.
         seed: of the draw, so that a report says the same twice.
     """
     graphs = [graph for graph in graphs if graph.length_ns]
@@ -71,10 +105,21 @@ def recorded(graphs: Sequence[TaskGraph], seed: int = 0) -> Recorded | None:
     if not n:
         return None
     pieces = sum(len(graph.pieces.start) for graph in graphs)
-    keep = min(n, TASKS, max(LEAST, PIECES * n // max(pieces, 1)))
-    rows = np.sort(np.random.default_rng(seed).permutation(n)[:keep])
-    chosen = tuple(graphs[row] for row in rows)
-    return Recorded(chosen, tuple(map(network, chosen)), n)
+    room = min(n, TASKS, max(LEAST, PIECES * n // max(pieces, 1)))
+    kinds = [np.flatnonzero([(graph.task in failed) == kind for graph in graphs]) for kind in (False, True)]
+    sizes = [len(rows) for rows in kinds]
+    rng, chosen, weights = np.random.default_rng(seed), [], []
+    for rows, most, whole in zip(kinds, strata(room, sizes), of or sizes, strict=True):
+        keep = np.sort(rng.permutation(rows)[:most])
+        chosen += [graphs[row] for row in keep]
+        weights += [whole / max(len(keep), 1)] * len(keep)
+    return Recorded(tuple(chosen), tuple(map(network, chosen)), sum(of or sizes), tuple(weights))
+
+
+def strata(room: int, sizes: Sequence[int]) -> tuple[int, int]:
+    """Return how many to draw of two kinds: half of the room for each, and what one does not need for the other."""
+    first = min(sizes[0], max(room - sizes[1], (room + 1) // 2))
+    return first, min(sizes[1], max(room - first, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchprof.errors import OrchprofError, UsageError
+from orchprof.models.paced import setup_for
 from orchprof.models.spec import PacedSpec, parse
 
 ACCELERATOR: Final = "accelerator"
@@ -29,12 +30,14 @@ class Route:
         accelerator: whose hours are paid, as in a model spec; None: not known, or not this route.
         model: whose tokens are paid, as `prices.tokens` takes it; None: as each call names it.
         reason: why nothing is priced, for NEITHER.
+        count: how many accelerators in one machine serve the model, as far as the spec says.
     """
 
     kind: str
     accelerator: str | None = None
     model: str | None = None
     reason: str | None = None
+    count: int = 1
 
 
 def route_of(
@@ -64,7 +67,8 @@ def route_of(
         return Route(TOKEN, model=token_model or _named(spec))
     served = spec.startswith(("paced:", "torch:"))
     if served or accelerator or asked == ACCELERATOR:
-        return Route(ACCELERATOR, accelerator=_whose(spec, accelerator))
+        whose, count = _whose(spec, accelerator)
+        return Route(ACCELERATOR, accelerator=whose, count=count)
     if spec.startswith("llama:"):
         return Route(NEITHER, reason=_ON_CPU)
     if spec == "zero":
@@ -77,14 +81,21 @@ def _named(spec: str) -> str | None:
     return spec if spec.startswith(("http:", "https:")) else None
 
 
-def _whose(spec: str, accelerator: str | None) -> str | None:
+def _whose(spec: str, accelerator: str | None) -> tuple[str | None, int]:
+    """Return whose seconds they are, and how many of them serve the model together."""
     try:
         own = parse(spec)
+        count = _count(own) if isinstance(own, PacedSpec) else 1
     except OrchprofError:  # written by another version: what it was is not known, what is asked holds
-        return accelerator
+        return accelerator, 1
     served_by = own.accelerator if isinstance(own, PacedSpec) else None
     if accelerator and served_by and accelerator != served_by:
         raise UsageError(
             f"the run's seconds are those of {served_by}, {accelerator!r} @ --accelerator, run it on that model spec"
         )
-    return accelerator or served_by
+    return accelerator or served_by, count
+
+
+def _count(spec: PacedSpec) -> int:
+    setup, _ = setup_for(spec.model, spec.accelerator, spec.count, spec.precision, spec.engine)
+    return setup.count

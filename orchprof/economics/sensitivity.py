@@ -101,7 +101,9 @@ def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) 
 
     Shares are drawn evenly between their ends, all else evenly on a logarithmic scale, as half and double are as
     likely. An input's `share` is the square of the rank correlation between it and the cost: how much of the
-    cost's order it settles. All is None, with a `reason`, where the cost is undefined or nothing has a range.
+    cost's order it settles. `base` is the cost with all inputs as they are, and `base_quantile` the share of draws that
+    are no dearer: a base at an end of the ranges is at an end of the draws. All is None, with a `reason`, where the
+    cost is undefined or nothing has a range.
 
     Raises:
         UsageError: fewer or more draws than DRAWS.
@@ -112,7 +114,8 @@ def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) 
     least, most = DRAWS
     if not least <= n <= most:
         raise UsageError(f"number of draws, {n} @ --monte-carlo, give {least} to {most}")
-    result: Row = {"n": n, "seed": seed, **dict.fromkeys(("p5", "p50", "p95", "decides")), "inputs": []}
+    unknown = dict.fromkeys(("p5", "p50", "p95", "base", "base_quantile", "decides"))
+    result: Row = {"n": n, "seed": seed, **unknown, "inputs": []}
     if not ranges:
         return result | {"reason": "no input of this run's cost has a range"}
     rng = np.random.default_rng(seed)
@@ -124,8 +127,11 @@ def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) 
     inputs = sorted(_shares(drawn, usd), key=lambda row: (-row["share"], row["input"]))
     p5, p50, p95 = np.quantile(usd, [0.05, 0.5, 0.95]).tolist()
     decides = inputs[0]["input"] if inputs[0]["share"] > 0 else None
+    base = _number(cost({each.input: each.base for each in ranges.values()}))
+    quantile = None if base is None else float((usd <= base).mean())
     return result | {
-        "p5": p5, "p50": p50, "p95": p95, "decides": decides, "inputs": inputs, "reason": None
+        "p5": p5, "p50": p50, "p95": p95, "base": base, "base_quantile": quantile, "decides": decides,
+        "inputs": inputs, "reason": None,
     }  # fmt: skip
 
 

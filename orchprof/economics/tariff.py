@@ -1,13 +1,14 @@
 """Tariff: the prices that one run's bill is made at, chosen from the book."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from orchprof.economics.route import ACCELERATOR, Route
 from orchprof.errors import UsageError
+from orchprof.prices.offers import accelerator_price, per_accelerator
 from orchprof.prices.price import Book, Machine, Price
-from orchprof.prices.rates import accelerator_price, core_price, default_machine, find_machine, memory_price
+from orchprof.prices.rates import core_price, default_machine, find_machine, memory_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def tariff(
     book: Book,
     route: Route,
     tools: Iterable[str],
-    machine: str | None = None,
+    named: Sequence[str] = (),
     utilisation: Decimal = Decimal(1),
 ) -> Tariff:
     """Return the prices for a run.
@@ -60,26 +61,39 @@ def tariff(
         book: every price there is.
         route: how its model calls are paid.
         tools: names of the tools it called.
-        machine: whose cores and memory; the book's default when None.
+        named: machines: the one without accelerators is whose cores and memory are held, the book's default where
+            none is named; the one with them is whose accelerators serve, the cheapest offer where none is named.
         utilisation: of the accelerator.
 
     Raises:
-        UsageError: no such machine, or one with accelerators, whose price says nothing of its cores'.
+        UsageError: no such machine, two for the same, or one whose accelerators the run did not use.
     """
-    host = find_machine(book, machine) if machine else default_machine(book)
-    if host.accelerator:
-        raise UsageError(
-            f"a machine with accelerators, {machine!r} @ --machine, name one without: it is what the agent runs on; "
-            f"state an accelerator's price with --price accelerator/{host.accelerator}=USD_PER_HOUR"
-        )
+    machines = [find_machine(book, each) for each in named]
+    host = _only([each for each in machines if not each.accelerator]) or default_machine(book)
+    offer = _only([each for each in machines if each.accelerator])
     paid = route.accelerator if route.kind == ACCELERATOR else None
+    if offer is not None and (offer.accelerator != paid or offer.accelerator_count < route.count):
+        raise UsageError(
+            f"a machine with accelerators, {offer.accelerator_count} x {offer.accelerator} @ --machine {offer.name}, "
+            f"the model needs {f'{route.count} x {paid}' if paid else 'none'}: name one that has them, or leave it out"
+        )
+    served = per_accelerator(offer) if offer else accelerator_price(book, paid, route.count) if paid else None
     return Tariff(
         machine=host,
         core=core_price(book, host),
         memory=memory_price(book, host),
-        accelerator=accelerator_price(book, paid) if paid else None,
+        accelerator=served,
         utilisation=utilisation,
         tools={name: book.prices[f"tool/{name}"] for name in tools if f"tool/{name}" in book.prices},
         network=book.prices.get("network"),
         whole=None if {"core", "memory"} <= book.given else host.price,
     )
+
+
+def _only(machines: list[Machine]) -> Machine | None:
+    if len(machines) > 1:
+        raise UsageError(
+            f"two machines for one thing, {machines[0].name} and {machines[1].name} @ --machine, "
+            "name one that the agent runs on, and one that has its accelerators"
+        )
+    return machines[0] if machines else None

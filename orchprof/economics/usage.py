@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from orchprof.economics.outside import Outside, outside
 from orchprof.errors import RunError
 from orchprof.ledger.calls import answered, refused
 from orchprof.ledger.columns import NONE, Bools, Floats, Ints, flags, indices, ints
@@ -26,6 +27,7 @@ class Calls:
 
     Attributes:
         task: (m,) the row of the task each belongs to.
+        strand: (m,) ids.
         model: (m,) as the server or the request named it; None: nobody did.
         input_tokens: (m,) cached ones included; NaN: not reported, and so with the others.
         output_tokens: (m,)
@@ -35,9 +37,12 @@ class Calls:
         accelerator_s: (m,) accelerators times seconds; NaN: not stated.
         answered: (m,) whether it ended without an error: then it is paid, whether it states its tokens or not.
         refused: (m,) whether the server turned it away, by its status: then nobody worked for it.
+        sent_ns: (m,) on the run's clock.
+        latency_s: (m,) until its last byte, or until it failed.
     """
 
     task: Ints
+    strand: Ints
     model: tuple[str | None, ...]
     input_tokens: Floats
     output_tokens: Floats
@@ -47,6 +52,25 @@ class Calls:
     accelerator_s: Floats
     answered: Bools
     refused: Bools
+    sent_ns: Ints
+    latency_s: Floats
+
+    @property
+    def served_s(self) -> Floats | None:
+        """(m,) accelerators times seconds; None: nobody states any.
+
+        A call that states none counts as the mean of those that do, one that was refused as 0.
+        """
+        silent = np.isnan(self.accelerator_s)
+        if silent[~self.refused].any() and silent.all():
+            return None
+        mean = 0.0 if silent.all() else np.nanmean(self.accelerator_s)
+        return np.where(silent, np.where(self.refused, 0.0, mean), self.accelerator_s)
+
+    @property
+    def at_once(self) -> float | None:
+        """Mean calls in flight while any was, the refused ones left out; a batch holds no more than that."""
+        return _at_once(self.sent_ns[~self.refused], self.latency_s[~self.refused])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +87,10 @@ class Usage:
         cpu_reserved_s: (n,) latency times the cores that a worker holds.
         memory_gib_s: (n,) each process's base while any task ran in it, divided among its tasks by latency, and
             the growth per task for as long as the task took. None: nothing was sampled.
-        accelerator_s: (n,) accelerators times seconds; a call that states none counts as the mean of those that
-            do, one that was refused as 0. None: there are others, and none states any.
+        accelerator_s: (n,) accelerators times seconds, see `Calls.served_s`; None: not known.
         calls: of these tasks.
         tools: per tool's name, (n,) how often it was called.
+        outside: what of this left the machine.
         network_gib: None: bytes are not counted by any hook.
         cores_per_worker: held by a worker.
         started_ns: (n,) when each began, on the run's clock.
@@ -84,6 +108,7 @@ class Usage:
     accelerator_s: Floats | None
     calls: Calls
     tools: Mapping[str, Ints]
+    outside: Outside
     network_gib: Floats | None
     cores_per_worker: float
     started_ns: Ints
@@ -112,8 +137,7 @@ class Usage:
     @property
     def at_once(self) -> float | None:
         """Mean tasks in flight while any was."""
-        held = float(_held_s(self.started_ns, self.latency_s).sum())
-        return float(self.latency_s.sum()) / held if held > 0 else None
+        return _at_once(self.started_ns, self.latency_s)
 
 
 def usage(report: Record, tables: Tables, meta: Record) -> Usage:
@@ -149,6 +173,7 @@ def usage(report: Record, tables: Tables, meta: Record) -> Usage:
         accelerator_s=_accelerator_s(calls, len(ids)),
         calls=calls,
         tools=_tools(tables, ids),
+        outside=outside(tables, report["run"]["model"].get("spec")),
         network_gib=None,
         cores_per_worker=cores,
         started_ns=tasks["start"],
@@ -209,31 +234,34 @@ def _held_s(start_ns: Ints, latency_s: Floats) -> Floats:
     return latency_s * (held / whole) if whole > 0 else np.zeros(len(start_ns))
 
 
+def _at_once(start_ns: Ints, length_s: Floats) -> float | None:
+    held = float(_held_s(start_ns, length_s).sum())
+    return float(length_s.sum()) / held if held > 0 else None
+
+
 def _calls(tables: Tables, ids: Ints) -> Calls:
     table = tables["model_calls"]
     row = indices(ids, ints(table["task"]))
     table, row = table[row >= 0], row[row >= 0]
     stated = {name: np.asarray(table[name].to_numpy(dtype="float64", na_value=np.nan)) for name in _STATED}
+    sent = ints(table["sent_ns"])
     names = table["model"].astype(object).where(table["model"].notna(), None)
     return Calls(
         task=row,
+        strand=ints(table["strand"]),
         model=tuple(names.tolist()),
         accelerator_s=stated.pop("accelerator_ns") / NS_PER_S,
         answered=answered(table),
         refused=refused(table),
+        sent_ns=sent,
+        latency_s=np.maximum(ints(table["end_ns"]) - sent, 0) / NS_PER_S,
         **stated,
     )
 
 
 def _accelerator_s(calls: Calls, n: int) -> Floats | None:
-    if not len(calls.task):
-        return np.zeros(n)
-    silent = np.isnan(calls.accelerator_s)
-    if silent[~calls.refused].any() and silent.all():
-        return None
-    mean = 0.0 if silent.all() else np.nanmean(calls.accelerator_s)
-    filled = np.where(silent, np.where(calls.refused, 0.0, mean), calls.accelerator_s)
-    return np.asarray(np.bincount(calls.task, filled, minlength=n), dtype=np.float64)
+    served_s = calls.served_s
+    return None if served_s is None else np.bincount(calls.task, served_s, minlength=n).astype(np.float64)
 
 
 def _tools(tables: Tables, ids: Ints) -> dict[str, Ints]:

@@ -13,23 +13,30 @@ from orchprof.errors import UsageError
 from orchprof.prices import project as project_file
 from orchprof.prices import tables, values
 from orchprof.prices.names import canonical, unit_of
-from orchprof.prices.price import Book, Machine, Price
+from orchprof.prices.offers import on_basis
+from orchprof.prices.price import ON_DEMAND, Book, Machine, Price
 from orchprof.prices.rates import core_price, memory_price
 
 OPTION: Final = "--price"  # the source of what was stated there
 STALE_AFTER: Final = timedelta(days=180)
 
 
-def book(machines: Path | None = None, overrides: Sequence[str] = (), project: Path | None = None) -> Book:
+def book(
+    machines: Path | None = None,
+    overrides: Sequence[str] = (),
+    project: Path | None = None,
+    basis: str = ON_DEMAND,
+) -> Book:
     """Return every price there is; what is stated later replaces what was there.
 
     Args:
         machines: a CSV table of machines.
         overrides: `NAME=VALUE` each, as of today.
         project: the project's file; `./orchprof.toml` when None, if it exists.
+        basis: one of PURCHASES: how machines and accelerators are bought.
 
     Raises:
-        UsageError: a file or an option holds what cannot be; the message says where.
+        UsageError: a file or an option holds what cannot be, or nothing has a price on the basis.
     """
     found = Book(
         {price.name: price for price in tables.shipped_prices()},
@@ -37,7 +44,7 @@ def book(machines: Path | None = None, overrides: Sequence[str] = (), project: P
     )
     found = _with_project(found, project)
     found = _with_machines(found, tables.read_machines(machines) if machines else ())
-    found = _with_prices(found, (_override(text, found) for text in overrides))
+    found = on_basis(_with_prices(found, (_override(text, found) for text in overrides)), basis)
     derived = {"core": core_price(found), "memory": memory_price(found)}
     return replace(found, prices={**found.prices, **derived})
 
@@ -56,6 +63,8 @@ def as_record(price: Price) -> dict[str, Any]:
         "basis": price.basis,
         "source": price.source,
         "as_of": price.as_of.isoformat() if price.as_of else None,
+        "purchase": price.purchase or None,
+        "region": price.region or None,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from orchprof.prices import tokens
 from orchprof.prices.book import as_record, is_stale
 from orchprof.prices.names import machine_names, nothing
-from orchprof.prices.price import Book, Machine
+from orchprof.prices.price import Book, Machine, Price
 
 
 def listing(
@@ -56,9 +56,16 @@ def _machine(machine: Machine, today: date) -> dict[str, Any]:
         "accelerator": machine.accelerator,
         "accelerator_count": machine.accelerator_count,
         "usd_per_hour": price["value"],
-        "usd_per_hour_spot": as_record(machine.spot)["value"] if machine.spot else None,
+        "usd_per_hour_spot": _usd(machine.spot),
+        "usd_per_hour_1y": _usd(machine.one_year),
+        "usd_per_hour_3y": _usd(machine.three_years),
+        "purchase": price["purchase"],
         "basis": price["basis"],
         "source": price["source"],
         "as_of": price["as_of"],
         "stale": is_stale(machine.price, today),
     }
+
+
+def _usd(price: Price | None) -> float | None:
+    return None if price is None else float(price.value)

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
+
+ON_DEMAND: Final = "on-demand"
+# How what is had by the hour can be bought: at will, revocable, committed for years, or one's own.
+PURCHASES: Final = (ON_DEMAND, "spot", "1y", "3y", "owned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,8 @@ class Price:
         basis: `cash` (what is really paid), `list` (what the seller asks) or `credit` (what a credit is worth).
         source: who says so.
         as_of: the day it was true, the first day where only a month is said; None: not said.
+        purchase: how it is had, one of PURCHASES; empty: nobody says, as of what the user states.
+        region: where it is sold; empty: nobody says.
     """
 
     name: str
@@ -26,6 +33,8 @@ class Price:
     basis: str
     source: str
     as_of: date | None
+    purchase: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,9 @@ class Machine:
         accelerator: its name as in a model spec, such as `h100-sxm`; None: it has none.
         price: per hour for the whole machine, in `usd_per_hour`.
         spot: the same, revocable; None: not offered or not known.
+        one_year: the same, committed for a year; None: not known.
+        three_years: for three; None: not known.
+        on_demand: the same at will, where `price` is another one.
     """
 
     name: str
@@ -51,6 +63,9 @@ class Machine:
     accelerator_count: int
     price: Price
     spot: Price | None
+    one_year: Price | None = None
+    three_years: Price | None = None
+    on_demand: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +76,10 @@ class Book:
         prices: by name; `core` and `memory` are always there.
         machines: by name.
         given: the names of prices and machines (as `machine/NAME`) that the user stated; the others ship.
+        basis: one of PURCHASES: the machines' prices are on it, those that have none on demand.
     """
 
     prices: Mapping[str, Price]
     machines: Mapping[str, Machine]
     given: frozenset[str] = frozenset()
+    basis: str = ON_DEMAND

@@ -1,4 +1,4 @@
-"""What one core, one GiB and one accelerator cost an hour, out of the prices of whole machines.
+"""What one core and one GiB cost an hour, out of the prices of whole machines; an accelerator is in offers.py.
 
 Machines are sold whole. What a vCPU and a GiB of memory cost is fitted, by least squares of the relative error of
 `vcpus x core + GiB x memory`, to pairs of machines that differ in memory alone: the 2xlarge of each series that
@@ -11,23 +11,14 @@ half a core of silicon (`Machine.threads_per_core`).
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from typing import Final
 
 from orchprof.prices import tables
-from orchprof.prices.names import (
-    OWNERS,
-    UNITS,
-    accelerator_name,
-    ambiguous,
-    candidates,
-    machine_names,
-    nothing,
-)
-from orchprof.prices.price import Book, Machine, Price
+from orchprof.prices.names import UNITS, ambiguous, candidates, machine_names, nothing
+from orchprof.prices.price import ON_DEMAND, Book, Machine, Price
 
 # The host of an agent that needs no accelerator: x86, general purpose, 4 GiB a vCPU, as agents bind on memory first.
 DEFAULT_MACHINE: Final = "aws/m8i.2xlarge"
@@ -69,29 +60,6 @@ def memory_price(book: Book, machine: Machine | None = None) -> Price:
     return _of_machine("memory", book, machine)
 
 
-def accelerator_price(book: Book, accelerator: str) -> Price | None:
-    """Return what an hour of one accelerator costs, or None where nobody says; name and source say what it is.
-
-    What the user states comes first, then what ships; of each, the accelerator's own rate, then the owner's
-    (a neocloud's before a hyperscaler's), then the cheapest machine's price over its accelerators.
-    """
-    name = accelerator_name(accelerator)
-    own = [f"accelerator/{name}", *(f"owner/{name}/{owner}" for owner in OWNERS)]
-    stated = [book.prices[each] for each in own if each in book.given]
-    listed = [book.prices[each] for each in own if each in book.prices]
-    with_it = [machine for machine in book.machines.values() if machine.accelerator == name]
-    theirs = [machine for machine in with_it if machine.price.name in book.given]
-    found = [*stated[:1], *_cheapest(theirs), *listed[:1], *_cheapest(with_it)]
-    return found[0] if found else None
-
-
-def per_accelerator(machine: Machine) -> Price:
-    """Return a machine's hourly price over its accelerators, its host included; it must have some."""
-    share = machine.price.value / machine.accelerator_count
-    source = f"{machine.name} over {machine.accelerator_count}, host included: {machine.price.source}"
-    return replace(machine.price, name=f"accelerator/{machine.accelerator}", value=share, source=source)
-
-
 def fit(machines: Iterable[Machine]) -> tuple[Decimal, Decimal]:
     """Return USD per vCPU hour and per GiB hour that come nearest to the prices of machines.
 
@@ -123,16 +91,13 @@ def _of_machine(name: str, book: Book, machine: Machine | None) -> Price:
     machine = machine or default_machine(book)
     rates, hosts, as_of = _fitted()
     basis, source = "list", f"derived: least squares over {hosts} AWS machines, 2xlarge of c and m series"
-    value = rates[name]
+    value, had = rates[name], (ON_DEMAND, "")
     if not machine.accelerator:
         whole = machine.vcpus * rates["core"] + Decimal(str(machine.memory_gib)) * rates["memory"]
         value, basis, as_of = value * machine.price.value / whole, machine.price.basis, machine.price.as_of
+        had = machine.price.purchase, machine.region
         source = (
             f"derived: the {name} share of {machine.name} at {machine.price.value} USD per hour, "
             f"in the ratio fitted to {hosts} AWS machines (2xlarge of c and m series)"
         )
-    return Price(name, value, UNITS[name], basis, source, as_of)
-
-
-def _cheapest(machines: list[Machine]) -> list[Price]:
-    return [min(map(per_accelerator, machines), key=lambda price: price.value)] if machines else []
+    return Price(name, value, UNITS[name], basis, source, as_of, *had)

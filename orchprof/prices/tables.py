@@ -2,7 +2,8 @@
 
 A machine table's columns (its first line names them, in any order):
     provider, instance, vcpus, memory_gib, usd_per_hour                  required
-    threads_per_core, accelerator, accelerator_count, usd_per_hour_spot, region, basis, as_of, source, currency
+    threads_per_core, accelerator, accelerator_count, usd_per_hour_spot, usd_per_hour_1y, usd_per_hour_3y, region,
+    basis, as_of, source, currency
 Money is in US dollars; `currency` may say so. A price of 0 is written `free`.
 
 Threads per core in the table that ships: a vCPU is a whole core on Arm (c8g, m8g, r8g, c4a, GB200), on AWS's AMD
@@ -21,16 +22,18 @@ from typing import Final
 from orchprof.errors import UsageError, unknown
 from orchprof.prices import values
 from orchprof.prices.names import accelerator_name
-from orchprof.prices.price import Machine, Price
+from orchprof.prices.price import ON_DEMAND, Machine, Price
 
 REQUIRED: Final = ("provider", "instance", "vcpus", "memory_gib", "usd_per_hour")
 OPTIONAL: Final = (
-    "threads_per_core", "accelerator", "accelerator_count", "usd_per_hour_spot", "region", "basis", "as_of",
-    "source", "currency",
+    "threads_per_core", "accelerator", "accelerator_count", "usd_per_hour_spot", "usd_per_hour_1y", "usd_per_hour_3y",
+    "region", "basis", "as_of", "source", "currency",
 )  # fmt: skip
 COLUMNS: Final = (*REQUIRED, *OPTIONAL)
 # A column that says dollars in another unit, or an hour in another currency.
 _PRICED: Final = re.compile(r"([a-z]{3})_per_\w+|price\w*|cost\w*")
+# How what is listed alone is had, by the first word of its name.
+_PURCHASE: Final = {"owner": "owned", "rental": "3y", "accelerator": ON_DEMAND}
 
 Row = Mapping[str, str]
 
@@ -97,7 +100,12 @@ def parse(row: Row, where: str, source: str) -> Machine:
     _check_filled(row, where)
     _check_currency(row.get("currency", ""), where)
     name = f"{row['provider']}/{row['instance']}"
-    spot = row.get("usd_per_hour_spot", "")
+    spot, one_year, three_years = (
+        _hourly(name, row[f"usd_per_hour_{each}"], row, (f"{where} usd_per_hour_{each}", source), each)
+        if row.get(f"usd_per_hour_{each}")
+        else None
+        for each in ("spot", "1y", "3y")
+    )
     accelerator, number = _accelerators(row, where)
     return Machine(
         name=name,
@@ -108,8 +116,10 @@ def parse(row: Row, where: str, source: str) -> Machine:
         memory_gib=values.size(row["memory_gib"], f"{where} memory_gib"),
         accelerator=accelerator,
         accelerator_count=number,
-        price=_hourly(name, row["usd_per_hour"], row, f"{where} usd_per_hour", source),
-        spot=_hourly(f"{name}/spot", spot, row, f"{where} usd_per_hour_spot", source) if spot else None,
+        price=_hourly(name, row["usd_per_hour"], row, (f"{where} usd_per_hour", source)),
+        spot=spot,
+        one_year=one_year,
+        three_years=three_years,
     )
 
 
@@ -125,6 +135,7 @@ def _price(row: Row) -> Price:
         basis=row["basis"],
         source=row["source"],
         as_of=values.day(row["as_of"], row["name"]),
+        purchase=_PURCHASE.get(row["name"].partition("/")[0], ""),
     )
 
 
@@ -178,7 +189,9 @@ def _accelerators(row: Row, where: str) -> tuple[str | None, int]:
     return (accelerator_name(name) if name else None), number
 
 
-def _hourly(name: str, text: str, row: Row, where: str, source: str) -> Price:
+def _hourly(name: str, text: str, row: Row, told: tuple[str, str], purchase: str = ON_DEMAND) -> Price:
+    """Return a machine's price by the hour; `told` is the cell, for errors, and the source of a row that names none."""
+    where, source = told
     return Price(
         name=f"machine/{name}",
         value=values.amount(text, where),
@@ -186,4 +199,6 @@ def _hourly(name: str, text: str, row: Row, where: str, source: str) -> Price:
         basis=values.basis(row.get("basis", ""), where),
         source=row.get("source") or source,
         as_of=values.day(row.get("as_of", ""), where),
+        purchase=purchase,
+        region=row.get("region", ""),
     )

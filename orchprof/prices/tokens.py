@@ -21,6 +21,9 @@ PER: Final = 1_000_000
 # Specs of models that this machine serves, as `zero` is: no vendor has a price for them.
 SELF_HOSTED: Final = ("paced:", "llama:", "torch:")
 _CACHE_WRITE: Final = ("cache_write_mtok", "cache_write_1h_mtok")
+# What a call is charged for: input that no cache held, what one held, what was written to one for minutes and for an
+# hour, output, and the request itself.
+KINDS: Final = ("input", "cached", "cache_write", "cache_write_1h", "output", "request")
 _SHOWN: Final = (
     ("input", "input_mtok"), ("cached", "cache_read_mtok"), ("cache_write", _CACHE_WRITE[0]),
     ("cache_write_1h", _CACHE_WRITE[1]), ("output", "output_mtok"),
@@ -35,7 +38,20 @@ def price_call(
     at: datetime | None,
     cache_write: tuple[int, int] = (0, 0),
 ) -> Decimal:
-    """Return what one call costs in USD, exactly.
+    """Return what one call costs in USD, exactly: the sum of `price_kinds`."""
+    kinds = price_kinds(model, input_tokens, output_tokens, cached_tokens, at, cache_write)
+    return sum(kinds.values(), Decimal(0))
+
+
+def price_kinds(
+    model: str,
+    input_tokens: int,
+    output_tokens: int,
+    cached_tokens: int | None,
+    at: datetime | None,
+    cache_write: tuple[int, int] = (0, 0),
+) -> dict[str, Decimal]:
+    """Return what one call costs in USD, exactly, by KINDS of what is charged.
 
     What is kept for an hour costs as the library says; where that has no such rate, as what is kept for minutes; and
     where it has none of that either, as any input.
@@ -65,22 +81,27 @@ def price_call(
     if (input_price is None and input_tokens) or (output_price is None and output_tokens):
         raise _unpriced(model)
     cached_price = input_price if cached_price is None else cached_price
-    return (
-        _cost(plain, input_price)
-        + _cost(cached, cached_price)
-        + _written(prices, cache_write, input_tokens, input_price)
-        + _cost(output_tokens, output_price)
-        + (_rate(prices.requests_kcount, input_tokens) or Decimal(0)) / 1000
+    written, written_1h = _written(prices, cache_write, input_tokens, input_price)
+    paid = (
+        _cost(plain, input_price),
+        _cost(cached, cached_price),
+        written,
+        written_1h,
+        _cost(output_tokens, output_price),
+        (_rate(prices.requests_kcount, input_tokens) or Decimal(0)) / 1000,
     )
+    return dict(zip(KINDS, paid, strict=True))
 
 
-def _written(prices: Any, cache_write: tuple[int, int], input_tokens: int, rate: Decimal | None) -> Decimal:
-    """Return what tokens written to a cache cost; each lifetime's rate stands in for the next one's."""
-    paid = Decimal(0)
+def _written(
+    prices: Any, cache_write: tuple[int, int], input_tokens: int, rate: Decimal | None
+) -> list[Decimal]:
+    """Return what tokens written to a cache cost, by lifetime; each one's rate stands in for the next one's."""
+    paid = []
     for tokens, key in zip(cache_write, _CACHE_WRITE, strict=True):
         own = _rate(getattr(prices, key, None), input_tokens)
         rate = rate if own is None else own
-        paid += _cost(tokens, rate)
+        paid.append(_cost(tokens, rate))
     return paid
 
 

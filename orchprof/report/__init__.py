@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.report import claim, console, cost, json_, listings, plan, prices, verify, whatif
+from orchprof.report import claim, console, cost, cost_runs, json_, listings, plan, prices, verify, whatif
 from orchprof.report.contract import validate
 
 __all__ = ["render", "validate"]
@@ -13,7 +13,7 @@ CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "orchprof.report/1": console.render,
     "orchprof.claim/1": claim.render,
     "orchprof.cost/1": cost.render,
-    "orchprof.costs/1": cost.several,
+    "orchprof.costs/1": cost_runs.several,
     "orchprof.env/1": listings.env,
     "orchprof.explain/1": listings.explain,
     "orchprof.plan/1": plan.render,

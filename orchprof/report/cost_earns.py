@@ -5,7 +5,6 @@ from typing import Final
 from orchprof.report import money, naming, text
 from orchprof.report.money import Record, usd
 
-_MODEL: Final = ("accelerator", "token")
 _NOT_ASKED: Final = "not asked"
 
 
@@ -14,25 +13,44 @@ def mark_of(record: Record) -> str:
     return naming.mark(record) if record["per_task"]["accelerator_usd"] else ""
 
 
+def asks(record: Record) -> bool:
+    """Return whether anything was asked of price, volume, users, worth or cash."""
+    margin, reasons = record["margin"], record["margin"]["reasons"]
+    cash = any(
+        not reasons.get(name, "").startswith(_NOT_ASKED) for name in ("runway_months", "value_net_usd")
+    )
+    known = ("price_per_task_usd", "fixed_usd_per_month", "user_cost_usd_per_month")
+    return (
+        cash or record["assumed"]["tasks_per_s_at_volume"] is not None or any(margin[each] for each in known)
+    )
+
+
+def margin_said(record: Record) -> str:
+    """Return the contribution margin at the price, or what it takes to know it."""
+    margin, reasons = record["margin"], record["margin"]["reasons"]
+    most = "at most " if record["at_least"] else ""
+    if margin["contribution_margin"] is None:
+        return str(reasons["contribution_margin"])
+    said = f"{most}{mark_of(record)}{text.fine_share(margin['contribution_margin'])} contribution margin, "
+    return f"{said}{most}{usd(margin['contribution_usd'])} per task at {usd(margin['price_per_task_usd'])}"
+
+
 def earns(record: Record) -> list[str]:
     """Return the lines on price, volume, a month, users, worth and cash, as far as they were asked."""
     margin, even = record["margin"], record["break_even"]
-    lines = ["At what price and volume do we earn?"]
-    lines += text.labelled("  price", _price_said(record))
+    lines = ["Unit economics", *text.labelled("  price", _price_said(record))]
     if margin["contribution_usd"] is not None:
-        said = (
-            f"{usd(margin['contribution_usd'])} a task, {text.fine_share(margin['contribution_margin'])} of "
-        )
-        said += f"{usd(margin['price_per_task_usd'])}, fixed cost apart"
-        lines += text.labelled("  contribution", f" {said}")
+        lines += text.labelled("  margin", f"{margin_said(record)}, before fixed cost")
     fixed, needed = margin["fixed_usd_per_month"], even["tasks_per_month"]
     if fixed and needed is not None:
         lines += text.labelled(
-            "  volume",
+            "  break-even",
             f"{money.count(needed)} tasks a month pay {usd(fixed)} of fixed cost, machines paid for as used",
         )
     elif fixed:
-        lines += text.labelled("  volume", f"that pays {usd(fixed)}: {even['reasons']['tasks_per_month']}")
+        lines += text.labelled(
+            "  break-even", f"of {usd(fixed)} fixed cost: {even['reasons']['tasks_per_month']}"
+        )
     lines += _monthly(margin)
     return lines + _users(record) + _worth(margin) + _unanswered(margin)
 
@@ -53,11 +71,10 @@ def _price_said(record: Record) -> str:
     at = ", ".join(
         f"{usd(each['price_usd'])} for {each['margin']:.0%}" for each in even["price_for_margin"][1:]
     )
-    said = f"above {mark_of(record)}{usd(even['price_usd'])} a task earns something; {at} margin"
-    if set(_MODEL) & set(record["partial"]):
-        said = f"what the model costs is NOT in it; {said}"
+    least = "at least " if record["at_least"] else ""
+    said = f"break-even price {least}{mark_of(record)}{usd(even['price_usd'])} a task; {least}{at} margin"
     if even["full_cost_price_usd"] is not None:
-        said += f"; {usd(even['full_cost_price_usd'])} with fixed cost at this volume"
+        said += f"; {least}{usd(even['full_cost_price_usd'])} with fixed cost at this volume"
     return said
 
 
@@ -67,14 +84,18 @@ def _monthly(margin: Record) -> list[str]:
     rows = [
         ("  a month", "", ""),
         ("  revenue", usd(margin["revenue_usd_per_month"]), ""),
-        ("  cost of goods", usd(margin["cogs_usd_per_month"]), "machines whole, tokens, calls"),
-        ("  gross", usd(margin["gross_usd_per_month"]), text.fine_share(margin["gross_margin"])),
+        ("  cost of goods", usd(margin["cogs_usd_per_month"]), "whole machines, tokens, calls"),
+        ("  gross profit", usd(margin["gross_usd_per_month"]), text.fine_share(margin["gross_margin"])),
         (
-            "  fixed",
+            "  fixed cost",
             usd(margin["fixed_usd_per_month"]),
             "" if margin["fixed_usd_per_month"] else "none given",
         ),
-        ("  operating", usd(margin["operating_usd_per_month"]), text.fine_share(margin["operating_margin"])),
+        (
+            "  operating profit",
+            usd(margin["operating_usd_per_month"]),
+            text.fine_share(margin["operating_margin"]),
+        ),
     ]
     lines = ["", *text.columns(rows, "<><")]
     if margin["loss_per_usd_of_revenue"]:
@@ -93,7 +114,7 @@ def _users(record: Record) -> list[str]:
         said += f" and brings {usd(margin['user_contribution_usd_per_month'])} above that"
     if even["users"] is not None:
         said += f"; {money.count(even['users'])} users pay the fixed cost"
-    return text.labelled("  one more user", f" {said}")
+    return text.labelled("  per user", said)
 
 
 def _worth(margin: Record) -> list[str]:
@@ -104,4 +125,4 @@ def _worth(margin: Record) -> list[str]:
     said += f"{text.number(margin['value_per_usd_spent'])} per $1 spent"
     if margin["payback_months"] is not None:
         said += f"; the cash is back in {text.number(margin['payback_months'])} months"
-    return text.labelled("  a task is worth", f" {said}")
+    return text.labelled("  value", f"a task is worth {said}")

@@ -7,7 +7,10 @@ from orchprof.report import money, text
 from orchprof.report.money import Record, usd
 
 _BAR: Final = 10
-_AT: Final = {"measured": "as run"}
+_BASIS: Final = {"busy": "CPU used", "reserved": "CPU alloc."}
+_AT: Final = {
+    "measured": "as measured", "idle": "low load", "full": "at capacity", "step": "next machine", "asked": "at volume",
+}  # fmt: skip
 _SHORT: Final = {"cpu": "CPU", "accelerator": "accel."}
 
 
@@ -15,9 +18,11 @@ def doubts(record: Record) -> list[str]:
     """Return the tornado and the Monte Carlo, as far as they were asked."""
     lines: list[str] = []
     if record["sensitivity"] and record["per_success_usd"] is None:
-        lines += text.labelled("What decides it?", " no task succeeded, so that none has a cost")
+        lines += text.labelled("Sensitivity", record["reasons"]["per_success_usd"])
     elif record["sensitivity"]:
-        rows: list[tuple[str, ...]] = [("What decides it?", "from", "to", "$ per 1,000", "to", "")]
+        rows: list[tuple[str, ...]] = [
+            ("Sensitivity, one input at a time", "from", "to", "$ per 1,000", "to", "")
+        ]
         widest = max(_spread(row) for row in record["sensitivity"])
         rows += [_tornado_row(row, widest) for row in record["sensitivity"]]
         lines += text.columns(rows, "<>>>><")
@@ -25,11 +30,21 @@ def doubts(record: Record) -> list[str]:
     if drawn and drawn["p50"] is None:
         lines += text.labelled("Monte Carlo", drawn["reason"])
     elif drawn:
-        said = f"{money.count(drawn['n'])} draws: {money.per_thousand(drawn['p50'])} per 1,000 successes, 5-95 % "
+        said = f"{money.count(drawn['n'])} draws of all inputs, prices among them: median "
+        said += f"{money.per_thousand(drawn['p50'])} per 1,000 successful tasks, 5-95 % "
         said += money.between([drawn["p5"], drawn["p95"]], money.PER)
-        said += f"; {drawn['decides']} decides" if drawn["decides"] else ""
+        said += f"; the {money.per_thousand(drawn['base'])} above is {_placed(drawn)}"
+        said += f"; {drawn['decides'].replace('_', ' ')} matters most" if drawn["decides"] else ""
         lines += text.labelled("Monte Carlo", said)
     return lines
+
+
+def _placed(drawn: Record) -> str:
+    """Return where the cost at the inputs as they are lies among the draws."""
+    share = f"dearer than {drawn['base_quantile']:.0%} of the draws"
+    if drawn["p5"] <= drawn["base"] <= drawn["p95"]:
+        return share
+    return f"OUTSIDE that, {share}: its inputs lie at an end of their ranges"
 
 
 def _spread(row: Record) -> float:
@@ -57,8 +72,8 @@ def curve(record: Record) -> list[str]:
     both = [*(row["average_usd"] for row in rows), *service["average_usd"]]
     low, high = math.log10(min(each for each in both if each > 0)), math.log10(max(both))
     table: list[tuple[str, ...]] = [
-        ("What does load change?", "", "", "$ per 1,000", "tasks", "service", "o task"),
-        ("  tasks/s", "mach.", "accel.", "average", "marginal", "average", "x service"),
+        ("Cost by load", "mach-", "accel-", "$ per 1,000", "tasks", "web request", "o task"),
+        ("  tasks/s", "ines", "erators", "average", "marginal", "average", "x request"),
     ]
     for row, plain in zip(rows, service["average_usd"], strict=True):
         table.append(
@@ -73,12 +88,10 @@ def curve(record: Record) -> list[str]:
             )
         )
     said = (
-        "machines and accelerators had whole; the service is an illustration, not a measurement: a request of "
+        "whole machines and accelerators; the web request is an illustration, not a measurement: "
         f"{service['core_s_per_request'] * 1000:g} ms of one core on the same machine, whose next one costs "
         f"{money.per_thousand(service['long_run_marginal_usd'])} per 1,000 even when machines are added"
     )
-    if {"accelerator", "token"} & set(record["partial"]):
-        said = f"what the model costs is NOT in it; {said}"
     return [*text.columns(table, "<>>>>><"), *text.labelled("", said)]
 
 
@@ -100,15 +113,23 @@ def market(record: Record) -> list[str]:
     published = found["published"]
     lines = [f"The CPU market in {found['year']}, {found['label']}, MODELLED"]
     for row in found["implied"]:
-        if row["usd"] is None:
-            lines += text.labelled(f"  {row['basis']}", row["reason"])
-            continue
-        said = f"{text.number(row['cores_per_accelerator'])} cores per accelerator, "
-        said += f"{text.number(row['cpus_per_accelerator'])} CPUs: {_billions(row['usd'])} a year, "
-        said += str(row["against_published"])
-        lines += text.labelled(f"  {row['basis']}", said)
+        said = (
+            ""
+            if row["cores_per_accelerator"] is None
+            else (
+                f"{text.number(row['cores_per_accelerator'])} cores per accelerator, "
+                f"{text.number(row['cpus_per_accelerator'])} CPUs: "
+            )
+        )
+        said += (
+            row["reason"]
+            if row["usd"] is None
+            else f"{_billions(row['usd'])} a year, {row['against_published']}"
+        )
+        lines += text.labelled(f"  {_BASIS[row['basis']]}", said)
     ends = f"{_billions(published['low_usd'])} to {_billions(published['high_usd'])} by {published['year']}"
     lines += text.labelled("  published", ends)
+    lines += text.labelled("  caveat", found["caveat"])
     inputs = "; ".join(f"{each['name']} {text.number(each['value'])}" for each in found["inputs"])
     return [*lines, *text.labelled("  inputs", f"{inputs} (--assume NAME=VALUE; sources in --format json)")]
 
@@ -131,8 +152,8 @@ def energy(record: Record, details: bool) -> list[str]:
 
 
 def states(record: Record) -> list[str]:
-    """Return what reserved cores cost under each label of the ledger, the dearest first."""
-    rows = [("reserved cores by what the task did", "", "$ per 1,000 tasks", "")]
+    """Return what allocated cores cost under each label of the ledger, the dearest first."""
+    rows = [("allocated CPU by what the task did", "", "$ per 1,000 tasks", "")]
     total = sum(row["cpu_reserved_usd"] for row in record["states"])
     rows += [
         (f"  {row['role']}", row["state"], money.per_thousand(row["cpu_reserved_usd"]),
@@ -143,7 +164,7 @@ def states(record: Record) -> list[str]:
         f"{name.replace('_', ' ')} {value}" for name, value in record["assumed"].items() if value is not None
     ]
     added, room = usd(record["marginal_usd"]), usd(record["marginal_with_room_usd"])
-    prices = f"one more task costs {added} when machines are added for it, {room} while there is room"
+    prices = f"one more task costs {added} when machines are added for it, {room} where machines have capacity left"
     return [
         *text.columns(rows, "<<>>"),
         *text.labelled("Marginal", prices),

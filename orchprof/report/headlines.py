@@ -21,11 +21,18 @@ def verdicts(record: Record) -> list[str] | None:
 
 def usd_per_thousand(record: Record) -> list[str] | None:
     """Return each report's dollars per 1,000 successes; `-` where a price is missing; None where none is known."""
-    known = {name: cost["per_success_usd"] for name, cost in _costs(record).items()}
-    if all(value is None for value in known.values()):
+    known = {name: cost for name, cost in _costs(record).items() if cost["per_success_usd"] is not None}
+    if not known:
         return None
-    found = [(report, known.get(report["run"]["id"])) for report in record["reports"]]
-    return ["-" if usd is None else naming.mark(report) + text.number(1000 * usd) for report, usd in found]
+    return [_amount(report, known.get(report["run"]["id"])) for report in record["reports"]]
+
+
+def _amount(report: Record, cost: Record | None) -> str:
+    """Return dollars per 1,000 successes; `>` before what is at least so much."""
+    if cost is None:
+        return "-"
+    least = ">" if cost.get("at_least") else ""
+    return least + naming.mark(report) + text.number(1000 * cost["per_success_usd"])
 
 
 def _costs(record: Record) -> dict[str, Record]:
@@ -123,7 +130,8 @@ def _cost(record: Record, named: dict[str, str]) -> list[list[str]]:
         name, host = report["run"]["id"], report["shares"]["host"]
         share = cpu_side_of_cost(costs[name]["per_task"]) if name in costs else None
         if host is not None and share is not None:
-            cost = f"{naming.mark(report)}{share * 100:.0f} % of cost is CPU side"
+            most = "at most " if costs[name].get("at_least") else ""
+            cost = f"{most}{naming.mark(report)}{share * 100:.0f} % of cost is CPU side"
             said = f"{named[name]}: {host['cp'] * 100:.0f} % of latency but {cost}"
             found.append((abs(host["cp"] - share), said))
     return [text.labelled("Cost", max(found)[1])] if found else []

@@ -69,7 +69,9 @@ def _answer(record: Record) -> list[str]:
 def _machine(each: Record) -> str:
     has = f"{each['vcpus']} vCPU, {text.number(each['memory_gib'])} GiB"
     has += f", {each['accelerators']} {each['accelerator']}" if each["accelerator"] else ""
-    return f"{each['count']} x {each['name']} ({has}; ${each['usd_per_hour']:.2f}/h)"
+    bought = "" if each.get("purchase") in (None, "on-demand") else f" {each['purchase']}"
+    stale = ", a STALE price" if each.get("stale") else ""
+    return f"{each['count']} x {each['name']} ({has}; ${each['usd_per_hour']:.2f}/h{bought}{stale})"
 
 
 def _figures(predicted: Record) -> str:

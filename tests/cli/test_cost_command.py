@@ -70,12 +70,23 @@ def test_a_run_by_hand(run, tmp_path):
     assert part["memory_usd"] == pytest.approx(3e-6)
     assert part["accelerator_usd"] == pytest.approx(1e-3)
     assert part["token_usd"] == 0
-    assert (part["tool_usd"], part["network_usd"]) == (None, None)
+    assert (part["tool_usd"], part["network_usd"]) == (0, 0)  # neither left the machine
     assert part["total_usd"] == pytest.approx(1.033e-3)
-    assert record["partial"] == ["tool", "network"]
-    assert {each["part"] for each in record["unpriced"]} == {"tool", "network"}
+    assert (record["partial"], record["unpriced"], record["at_least"]) == ([], [], False)
+    assert record["per_success"]["total_usd"] == pytest.approx(1.033e-3)
     assert record["per_success_usd"] == pytest.approx(1.033e-3)
     assert record["per_success_band_usd"] == pytest.approx([0.533e-3, 2.033e-3])
+    # Half the band at full utilisation, twice the band at half the utilisation; all tasks are alike.
+    found = record["per_success_range"]
+    assert (found["low"], found["high"]) == pytest.approx((0.533e-3, 4.033e-3))
+    assert {each["cause"]: [each["low"], each["high"]] for each in found["parts"]} == {
+        "sampling": pytest.approx([1.033e-3, 1.033e-3]),
+        "model time band": pytest.approx([0.533e-3, 2.033e-3]),
+        "utilisation": pytest.approx([1.033e-3, 2.033e-3]),
+    }
+    load = record["measured_at"]
+    assert (load["tasks_at_once"], load["calls_at_once"], load["utilisation"]) == pytest.approx((1, 1, 1))
+    assert (load["machines"], load["accelerators"]) == (1, 1)
     assert record["average_usd"] == pytest.approx(1.033e-3 + 0.02)
     assert record["usd_per_mtok"] == pytest.approx(10)  # 1e-3 for 100 tokens
     assert record["margin"]["contribution_usd"] == pytest.approx(0.05 - 1.033e-3)
@@ -90,12 +101,19 @@ def test_prices_say_where_they_are_from(run, tmp_path):
     one = keep(tmp_path / "one")
     rows = {row["name"]: row for row in costed(run, one)["prices"]}
     assert rows["core"]["unit"] == "usd_per_core_hour"
-    assert rows["owner/h100-sxm/neocloud"]["source"]
+    accelerator = rows["accelerator/h100-sxm"]
+    assert (accelerator["value"], accelerator["purchase"], accelerator["region"]) == (
+        2.95,
+        "on-demand",
+        "eu-north1",
+    )
+    assert (accelerator["as_of"], accelerator["stale"]) == (None, True)
+    assert "host included" in accelerator["source"]
     assert rows["core"]["as_of"]
     given = {row["name"]: row for row in costed(run, one, *PRICES)["prices"]}
     assert given["core"] | {"as_of": None} == {
         "name": "core", "value": 0.036, "unit": "usd_per_core_hour", "basis": "cash", "source": "--price",
-        "as_of": None, "stale": False,
+        "as_of": None, "stale": False, "purchase": None, "region": None,
     }  # fmt: skip
     assert given["core"]["as_of"] == datetime.now(UTC).date().isoformat()
 
@@ -154,11 +172,35 @@ def test_recorded_tokens_at_another_models_price(run, tmp_path):
     assert record["per_task"]["accelerator_usd"] == 0
 
 
-def test_somebodys_server_has_no_price(run, tmp_path):
+def test_a_model_without_a_price_leaves_no_cost_no_margin_and_no_frontier(run, tmp_path):
+    bench = tmp_path / "bench"
+    bench.mkdir()
     own = {"spec": "http://localhost:9/v1#mine", "provenance": "client_only"}
-    record = costed(run, keep(tmp_path / "one", model=own, provenance="client_only"))
+    keep(bench / "one", 25, model=own, provenance="client_only")
+    keep(bench / "two", 25)
+    record = costed(
+        run, bench / "one", *TERMS, "--tasks-per-month", "1000", "--tornado", "--monte-carlo", "100"
+    )
     assert record["per_task"]["token_usd"] is None
     assert "token" in record["partial"]
+    for name in ("per_success_usd", "average_usd", "marginal_usd", "marginal_with_room_usd"):
+        assert record[name] is None
+        assert "no token price" in record["reasons"][name]
+    assert record["per_success_at_least_usd"] > 0
+    for name in ("contribution_margin", "gross_margin", "operating_margin", "cogs_usd_per_month"):
+        assert record["margin"][name] is None
+        assert record["margin"]["reasons"][name]
+    assert record["break_even"]["price_usd"] is None
+    assert record["claim_in_money"]["cpu_side_share_of_cost"] is None
+    assert (record["sensitivity"], record["curve"], record["per_success_range"]) == ([], [], None)
+    assert (record["monte_carlo"]["p50"], "not known" in record["monte_carlo"]["reason"]) == (None, True)
+    words = " ".join(run("cost", bench / "one", *TERMS).out.split())
+    assert words.startswith("Cost per 1,000 successful tasks: unknown, the model has no price; all else: $")
+    assert "% contribution" not in words
+    assert "of total" not in words
+    rows = {row["name"]: row for row in costed(run, bench)["frontier"]}
+    assert (rows["one"]["on_frontier"], rows["one"]["reason"]) == (None, "unpriced")
+    assert "No cost rag" in " ".join(run("cost", bench).out.split())
 
 
 @pytest.mark.parametrize("spec", ["zero", "llama:default"])
@@ -168,8 +210,8 @@ def test_a_model_without_a_price_is_unpriced_and_said_so(run, tmp_path, spec):
     assert record["per_task"]["accelerator_usd"] is None
     assert record["claim_in_money"]["cpu_side_share_of_cost"] is None
     said = run("cost", one)
-    assert "model calls unpriced" in said.out
-    assert "what the model costs is NOT in it" in " ".join(said.out.split())
+    assert "model calls have no price" in said.out
+    assert "the model has no price; all else: $" in said.out
 
 
 def test_for_a_person(run, tmp_path):
@@ -187,14 +229,39 @@ def test_for_a_person(run, tmp_path):
     assert (said.code, said.err) == (0, "")
     assert max(map(len, said.out.splitlines())) <= 80
     words = " ".join(said.out.split())
-    asked = ["What does a successful task cost?", "Which part is CPU side?", "At what price and volume do we earn?",
-             "What should we fix first?"]  # fmt: skip
+    asked = ["Cost per 1,000 successful tasks: ~$1.03", "Range $0.533-4.03", "Load as measured: ",
+             "Not included nothing", "Margin ~97.9% contribution margin", "llama-3.1-8b@h100-sxm", "of total",
+             "CPU side", "Unit economics", "Fix first", "Sensitivity", "Monte Carlo"]  # fmt: skip
     assert sorted(asked, key=words.index) == asked
-    assert "~$0.00103, ~$1.03 per 1,000, partial" in words
     assert "MODELLED" in words
     assert "408,439 tasks a month pay $20,000" in words
-    assert "Unpriced network: bytes" in words
     assert "not a measurement" in words
+    assert "network: every connection stayed on this machine" in words
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["a success ", "partial", "reserved", "at work", "in band", "from task to task", "good a day", "service"],
+)
+def test_words_that_a_buyer_would_not_know_are_not_in_it(run, tmp_path, word):
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    keep(bench / "one")
+    keep(bench / "two", ok=[True, False] * 3)
+    asked = (*TERMS, "--tornado", "--monte-carlo", "200", "--market", "--slo", "5", "--details")
+    for said in (run("cost", bench, *asked), run("cost", bench / "two", *asked)):
+        assert said.code == 0
+        assert word not in said.out
+
+
+def test_the_headline_is_placed_in_its_monte_carlo(run, tmp_path):
+    drawn = costed(run, keep(tmp_path / "one", 20), "--monte-carlo", "2000")["monte_carlo"]
+    assert drawn["p5"] <= drawn["base"] <= drawn["p95"]
+    assert 0.05 <= drawn["base_quantile"] <= 0.95
+    words = " ".join(run("cost", tmp_path / "one", "--monte-carlo", "500").out.split())
+    assert "above is dearer than" in words
+    far = ("--monte-carlo", "500", "--range", "gpu_price=90:99")
+    assert "OUTSIDE that" in " ".join(run("cost", tmp_path / "one", *far).out.split())
 
 
 def test_a_month_by_users(run, tmp_path):
@@ -202,7 +269,7 @@ def test_a_month_by_users(run, tmp_path):
     one = keep(tmp_path / "one")
     said = run("cost", one, *terms, "--fixed-per-month", "5000", "--cash", "90000", "--value-per-task", "0.1")
     words = " ".join(said.out.split())
-    assert "one more user costs" in words
+    assert "per user costs" in words
     assert "per $1 of revenue" in words
     assert "the cash lasts" in words
     assert "a task is worth" in words
@@ -212,17 +279,17 @@ def test_a_month_by_users(run, tmp_path):
     ("asked", "said"),
     [
         (["--cash", "10"], "runway no price"),
-        (["--fixed-per-month", "10"], "volume that pays $10.0: no price"),
+        (["--fixed-per-month", "10"], "break-even of $10.0 fixed cost: no price"),
         (["--value-per-task", "1", "--cash", "10"], "payback no volume"),
         (["--price-per-task", "1", "--tasks-per-month", "1e6", "--cash", "10"], "runway it makes no loss"),
         (
             ["--value-per-task", "1e-6", "--tasks-per-month", "1e3", "--cash", "10"],
             "payback a month brings less",
         ),
-        (["--price-per-task", "1", "--tasks-per-month", "1e6"], "fixed $0 none given"),
+        (["--price-per-task", "1", "--tasks-per-month", "1e6"], "fixed cost $0 none given"),
         (["--value-per-task", "0.000033"], "a task is worth $0.001 below its cost"),
-        (["--slo", "2"], "0.0% of tasks are right within 2 s; $1,000 a day buys ~0 of them"),
-        (["--slo", "4"], "100.0% of tasks are right within 4 s; $1,000 a day buys ~968,054 of them"),
+        (["--slo", "2"], "0.0% of tasks are correct within 2 s; $1,000 a day buys ~0 of them"),
+        (["--slo", "4"], "100.0% of tasks are correct within 4 s; $1,000 a day buys ~968,054 of them"),
         (["--price", "tool/serach=0.01"], "no task called tool/serach"),
     ],
 )
@@ -249,7 +316,7 @@ def test_without_a_success_nothing_is_marked_or_ranked(run, tmp_path):
     assert "~-" not in out
     assert "Runs rag #1: none; rag #2: one" in " ".join(out.split())
     alone = run("cost", bench / "none", "--tornado").out
-    assert "What decides it? no task succeeded" in " ".join(alone.split())
+    assert "Sensitivity no task succeeded" in " ".join(alone.split())
 
 
 def test_nothing_is_said_of_cash_that_nobody_named(run, tmp_path):
@@ -270,13 +337,19 @@ def test_all_prices_known_make_a_whole_total(run, tmp_path):
 
 def test_a_part_known_in_part_says_at_least(run, tmp_path):
     one = keep(tmp_path / "one")
-    table = store.open_run(one).tables["spans"].copy()
-    table.loc[table.index[0], "name"] = "parse"
-    table.to_parquet(one / "spans.parquet")
-    record = costed(run, one, "--price", "tool/search=0.006")
+    spans, segments = (store.open_run(one).tables[name].copy() for name in ("spans", "segments"))
+    spans.loc[spans.index[0], "name"] = "parse"
+    spans.to_parquet(one / "spans.parquet")
+    segments.loc[segments["role"] == "tool", ["wait_state", "cpu_ns"]] = ["net", 0]
+    segments.to_parquet(one / "segments.parquet")
+    record = costed(run, one, "--price", "tool/search=0.006", *TERMS)
     assert record["per_task"]["tool_usd"] == pytest.approx(0.005)  # 5 calls by 6 tasks
-    assert "tool" in record["partial"]
-    assert "at least $5.00" in run("cost", one, "--price", "tool/search=0.006").out
+    assert (record["partial"], record["at_least"]) == (["tool", "network"], True)
+    words = " ".join(run("cost", one, "--price", "tool/search=0.006", *TERMS).out.split())
+    assert "Cost per 1,000 successful tasks: at least ~$" in words
+    assert "at least $5.00" in words
+    assert "Margin at most ~" in words
+    assert "parse reached a connection whose other end was not seen" in words
 
 
 def test_several_runs_have_a_frontier(run, tmp_path):
@@ -321,7 +394,13 @@ def test_the_latest_run_is_the_default(run, tmp_path):
         (["--utilisation", "0"], "@ --utilisation"),
         (["--monte-carlo", "5"], "@ --monte-carlo"),
         (["--machine", "no-such"], "unknown machine"),
-        (["--machine", "aws/p5.48xlarge"], "a machine with accelerators"),
+        (["--machine", "aws/g6.xlarge"], "1 x l4 @ --machine aws/g6.xlarge, the model needs 1 x h100-sxm"),
+        (["--machine", "aws/p5.48xlarge", "--machine", "aws/p5.4xlarge"], "two machines for one thing"),
+        (["--machine", "aws/m8i.large", "--machine", "aws/m8i.2xlarge"], "two machines for one thing"),
+        (["--token-model", ""], "no name, '' @ --token-model"),
+        (["--accelerator", " "], "no name, ' ' @ --accelerator"),
+        (["--basis", "2y"], "unknown basis, '2y' @ --basis"),
+        (["--basis", "1y"], "nothing has a price on this basis, '1y' @ --basis"),
         (["--route", "both"], "unknown route"),
         (["--token-model", "no-such-9"], "no token price"),
         (["--token-model", "gpt-5", "--route", "accelerator"], "two routes"),
@@ -370,10 +449,113 @@ def test_tasks_that_share_a_worker_and_use_more_than_it_holds_are_said_so(run, t
     assert "unknown model" in said.out
 
 
-def test_cores_and_accelerator_on_different_bases_are_said_so(run, tmp_path):
-    notes = " ".join(costed(run, keep(tmp_path / "one"))["notes"])
-    assert "at the median list price" in notes
-    assert "at the median list price" not in " ".join(costed(run, tmp_path / "one", *PRICES)["notes"])
+@pytest.mark.parametrize(
+    ("basis", "usd", "other"),
+    [
+        ("spot", 1.25, "no price on the basis spot, so on another one: aws/m8i.2xlarge (on-demand)"),
+        ("3y", 1.3, "no price on the basis 3y, so on another one: aws/m8i.2xlarge (on-demand)"),
+        ("owned", 1.69, "no price on the basis owned, so on another one: aws/m8i.2xlarge (on-demand)"),
+        ("on-demand", 2.95, None),
+    ],
+)
+def test_the_basis_is_one_for_all_that_has_it_and_the_rest_is_named(run, tmp_path, basis, usd, other):
+    record = costed(run, keep(tmp_path / "one"), "--basis", basis)
+    prices = {each["name"]: each for each in record["prices"]}
+    paid = prices["accelerator/h100-sxm"]
+    assert (paid["value"], paid["purchase"], record["assumed"]["basis"]) == (usd, basis, basis)
+    assert [note for note in record["notes"] if "on the basis" in note] == ([other] if other else [])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [[], ["--basis", "spot"], ["--basis", "owned"], ["--price", "h100=2"], ["--machine", "aws/p5.4xlarge"]],
+)
+def test_cost_and_plan_pay_the_same_for_an_accelerator(run, tmp_path, asked):
+    one = keep(tmp_path / "one", 20)
+    prices = {each["name"]: each for each in costed(run, one, *asked)["prices"]}
+    (paid,) = (each for name, each in prices.items() if name.startswith("accelerator/"))
+    said = run("plan", one, "--rate", "1", "--slo", "p50=60s", *asked, "--format", "json")
+    assert said.code == 0, said.err
+    machines = json.loads(said.out)["machines"]
+    report.validate(json.loads(said.out))
+    (has,) = (each for each in machines if each["accelerator"])
+    assert has["usd_per_hour"] / has["accelerators"] == pytest.approx(paid["value"])
+    assert (has["purchase"], has["stale"]) == (paid["purchase"], paid["stale"])
+    words = " ".join(run("plan", one, "--rate", "1", "--slo", "p50=60s", *asked).out.split())
+    assert ("a STALE price" in words) == paid["stale"]
+
+
+def test_a_machine_that_is_named_is_the_offer(run, tmp_path):
+    one = keep(tmp_path / "one")
+    record = costed(run, one, "--machine", "aws/p5.48xlarge", "--machine", "aws/m8i.large")
+    prices = {each["name"]: each["value"] for each in record["prices"]}
+    assert prices["accelerator/h100-sxm"] == pytest.approx(55.04 / 8)
+    assert record["assumed"]["machine"] == "aws/m8i.large"
+    notes = " ".join(costed(run, one, "--price", "aws/p5.48xlarge=54")["notes"])
+    assert "the price of aws/p5.48xlarge is not used, as nebius/gpu-h100" in notes
+
+
+def test_what_is_asked_of_several_runs_is_answered_for_each(run, tmp_path):
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    keep(bench / "one")
+    keep(bench / "two", ok=[True, False] * 3)
+    plain = run("cost", bench).out
+    for asked, said in [
+        (["--tornado"], "Sensitivity, one input at a time"),
+        (["--monte-carlo", "200"], "Monte Carlo"),
+        (["--market"], "The CPU market in 2030"),
+        (["--price-per-task", "0.05"], "Unit economics"),
+        (["--fixed-per-month", "10"], "Unit economics"),
+        (["--tasks-per-month", "10"], "Unit economics"),
+        (["--cash", "10"], "Unit economics"),
+        (["--value-per-task", "10"], "Unit economics"),
+        (["--tasks-per-user-month", "10"], "Unit economics"),
+    ]:
+        assert said not in plain
+        out = run("cost", bench, *asked).out
+        assert out.count(said) == 2, asked
+        assert [line for line in out.splitlines() if line in ("rag #1:", "rag #2:")] == ["rag #1:", "rag #2:"]
+
+
+def test_a_market_is_not_stated_from_one_request_at_a_time(run, tmp_path):
+    found = costed(run, keep(tmp_path / "one"), "--market")["market"]
+    for row in found["implied"]:
+        assert (row["usd"], row["cpus"], row["against_published"]) == (None, None, None)
+        assert row["cores_per_accelerator"] > 0
+        assert "one request at a time" in row["reason"]
+    words = " ".join(run("cost", tmp_path / "one", "--market").out.split())
+    assert "bn a year" not in words
+    assert "caveat a task's accelerator time is its share of the batch" in words
+
+
+def test_a_tool_that_fails_slowly_is_what_to_fix_first(run, tmp_path):
+    failing = Run()
+    for task in range(1, 11):
+        start, fails = task * 20 * S, task > 7
+        end = start + (10 if fails else 1) * S
+        failing.task(task, start, end, ok=not fails)
+        failing.strand(task, start, end, task=task)
+        failing.span(500 + task, "tool", "slow" if fails else "quick", strand=task, task=task)
+        failing.segment(task, start, end, "tool", cpu=end - start, span=500 + task)
+    path = tmp_path / "one"
+    store.create(
+        path, {"id": "one", "workload": "w", "variant": None, "model": {}, "params": {}, "machine": {}}
+    )
+    for name, table in failing.tables().items():
+        table.to_parquet(path / f"{name}.parquet")
+    store.update(path, sealed=True)
+    rows = {row["what"]: row for row in costed(run, path, "--price", "core=0.036")["fix_first"]}
+    # 37 s of one core at 1e-5 for 10 tasks: half of the slow tool's 30 s are 15e-5 USD.
+    assert rows["tool slow"]["latency_saved_s"] == pytest.approx(1.5)
+    assert rows["tool slow"]["usd_saved"] == pytest.approx(1000 * 1.5e-5)
+    assert rows["tool slow"]["usd_saved_per_success"] == pytest.approx(15e-5 / 7)
+    assert rows["tool quick"]["usd_saved"] == pytest.approx(1000 * 0.35e-5)
+    assert rows["fail in half the time"]["usd_saved"] == pytest.approx(1000 * 1.5e-5)
+    # 37 s for 7; with half of the failures mended 7 + 1.5 + 15 s for 8.5.
+    assert rows["fail half as often"]["usd_saved"] == pytest.approx(1000 * 0.7 * 1e-5 * (37 / 7 - 23.5 / 8.5))
+    words = " ".join(run("cost", path).out.split())
+    assert "money of all 10 tasks, 3 failed among them" in words
 
 
 def test_no_finished_task(run, tmp_path):

@@ -93,6 +93,14 @@ def test_a_size_at_which_no_time_is_left_is_refused(known):
         extrapolate(sweep(known, {100: 10, 150: 60, 200: 110}), "rows", 1)
 
 
+def test_a_slip_of_the_pen_is_not_extrapolated_to(known):
+    runs = sweep(known, {10: 20, 20: 30, 40: 50})
+    (row,) = extrapolate(runs, "rows", 400_000)
+    assert row["factor_beyond"] == 10_000
+    with pytest.raises(UsageError, match=r"too far from what was measured, 1e\+30 @ --extrapolate rows, give at most"):
+        extrapolate(runs, "rows", 1e30)
+
+
 def test_a_setting_must_vary_and_be_a_number(known):
     runs = sweep(known, {10: 20, 20: 30, 40: 50})
     with pytest.raises(

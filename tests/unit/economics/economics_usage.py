@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from orchprof.economics.outside import Outside
 from orchprof.economics.tariff import Tariff
 from orchprof.economics.usage import Calls, Usage
 from orchprof.prices.price import Machine, Price
@@ -36,7 +37,7 @@ def tariff(**more):
 
 
 def calls(task=(), tokens=(), *, model="m", answered=None, refused=None, **stated):
-    """Return calls of tasks by row, each with (input, output) tokens; None: not reported."""
+    """Return calls of tasks by row, each with (input, output) tokens; None: not reported. Each takes 1 s."""
     n = len(task)
     told = {
         name: np.full(n, np.nan) if stated.get(name) is None else np.array(stated[name], dtype=float)
@@ -47,6 +48,9 @@ def calls(task=(), tokens=(), *, model="m", answered=None, refused=None, **state
     )
     return Calls(
         task=np.array(task, dtype=np.int64),
+        strand=100 + np.arange(n),
+        sent_ns=np.arange(n) * S,
+        latency_s=np.ones(n),
         model=(model,) * n,
         input_tokens=read,
         output_tokens=written,
@@ -64,7 +68,8 @@ def usage(latency_s=(1.0, 3.0), **more):
     facts = {
         "task": np.arange(1, n + 1), "ok": np.ones(n, dtype=bool), "judged": np.ones(n, dtype=bool),
         "latency_s": latency, "cpu_busy_s": latency / 2, "cpu_reserved_s": latency, "memory_gib_s": latency * 2,
-        "accelerator_s": np.zeros(n), "calls": calls(), "tools": {}, "network_gib": None, "cores_per_worker": 1.0,
+        "accelerator_s": np.zeros(n), "calls": calls(), "tools": {}, "outside": Outside({}, ()),
+        "network_gib": None, "cores_per_worker": 1.0,
         "started_ns": (start * S).astype(np.int64), "warmup": 0, "unfinished": 0,
     }  # fmt: skip
     return Usage(**(facts | more))

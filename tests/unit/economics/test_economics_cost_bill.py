@@ -8,7 +8,8 @@ from economics_usage import calls, price, tariff, usage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchprof.economics.bill import PARTS, bill
+from orchprof.economics.bill import MODEL, PARTS, bill
+from orchprof.economics.outside import Outside
 from orchprof.economics.route import ACCELERATOR, NEITHER, TOKEN, Route, route_of
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.prices.tokens import price_call
@@ -16,12 +17,18 @@ from orchprof.prices.tokens import price_call
 SERVED = Route(ACCELERATOR, accelerator="h100-sxm")
 BOUGHT = Route(TOKEN)
 UNKNOWN = Route(ACCELERATOR)
+AWAY = Outside(dict.fromkeys(("search", "parse", "t"), ("api.example",)), ("api.example",))
 
 
 def cent(model, read, written, cached, at, cache_write):
     """1 USD per 1,000 input tokens, 10 per 1,000 output tokens; 1 and 2 more for those written to a cache."""
     kept, kept_1h = cache_write
-    return Decimal(read + kept + 2 * kept_1h) / 1000 + Decimal(written) / 100
+    return {
+        "input": Decimal(read - kept - kept_1h) / 1000,
+        "cache_write": Decimal(2 * kept) / 1000,
+        "cache_write_1h": Decimal(3 * kept_1h) / 1000,
+        "output": Decimal(written) / 100,
+    }
 
 
 def test_the_accelerators_route_by_hand():
@@ -72,7 +79,7 @@ def test_failed_tasks_are_paid_for():
     made = bill(used, tariff(), Route(NEITHER))
     assert made.successes == 2
     assert made.per_success == made.total / 2
-    assert made.total / made.n != made.per_success
+    assert made.mean == made.total / 4
 
 
 def test_no_success_no_cost_per_success():
@@ -90,9 +97,9 @@ def test_no_success_no_cost_per_success():
         (usage(calls=calls([0], [None])), tariff(), BOUGHT, "token", "no call states"),
         (usage(calls=calls([0], [(1, 1)], model=None)), tariff(), BOUGHT, "token", "names no model"),
         (usage(calls=calls([0], [(1, 1)], model="none-such-9")), tariff(), BOUGHT, "token", "no token price"),
-        (usage(tools={"search": np.array([1, 0])}), tariff(), SERVED, "tool", "search"),
-        (usage(), tariff(), SERVED, "network", "not counted"),
-        (usage(network_gib=np.ones(2)), tariff(), SERVED, "network", "--price network="),
+        (usage(tools={"search": np.array([1, 0])}, outside=AWAY), tariff(), SERVED, "tool", "reached api.example"),
+        (usage(outside=AWAY), tariff(), SERVED, "network", "bytes to api.example are not counted"),
+        (usage(network_gib=np.ones(2), outside=AWAY), tariff(), SERVED, "network", "--price network="),
     ],
 )  # fmt: skip
 def test_what_is_not_known_is_none_with_a_reason(used, rates, route, part, said):
@@ -100,7 +107,14 @@ def test_what_is_not_known_is_none_with_a_reason(used, rates, route, part, said)
     assert made.parts[part].usd is None
     assert said in made.parts[part].reason
     assert part in made.partial
-    assert made.total == sum(each.usd for each in made.parts.values() if each.usd is not None)
+    assert made.known == sum(each.usd for each in made.parts.values() if each.usd is not None)
+    # Without the model there is no total; without another part the total is at least what is known.
+    assert (
+        (made.total, made.mean, made.per_success) == (None,) * 3
+        if part in MODEL
+        else made.total == made.known
+    )
+    assert (made.unpriced_model is not None) == (part in MODEL)
 
 
 def test_busy_cores_are_in_no_total():
@@ -111,7 +125,9 @@ def test_busy_cores_are_in_no_total():
 
 def test_tools_and_network_that_have_a_price():
     used = usage(
-        tools={"search": np.array([2, 1]), "idle": np.array([0, 0])}, network_gib=np.array([0.5, 1.5])
+        tools={"search": np.array([2, 1]), "idle": np.array([0, 0])},
+        network_gib=np.array([0.5, 1.5]),
+        outside=AWAY,
     )
     rates = tariff(tools={"search": price("tool/search", "0.01")}, network=price("network", "0.09"))
     made = bill(used, rates, SERVED)
@@ -122,7 +138,7 @@ def test_tools_and_network_that_have_a_price():
 
 
 def test_tools_of_which_some_have_a_price_cost_that_much_at_least():
-    used = usage(tools={"search": np.array([2, 1]), "parse": np.array([0, 7])})
+    used = usage(tools={"search": np.array([2, 1]), "parse": np.array([0, 7])}, outside=AWAY)
     made = bill(used, tariff(tools={"search": price("tool/search", "0.01")}), SERVED)
     assert made.parts["tool"].usd == Decimal("0.03")
     assert made.parts["tool"].by_task == pytest.approx([0.02, 0.01])
@@ -144,7 +160,7 @@ def test_an_answer_without_tokens_counts_as_the_mean_and_a_failure_as_unbilled()
     made = bill(used, tariff(), BOUGHT, price=cent)
     assert made.parts["token"].usd == 6
     assert made.parts["token"].by_task == pytest.approx([4, 2])
-    assert [note[:6] for note in made.notes] == ["1 of 4", "1 of 4"]
+    assert [note[:6] for note in made.notes[:2]] == ["1 of 4", "1 of 4"]
 
 
 def test_a_refused_attempt_costs_nothing_and_is_no_failure_to_be_told():
@@ -156,10 +172,44 @@ def test_a_refused_attempt_costs_nothing_and_is_no_failure_to_be_told():
     made = bill(used, tariff(), BOUGHT, price=cent)
     assert made.parts["token"].by_task == pytest.approx([1, 1])
     assert made.parts["token"].usd == 2
-    assert [note[:6] for note in made.notes] == ["1 of 3"]  # the answer that states no tokens
+    assert made.notes[0].startswith("1 of 2 calls state no tokens")  # of those that were not refused
     only = usage(calls=calls([0, 0], [None, None], answered=[False, False], refused=[True, True]))
     assert bill(only, tariff(), BOUGHT, price=cent).parts["token"].usd == 0
     assert bill(only, tariff(), Route(NEITHER, reason="?")).parts["accelerator"].usd == 0
+
+
+def test_what_stayed_on_this_machine_is_free_and_said_so():
+    made = bill(usage(tools={"search": np.array([2, 1])}), tariff(), SERVED)
+    assert (made.parts["tool"].usd, made.parts["network"].usd) == (0, 0)
+    assert made.partial == ()
+    assert made.notes == (
+        "search: reached no other host, so free apart from the cores and memory they used",
+        "network: every connection stayed on this machine, so its bytes are free",
+    )
+
+
+def test_what_each_call_costs():
+    made = bill(usage(calls=calls([0, 1, 1], [(1000, 0), None, (0, 50)])), tariff(), BOUGHT, price=cent)
+    assert made.by_call == pytest.approx([1.0, 0.75, 0.5])  # the second one as the mean of the others
+    served = calls([0, 1, 1], [(1, 1)] * 3, accelerator_s=[1.0, np.nan, 3.0])
+    made = bill(usage(calls=served, accelerator_s=np.array([1.0, 5.0])), tariff(), SERVED)
+    assert made.by_call == pytest.approx([1e-3, 2e-3, 3e-3])
+
+
+def test_each_kind_of_token_has_its_cost():
+    used = usage(
+        calls=calls(
+            [0, 1, 1], [(1000, 20), (500, 0), None],
+            cache_write_tokens=[300, np.nan, np.nan], cache_write_1h_tokens=[100, np.nan, np.nan],
+        )
+    )  # fmt: skip
+    made = bill(used, tariff(), BOUGHT, price=cent)
+    # Two of three calls state their tokens: each kind is half as much again.
+    expected = {"input": "1.2", "cache_write": "0.4", "cache_write_1h": "0.3", "output": "0.2"}
+    for kind, usd in expected.items():
+        assert made.kinds[kind] == Decimal(usd) * Decimal("1.5")
+    assert sum(made.kinds.values()) == made.parts["token"].usd
+    assert made.written == made.kinds["output"]
 
 
 def test_tokens_written_to_a_cache_are_paid_by_how_long_they_are_kept():
@@ -196,7 +246,7 @@ def test_parts_sum_to_the_total_and_one_route_is_paid(latency, served, tokens, c
     n = len(latency)
     used = usage(
         latency, calls=calls([0], [tokens]), accelerator_s=np.r_[served, np.zeros(n - 1)],
-        tools={"t": np.ones(n, dtype=np.int64)}, network_gib=np.ones(n),
+        tools={"t": np.ones(n, dtype=np.int64)}, network_gib=np.ones(n), outside=AWAY,
     )  # fmt: skip
     rates = tariff(
         core=price("core", core), accelerator=price("owner/h100-sxm/neocloud", accelerator),

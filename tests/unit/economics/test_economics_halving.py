@@ -5,14 +5,16 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from economics_tasks import graphs_of, side_by_side
+from economics_tasks import Run, build, graphs_of, side_by_side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchprof.economics.bill import PARTS, Bill, Part
-from orchprof.economics.halving import claim_in_money, halvings, priced_ranking
+from orchprof.economics.halving import claim_in_money, halvings, priced_ranking, ranked
 from orchprof.economics.parts import Parts, parts_of
-from orchprof.economics.replayed import TASKS, recorded
+from orchprof.economics.replayed import TASKS, recorded, strata
+
+S = 1_000_000_000
 
 OWNED = Parts(0.08, 0.02, 0.40, 0.0, 0.0, 0.05)
 MODEL_SIDE = ("accelerator_usd", "written_usd", "read_usd")
@@ -23,8 +25,8 @@ def by_what(rows):
     return {row["what"]: row for row in rows}
 
 
-def half(graphs, cost=OWNED, **more):
-    return halvings(recorded(graphs), cost, ["search"], **more)
+def half(graphs, cost=OWNED, tasks_per_month=None, **more):
+    return ranked(halvings(recorded(graphs), cost, ["search"], **more), tasks_per_month)
 
 
 def test_a_sequential_task_by_hand():
@@ -120,6 +122,36 @@ def test_many_tasks_are_drawn_from():
     assert tasks.mean_s({}) == pytest.approx(0.1)
 
 
+def test_few_failures_are_all_replayed_and_weigh_as_they_are_many():
+    run = Run()
+    for task in range(1, 201):
+        length = 10 * S if task in (50, 150) else S
+        run.task(task, task * 20 * S, task * 20 * S + length)
+        run.strand(task, task * 20 * S, task * 20 * S + length, task=task)
+        run.segment(task, task * 20 * S, task * 20 * S + length, "framework", cpu=length)
+    tasks = recorded(build(run.tables()), {50, 150})
+    assert len(tasks.graphs) == TASKS
+    assert tasks.of == 200
+    assert tasks.mean_s({}) == pytest.approx((198 * 1 + 2 * 10) / 200)
+
+
+@pytest.mark.parametrize(
+    ("room", "sizes", "drawn"),
+    [
+        (48, (100, 100), (24, 24)), (48, (100, 2), (46, 2)), (48, (3, 100), (3, 45)), (48, (100, 0), (48, 0)),
+        (48, (0, 9), (0, 9)), (5, (5, 5), (3, 2)), (1, (1, 0), (1, 0)),
+    ],
+)  # fmt: skip
+def test_room_is_shared_by_two_kinds(room, sizes, drawn):
+    assert strata(room, sizes) == drawn
+
+
+def test_strands_take_longer_where_they_are_waited_for():
+    tasks = recorded(graphs_of(20, 40, 40, n=2))  # the strand 101 is the first task's call
+    assert tasks.strands_s(np.array([101]), 0.5) == pytest.approx((0.08 + 0.1) / 2)
+    assert tasks.strands_s(np.array([7777]), 0.5) == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("graphs", [[], graphs_of(0, 0, 0)])
 def test_what_took_no_time_is_nothing_to_replay(graphs):
     assert recorded(graphs) is None
@@ -165,7 +197,9 @@ def bill(n=4, written=None, **usd):
         name: Part(None if text is None else Decimal(text), None if text is None else np.zeros(n))
         for name, text in parts.items()
     }
-    return Bill(n, 3, Part(Decimal(1), np.zeros(n)), known, written, ())
+    return Bill(
+        n, 3, Part(Decimal(1), np.zeros(n)), known, {} if written is None else {"output": written}, ()
+    )
 
 
 def test_parts_of_a_bill_by_the_token():
@@ -176,6 +210,17 @@ def test_parts_of_a_bill_by_the_token():
     assert (found.accelerator_usd, found.written_usd) == (0.0, 0.3)
     assert found.read_usd == pytest.approx(0.2)
     assert found.model_usd == pytest.approx(0.5)
+
+
+def test_parts_of_some_tasks_alone():
+    made = bill(cpu_reserved="4", memory=None, token="8", tool=None, network=None, written=Decimal(2))
+    parts = dict(made.parts)
+    parts["cpu_reserved"] = replace(parts["cpu_reserved"], by_task=np.array([0.5, 1.5, 1.0, 1.0]))
+    parts["token"] = replace(parts["token"], by_task=np.array([4.0, 0.0, 2.0, 2.0]))
+    some = parts_of(replace(made, parts=parts), np.array([True, True, False, False]))
+    assert (some.cores_usd, some.memory_usd, some.written_usd, some.read_usd) == (1.0, None, 0.5, 1.5)
+    nobody = parts_of(replace(made, parts=parts), np.zeros(4, dtype=bool))
+    assert nobody.cores_usd == 1.0  # of all, where there are none
 
 
 def test_parts_of_a_bill_of_ones_own_accelerator():

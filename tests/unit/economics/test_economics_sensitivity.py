@@ -150,6 +150,16 @@ def test_monte_carlo_of_one_input_has_its_quantiles():
     assert found["inputs"] == [{"input": "success_rate", "share": pytest.approx(1.0)}]
 
 
+def test_the_base_is_placed_among_the_draws():
+    found = monte_carlo(
+        lambda values: values["success_rate"],
+        {"success_rate": Range("success_rate", 0.2, 0.3, 0.6, "share", "")},
+        20_000,
+    )
+    assert found["base"] == 0.3
+    assert found["base_quantile"] == pytest.approx(0.25, abs=0.02)
+
+
 def test_prices_are_drawn_by_their_ratio():
     found = monte_carlo(
         lambda values: values["gpu_price"], {"gpu_price": each("gpu_price", 1.0, 16.0)}, 20_000
@@ -184,7 +194,7 @@ def test_shares_are_those_of_an_independent_rank_correlation():
     seen = {}
 
     def watched(values):
-        seen.update(values)
+        seen.update({name: drawn for name, drawn in values.items() if np.ndim(drawn)})
         return cost()(values)
 
     found = monte_carlo(watched, ranges, 500)

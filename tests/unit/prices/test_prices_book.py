@@ -173,6 +173,8 @@ def test_a_record_is_plain_json():
     record = as_record(Price("core", Decimal("0.1"), "usd_per_core_hour", "list", "x", date(2026, 7, 1)))
     assert json.loads(json.dumps(record)) == {
         "name": "core", "value": 0.1, "unit": "usd_per_core_hour", "basis": "list", "source": "x",
-        "as_of": "2026-07-01",
+        "as_of": "2026-07-01", "purchase": None, "region": None,
     }  # fmt: skip
+    bought = Price("core", Decimal(1), "u", "list", "x", None, "spot", "eu-north1")
+    assert (as_record(bought)["purchase"], as_record(bought)["region"]) == ("spot", "eu-north1")
     assert as_record(Price("core", Decimal(1), "u", "list", "x", None))["as_of"] is None

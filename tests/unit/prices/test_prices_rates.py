@@ -1,4 +1,4 @@
-"""What a core, a GiB and an accelerator cost out of whole machines, by hand."""
+"""What a core and a GiB cost out of whole machines, by hand."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -11,8 +11,6 @@ from orchprof.errors import UsageError
 from orchprof.prices import rates, tables
 from orchprof.prices.book import book
 from orchprof.prices.price import Book
-
-BOX = "provider,instance,vcpus,memory_gib,usd_per_hour,accelerator,accelerator_count\n"
 
 
 def machine(vcpus, memory_gib, usd, name="o/b"):
@@ -85,38 +83,3 @@ def test_machines_are_found_by_type_alone():
     both = replace(found, machines={**found.machines, "o/c8i.2xlarge": machine(8, 16, 1, "o/c8i.2xlarge")})
     with pytest.raises(UsageError, match=r"several .* aws/c8i.2xlarge or o/c8i.2xlarge"):
         rates.find_machine(both, "c8i.2xlarge")
-
-
-def test_an_accelerator_costs_its_owners_rate_then_the_cheapest_machine():
-    found = book()
-    owned = rates.accelerator_price(found, "H100")
-    assert (owned.name, owned.value, owned.basis) == ("owner/h100-sxm/neocloud", Decimal("1.69"), "cash")
-    rented = rates.accelerator_price(found, "a100-80gb-sxm")  # 27.44705 / 8 < 40.55038 / 8 < 5.0688
-    assert (rented.name, rented.value, rented.basis) == (
-        "accelerator/a100-80gb-sxm", Decimal("3.43088125"), "list",
-    )  # fmt: skip
-    assert "aws/p4de.24xlarge over 8" in rented.source
-    assert rates.accelerator_price(found, "tpu-v6e").value == Decimal("2.7")
-    assert rates.accelerator_price(found, "rtx-4090") is None
-
-
-@pytest.mark.parametrize(
-    ("said", "usd"),
-    [
-        (["owner/h100/hyperscaler=1.2"], "1.2"),
-        (["owner/h100/hyperscaler=1.2", "owner/h100/neocloud=1.5"], "1.5"),
-        (["h100=0.9", "owner/h100/neocloud=1.5"], "0.9"),
-        (["aws/p5.48xlarge=8"], "1"),
-        (["aws/p5.48xlarge=8", "aws/p5.4xlarge=0.7"], "0.7"),
-    ],
-)
-def test_what_the_user_states_of_an_accelerator_comes_first(said, usd):
-    assert rates.accelerator_price(book(overrides=said), "h100").value == Decimal(usd)
-
-
-def test_a_machine_of_the_users_own_comes_before_rates_that_ship(tmp_path):
-    path = tmp_path / "m.csv"
-    path.write_text(BOX + "ours,box,64,512,16,h100,8\n")
-    price = rates.accelerator_price(book(path), "h100")
-    assert (price.value, price.name) == (2, "accelerator/h100-sxm")
-    assert price.source.startswith("ours/box over 8")
