@@ -202,7 +202,7 @@ def latest(root: Path = ROOT) -> Path:
     """Return the newest run or bench under `root`.
 
     Raises:
-        UnfitRunError: there is none.
+        RunError: there is none.
     """
     try:
         holds = [path for path in root.iterdir() if files.is_file(path / META) or _below(path)]
@@ -210,7 +210,7 @@ def latest(root: Path = ROOT) -> Path:
         holds = []
     newest = max(holds, key=lambda path: path.stat().st_mtime_ns, default=None)
     if newest is None:
-        raise UnfitRunError(f"no run yet, {root} @ RUN, make one with `orchprof bench`")
+        raise RunError(f"no run yet, {root} @ RUN, make one with `orchprof bench`")
     return newest
 
 
