@@ -19,6 +19,12 @@ class RunError(OrchprofError):
     """A run directory cannot be read, or was written by a schema this version does not know."""
 
 
+class UnfitRunError(RunError):
+    """What was named is no run, or one that cannot be read or contradicts itself: nothing can be said of it."""
+
+    exit_code = 2
+
+
 class ModelError(OrchprofError):
     """The model's side failed: an endpoint that does not start, a spec nothing published covers."""
 

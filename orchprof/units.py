@@ -1,6 +1,24 @@
-"""Units, and the only place that turns numbers into text."""
+"""Units, and the only place that turns numbers into text, and what a person wrote into numbers."""
+
+import math
+import re
+from typing import Final
 
 NS_PER_S = 1_000_000_000
+YEAR_S: Final = 366 * 86_400
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def number(text: str) -> float | None:
+    """Return the number that is written in plain digits: `5`, `-0.5`, `1e6`; None if it is none, or not finite."""
+    value = float(text) if _NUMBER.fullmatch(text.strip()) else math.inf
+    return value if math.isfinite(value) else None
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number that is written in plain digits; None if it is none, or has more than 18."""
+    return int(text) if _WHOLE.fullmatch(text.strip()) else None
 
 
 def seconds(ns: float) -> float:

@@ -12,7 +12,7 @@ from orchprof.bench.schedule import Due, Load
 from orchprof.errors import UsageError, unknown
 from orchprof.models.explain import resolve
 from orchprof.models.process import Endpoint
-from orchprof.models.spec import PacedSpec, parse
+from orchprof.models.spec import PacedSpec, parse, refuse_missing
 
 MODES: Final = ("sequential", "threads", "async", "processes")
 _ENDLESS: Final = 1 << 40  # more tickets than anybody takes before the time is up
@@ -68,6 +68,7 @@ def check(plan: Plan) -> None:
     if not (math.isfinite(plan.task_timeout_s) and plan.task_timeout_s > 0):
         raise UsageError(f"bad duration, {plan.task_timeout_s} @ --task-timeout, give seconds above 0")
     spec = parse(plan.model)
+    refuse_missing(spec)
     if isinstance(spec, PacedSpec):
         resolve(spec)
 

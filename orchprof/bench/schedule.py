@@ -8,8 +8,10 @@ from itertools import accumulate, count, repeat
 from pathlib import Path
 from typing import Final
 
+from orchprof import files, units
 from orchprof.errors import UsageError, unknown
 
+MOST_DUE: Final = 1_000_000  # of tasks, in a schedule that is held in memory
 ARRIVALS: Final = ("constant", "poisson", "gamma", "trace")
 
 
@@ -93,7 +95,7 @@ def schedule(load: Load, tasks: int | None, seed: int) -> list[Due]:
         seed: of the gaps.
 
     Raises:
-        UsageError: the trace cannot be read, or nothing is due within the duration.
+        UsageError: the trace cannot be read, or nothing is due within the duration, or too much.
     """
     end_s = math.inf if load.duration_s is None else load.duration_s
     planned: list[Due] = []
@@ -101,6 +103,10 @@ def schedule(load: Load, tasks: int | None, seed: int) -> list[Due]:
     for at_s in _trace(load.trace) if load.trace is not None else _arrivals(load, seed):
         if at_s > end_s or measured == tasks:
             break
+        if len(planned) == MOST_DUE:
+            raise UsageError(
+                f"too many tasks, more than {MOST_DUE:,} @ --rate, ask for a lower rate or fewer --tasks"
+            )
         planned.append(Due(at_s, at_s < load.ramp_s))
         measured += at_s >= load.ramp_s
     if not measured:
@@ -150,17 +156,15 @@ def _trace(name: str) -> list[float]:
     Raises:
         UsageError: no such file, nothing in it, a line that is no number, or one that goes back in time.
     """
-    path = Path(name)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise UsageError(f"cannot read the trace, {name} @ --arrivals, {why}") from error
+        lines = files.text(Path(name)).splitlines()
+    except files.UnreadableError as why:
+        raise UsageError(f"cannot read the trace, {name} @ --arrivals, {why}") from None
     found: list[float] = []
     for number, line in enumerate(lines, start=1):
         cell = line.split(",")[0].strip().strip('"')
         # The first line may be a heading; empty lines and comments say nothing.
-        if cell and not cell.startswith("#") and not (number == 1 and _seconds(cell) is None):
+        if cell and not cell.startswith("#") and not (number == 1 and units.number(cell) is None):
             found.append(_offset(cell, found[-1] if found else 0.0, f"{name}:{number}"))
     if not found:
         raise UsageError(f"no arrival in the trace, {name} @ --arrivals, write one time in seconds per line")
@@ -168,17 +172,11 @@ def _trace(name: str) -> list[float]:
 
 
 def _offset(cell: str, before: float, where: str) -> float:
-    at_s = _seconds(cell)
-    if at_s is None or at_s < 0:
-        raise UsageError(f"not a time, {cell!r} @ {where}, write seconds from the start, 0 or more")
+    at_s = units.number(cell)
+    if at_s is None or not 0 <= at_s <= units.YEAR_S:
+        raise UsageError(
+            f"not a time, {cell!r} @ {where}, write seconds from the start, 0 or more, a year at most"
+        )
     if at_s < before:
         raise UsageError(f"back in time, {cell} after {before:g} @ {where}, sort the trace")
     return at_s
-
-
-def _seconds(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

@@ -1,17 +1,19 @@
 """Calibration: how fast a machine's cores are, one at work and all at work, in the unit of the runs' `core_speed`."""
 
-import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, Final
+from typing import Final
 
+from orchprof import files
 from orchprof.errors import UsageError
 from orchprof.run import machine
 
+_NAMES: Final = ("core_speed", "all_core_speed", "cores")
+_MOST: Final = 1e6  # neither a core nor a machine is larger
 ROUNDS: Final = 5  # of about a tenth of a second each, with all cores at work
 
 
@@ -66,14 +68,19 @@ def read(path: Path) -> Calibration:
         UsageError: the file cannot be read, or holds none.
     """
     try:
-        held: Any = json.loads(path.read_text(encoding="utf-8"))["calibration"]
-        values = [float(held[name]) for name in ("core_speed", "all_core_speed", "cores")]
-    except OSError as error:
-        raise UsageError(f"cannot read it, {path} @ --calibration, {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+        held = files.document(path).get("calibration")
+    except files.UnreadableError as why:
+        raise UsageError(
+            f"cannot read it, {path} @ --calibration, {why}: write it with 'orchprof env --calibrate FILE'"
+        ) from None
+    values = [held.get(name) for name in _NAMES] if isinstance(held, dict) else []
+    speeds = [
+        float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    if len(speeds) < len(_NAMES):
         raise UsageError(
             f"no calibration in it, {path} @ --calibration, write it with 'orchprof env --calibrate FILE'"
-        ) from error
-    if min(values) <= 0:
-        raise UsageError(f"no speed a core can have, {min(values):g} @ {path}, calibrate again")
-    return Calibration(*values)
+        )
+    if not all(0 < value <= _MOST for value in speeds):
+        raise UsageError(f"no speed a core can have, {min(speeds):g} @ {path}, calibrate again")
+    return Calibration(*speeds)

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from orchprof import units
 from orchprof.capacity.arrivals import Closed, Load, Open
 from orchprof.capacity.calibration import Calibration
 from orchprof.capacity.demand import LEAST_TASKS, Demand
@@ -19,7 +20,9 @@ from orchprof.stats.intervals import needed
 ARRIVALS: Final = ("poisson", "constant", "gamma")
 MODES: Final = ("processes", "threads", "async")
 _SCALE: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0}
-_SLO: Final = re.compile(r"p(?P<percent>\d{1,2}(\.\d+)?)=(?P<value>[0-9.]+(e-?\d+)?)(?P<unit>[a-z]*)")
+_SLO: Final = re.compile(
+    r"p(?P<percent>[0-9]{1,2}(\.[0-9]+)?)=(?P<value>[0-9.]+(e-?[0-9]+)?)(?P<unit>[a-z]*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +134,9 @@ def slos(text: str) -> tuple[Slo, ...]:
 
 def _slo(text: str) -> Slo:
     found = _SLO.fullmatch(text)
-    most_s = (
-        float(found["value"]) * _SCALE.get(found["unit"], 0.0) if found and found["value"].strip(".") else 0.0
-    )
-    if found is None or not most_s or not 0 < float(found["percent"]) < 100:  # noqa: PLR2004
+    value = units.number(found["value"]) if found else None
+    most_s = (value or 0.0) * _SCALE.get(found["unit"], 0.0) if found else 0.0
+    if found is None or not 0 < most_s <= units.YEAR_S or not 0 < float(found["percent"]) < 100:  # noqa: PLR2004
         raise UsageError(f"not a limit of latency, {text!r} @ --slo, write it as p95=10s or p50=800ms")
     return Slo(float(found["percent"]) / 100, most_s)
 

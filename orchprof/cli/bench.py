@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchprof.cli.progress import Notify
 
 QUICK_TASKS: Final = 3
+MOST_TASKS: Final = 10_000_000
 
 
 def bench(  # noqa: PLR0913  typer reads the options from the signature
@@ -54,14 +55,16 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
         int | None,
         typer.Option(
             metavar="N",
-            parser=whole(1, "--tasks"),
+            parser=whole(1, "--tasks", MOST_TASKS),
             help=f"Tasks to measure per workload.  [default: the workload's own, {QUICK_TASKS} with --quick]",
         ),
     ] = None,
     warmup: Annotated[
         int,
         typer.Option(
-            metavar="N", parser=whole(0, "--warmup"), help="Tasks to run first and leave out of every figure."
+            metavar="N",
+            parser=whole(0, "--warmup", MOST_TASKS),
+            help="Tasks to run first and leave out of every figure.",
         ),
     ] = 1,
     concurrency: Annotated[

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from orchprof.cli.words import rate_per_s, several, whole
+from orchprof.cli.words import MOST_AT_A_TIME, rate_per_s, several, whole
 from orchprof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def levels(concurrency: str, rate: str | None, base: "Load", mode: str | None) -
     Raises:
         UsageError: a level that is no number, or two sweeps at a time.
     """
-    at_a_time = several(concurrency, whole(1, "--concurrency"))
+    at_a_time = several(concurrency, whole(1, "--concurrency", MOST_AT_A_TIME))
     rates = several(rate, rate_per_s("--rate")) if rate is not None else [base.rate_per_s]
     if len(at_a_time) > 1 and len(rates) > 1:
         raise UsageError(f"two sweeps at a time, {rate} @ --rate, sweep --concurrency or --rate")

@@ -4,6 +4,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from orchprof.terminal import visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -44,7 +46,7 @@ def _bars() -> "Iterator[Notify]":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    look = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    look = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     # No refresh thread: it would take CPU and the GIL from the tasks that are being measured.
     with Progress(*look, console=Console(stderr=True), auto_refresh=False) as bars:
         shown: dict[str, TaskID] = {}
@@ -62,4 +64,4 @@ def _bars() -> "Iterator[Notify]":
 def _said(event: "Event") -> str:
     counted = f" {event.done}/{event.total}" if event.total else ""
     failed = f", {event.failed} failed" if event.failed else ""
-    return f"{event.workload}: {event.phase}{counted}{failed}"
+    return visible(f"{event.workload}: {event.phase}{counted}{failed}")

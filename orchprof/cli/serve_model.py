@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchprof.cli.words import FormatOption, settings_of, show, whole
+from orchprof.cli.words import MOST_AT_A_TIME, FormatOption, settings_of, show, whole
 from orchprof.models.spec import FORMS
 
 
@@ -36,7 +36,11 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
     ] = 100,
     concurrency: Annotated[
         int,
-        typer.Option(metavar="N", parser=whole(1, "--concurrency"), help="Calls in flight, for --explain."),
+        typer.Option(
+            metavar="N",
+            parser=whole(1, "--concurrency", MOST_AT_A_TIME),
+            help="Calls in flight, for --explain.",
+        ),
     ] = 1,
     form: FormatOption = "console",
 ) -> None:

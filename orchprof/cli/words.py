@@ -1,18 +1,21 @@
 """What every command shares: its formats, how it writes results and errors, how it refuses a value."""
 
-import math
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from orchprof import units
 from orchprof.errors import OrchprofError, UsageError, unknown
+from orchprof.terminal import visible
 
 FORMATS: Final = ["console", "json"]
 INTERRUPTED: Final = 130
+MOST: Final = 1e12  # nothing that is asked for by a number is larger: such a figure is a slip of the pen
+MOST_AT_A_TIME: Final = 10_000  # tasks, or calls, in flight
+LONGEST: Final = 600  # of either end of an error line, in characters
 Parsed = TypeVar("Parsed")
 
 
@@ -27,50 +30,53 @@ def one_of(what: str, valid: list[str], option: str) -> Callable[[str], str]:
     return parse
 
 
-def whole(least: int, option: str, most: float = math.inf) -> Callable[[str], int]:
+def whole(least: int, option: str, most: float = MOST) -> Callable[[str], int]:
     """Return a parser of whole numbers within bounds, both included."""
-    valid = f"{least} or more" if most == math.inf else f"{least} to {most}"
+    valid = f"{least} or more" if most == MOST else f"{least} to {most}"
 
-    def parse(value: str) -> int:
-        with suppress(ValueError):
-            if least <= int(value) <= most:
-                return int(value)
+    def parse(value: str | int) -> int:  # a default comes as it is
+        given = units.whole_number(str(value))
+        if given is not None and least <= given <= most:
+            return given
         raise UsageError(f"not a number it can be, {value!r} @ {option}, give a whole number, {valid}")
 
     return parse
 
 
 def duration_s(option: str) -> Callable[[str], float]:
-    """Return a parser of durations: seconds, finite and above zero."""
+    """Return a parser of durations: seconds, above zero and up to a year."""
 
     def parse(value: str) -> float:
-        with suppress(ValueError):
-            if 0 < float(value) < math.inf:
-                return float(value)
-        raise UsageError(f"not a duration in seconds, {value!r} @ {option}, give a number above 0")
+        given = units.number(str(value))
+        if given is not None and 0 < given <= units.YEAR_S:
+            return given
+        raise UsageError(
+            f"not a duration in seconds, {value!r} @ {option}, give a number above 0, a year at most"
+        )
 
     return parse
 
 
-def positive(option: str) -> Callable[[str], float]:
-    """Return a parser of numbers, finite and above zero."""
+def positive(option: str, most: float = MOST) -> Callable[[str], float]:
+    """Return a parser of numbers above zero, up to `most`."""
+    valid = "one above 0" if most == MOST else f"one above 0, {most:g} at most"
 
     def parse(value: str) -> float:
-        with suppress(ValueError):
-            if 0 < float(value) < math.inf:
-                return float(value)
-        raise UsageError(f"not a number it can be, {value!r} @ {option}, give one above 0")
+        given = units.number(str(value))
+        if given is not None and 0 < given <= most:
+            return given
+        raise UsageError(f"not a number it can be, {value!r} @ {option}, give {valid}")
 
     return parse
 
 
 def rate_per_s(option: str) -> Callable[[str], float]:
-    """Return a parser of rates, `5` or `5/s`: per second, finite and above zero."""
+    """Return a parser of rates, `5` or `5/s`: per second and above zero."""
 
     def parse(value: str) -> float:
-        with suppress(ValueError):
-            if 0 < float(value.removesuffix("/s")) < math.inf:
-                return float(value.removesuffix("/s"))
+        given = units.number(value.removesuffix("/s"))
+        if given is not None and 0 < given <= MOST:
+            return given
         raise UsageError(f"not a rate per second, {value!r} @ {option}, give a number above 0")
 
     return parse
@@ -95,15 +101,18 @@ BurstinessOption = Annotated[
     float | None,
     typer.Option(
         metavar="CV",
-        parser=positive("--burstiness"),
+        parser=positive("--burstiness", 100),
         help="Coefficient of variation of gamma's gaps; 1 is poisson.  [default: 2]",
     ),
 ]
 
 
 def complain(problem: object) -> None:
-    """Write one `error:` line to stderr, whatever line breaks the message holds."""
-    sys.stderr.write(f"error: {' '.join(str(problem).split())}\n")
+    """Write one `error:` line to stderr, whatever the message holds: of a very long one, its two ends."""
+    said = visible(" ".join(str(problem).split()))
+    if len(said) > 2 * LONGEST:
+        said = f"{said[:LONGEST]} ... {said[-LONGEST:]}"
+    sys.stderr.write(f"error: {said}\n")
 
 
 def usage_fault(error: Any) -> str:
@@ -138,7 +147,12 @@ def new_path(path: Path, option: str) -> Path:
     Raises:
         UsageError: something does; results are never written over.
     """
-    if path.exists() or path.is_symlink():
+    try:
+        there = path.exists() or path.is_symlink()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"it cannot be made, {path} @ {option}, {why}: choose another name") from error
+    if there:
         raise UsageError(f"it exists already, {path} @ {option}, choose another name or remove it")
     return path
 

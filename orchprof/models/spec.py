@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from orchprof import errors
+from orchprof import errors, files
 from orchprof.models import facts
 
 # Of all models at their published precision on one accelerator it has the most published rows.
@@ -74,6 +75,16 @@ def parse(text: str) -> Spec:
     return _PARSERS[kind](text, rest)
 
 
+def refuse_missing(spec: Spec) -> None:
+    """Refuse a spec that names a file which is not there.
+
+    Raises:
+        UsageError: it does.
+    """
+    if isinstance(spec, LlamaSpec) and spec.model != DEFAULT_LLAMA and not files.is_file(Path(spec.model)):
+        raise errors.UsageError(f"no such file, {spec.model!r} @ {_WHERE}, give a GGUF file or llama:default")
+
+
 def _paced(text: str, rest: str) -> PacedSpec:
     model, at, place = rest.partition("@")
     if not at or not model or not place:
@@ -94,7 +105,7 @@ def _devices(device: str, text: str) -> tuple[str, int | None]:
     """Return the accelerator and its count of `h100-sxmx4`, `h100` or `mi300x`."""
     known = [*facts.accelerators(), *facts.ALIASES]
     name, count = device, None
-    if device not in known and (match := re.fullmatch(r"(.+)x(\d+)", device)):
+    if device not in known and (match := re.fullmatch(r"(.+)x([0-9]{1,6})", device)):
         name, count = match[1], int(match[2])
     _known("accelerator", name, known, text)
     if count == 0:

@@ -3,6 +3,7 @@
 The form of `orchprof.toml` is in project.py, that of a machine table in tables.py, the names in names.py.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -70,7 +71,7 @@ def as_record(price: Price) -> dict[str, Any]:
 
 def _with_project(found: Book, path: Path | None) -> Book:
     path = path or Path(project_file.FILE)
-    if path == Path(project_file.FILE) and not path.exists():
+    if path == Path(project_file.FILE) and not os.path.lexists(path):
         return found
     read = project_file.read(path)
     found = _with_machines(found, project_file.machines(read.get("machines", {}), path))

@@ -22,6 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from orchprof import files
 from orchprof.errors import UsageError, unknown
 from orchprof.prices import tables, values
 from orchprof.prices.names import canonical, unit_of
@@ -39,9 +40,10 @@ def read(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, is no TOML, or has a table of another name.
     """
     try:
-        read = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read the project's prices, {error} @ {path}, mend or remove it") from None
+        read = tomllib.loads(files.text(path, tables.MOST_BYTES), parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise UsageError(f"cannot read the project's prices, {why} @ {path}, mend or remove it") from None
     for name, table in read.items():
         if name not in TABLES:
             raise unknown("table", name, TABLES, str(path))

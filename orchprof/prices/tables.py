@@ -19,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from orchprof import files
 from orchprof.errors import UsageError, unknown
 from orchprof.prices import values
 from orchprof.prices.names import accelerator_name
@@ -29,6 +30,7 @@ OPTIONAL: Final = (
     "threads_per_core", "accelerator", "accelerator_count", "usd_per_hour_spot", "usd_per_hour_1y", "usd_per_hour_3y",
     "region", "basis", "as_of", "source", "currency",
 )  # fmt: skip
+MOST_BYTES: Final = 2 * files.MIB  # about 20,000 machines
 COLUMNS: Final = (*REQUIRED, *OPTIONAL)
 # A column that says dollars in another unit, or an hour in another currency.
 _PRICED: Final = re.compile(r"([a-z]{3})_per_\w+|price\w*|cost\w*")
@@ -57,9 +59,8 @@ def read_machines(path: Path) -> list[Machine]:
         UsageError: it cannot be read, lacks columns, or a value is wrong; the message has file and line.
     """
     try:
-        return machines(path.read_text(encoding="utf-8-sig").splitlines(), str(path), path.name)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no table of text"
+        return machines(files.text(path, MOST_BYTES).splitlines(), str(path), path.name)
+    except (files.UnreadableError, csv.Error) as why:
         raise UsageError(f"cannot read machines, {why} @ --machines {path}, give a CSV file") from None
 
 

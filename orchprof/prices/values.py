@@ -1,16 +1,21 @@
 """What a person may write for a price: an amount, a basis, a day; everything else is one clear error."""
 
-from contextlib import suppress
+import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from orchprof import units
 from orchprof.errors import UsageError, unknown
 
 BASES: Final = ("cash", "list", "credit")
 FREE: Final = "free"
 # Nothing priced here costs more an hour, a kWh, a call or a GiB: a larger figure is a slip of the pen.
 MOST: Final = Decimal(1_000_000)
+_PLAIN: Final = re.compile(
+    r"[-+.0-9a-zA-Z ]+"
+)  # of what Decimal reads: no digits of other scripts, no underscores
+LEAST: Final = Decimal("1e-12")
 
 
 def amount(text: str, where: str) -> Decimal:
@@ -22,7 +27,7 @@ def amount(text: str, where: str) -> Decimal:
     if text.strip() == FREE:
         return Decimal(0)
     try:
-        value = Decimal(text.strip())
+        value = Decimal(text.strip() if _PLAIN.fullmatch(text) else "")
     except InvalidOperation:
         raise UsageError(
             f"not an amount, {text!r} @ {where}, write a plain number such as 0.42, or {FREE}"
@@ -40,8 +45,8 @@ def _fault(value: Decimal) -> tuple[str, str] | None:
         return "a negative price", "write what it costs, above 0"
     if value == 0:
         return "a price of zero", f"write {FREE} if it costs nothing; leave it out if it is not known"
-    if value > MOST:
-        return "an absurd price", f"write it in the stated unit, up to {MOST}"
+    if not LEAST <= value <= MOST:
+        return "an absurd price", f"write it in the stated unit, from {LEAST} to {MOST}"
     return None
 
 
@@ -51,9 +56,9 @@ def size(text: str, where: str) -> float:
     Raises:
         UsageError: it is none.
     """
-    with suppress(ValueError):
-        if 0 < float(text) <= MOST:
-            return float(text)
+    value = units.number(text)
+    if value is not None and 0 < value <= MOST:
+        return value
     raise UsageError(f"not a size, {text!r} @ {where}, write a number above 0")
 
 
@@ -63,8 +68,9 @@ def count(text: str, where: str, least: int = 0) -> int:
     Raises:
         UsageError: it is none.
     """
-    if text.strip().isdecimal() and int(text) >= least:
-        return int(text)
+    value = units.whole_number(text)
+    if value is not None and least <= value <= MOST:
+        return value
     raise UsageError(f"not a whole number, {text!r} @ {where}, write {least} or more")
 
 

@@ -1,10 +1,14 @@
-"""Renderers: result records in, text out. Nothing here computes a measure, prints or touches a run."""
+"""Renderers: result records in, text out. Nothing here computes a measure, prints or touches a run.
+
+Names come from whatever was recorded. A person's terminal gets them `visible`; a program gets them as they are.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from orchprof.report import claim, console, cost, cost_runs, json_, listings, plan, prices, verify, whatif
 from orchprof.report.contract import validate
+from orchprof.terminal import visible_record
 
 __all__ = ["render", "validate"]
 
@@ -23,7 +27,7 @@ CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "orchprof.workloads/1": listings.workloads,
 }
 FORMATS: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
-    "console": lambda record, details: CONSOLE[record["schema"]](record, details),
+    "console": lambda record, details: CONSOLE[record["schema"]](visible_record(record), details),
     "json": lambda record, _details: json_.render(record),
 }
 

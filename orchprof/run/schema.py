@@ -21,6 +21,8 @@ STRAND_KINDS: Final = ("thread", "task", "job", "coroutine", "child", "remote")
 # What is counted of a segment, in ns.
 COUNTERS: Final = ("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns")
 EDGE_KINDS: Final = ("spawn", "wake", "join")
+PROVENANCES: Final = ("measured", "reported", "modelled", "client_only")
+GRANULARITIES: Final = ("request", "aggregate")
 
 TABLES: Final[dict[str, dict[str, str]]] = {
     "tasks": {
@@ -86,8 +88,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "strand": "int64",  # the remote strand
         "span": "Int64",
         "task": "Int64",
-        "provenance": "string",  # measured, reported, modelled or client_only
-        "granularity": "string",  # request or aggregate
+        "provenance": "string",  # PROVENANCES
+        "granularity": "string",  # GRANULARITIES
         "server": "string",  # which clock was read
         "model": "string",
         "stream": "boolean",

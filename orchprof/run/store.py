@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-from orchprof.errors import RunError, UsageError
-from orchprof.run.schema import ADDED, HISTORY, TABLES, VERSION
+from orchprof import files
+from orchprof.errors import RunError, UnfitRunError, UsageError
+from orchprof.run.meta import META, read_meta
+from orchprof.run.schema import VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
 
-META: Final = "run.json"
 BENCH: Final = "bench.json"
 LOGS: Final = "logs"
 ROOT: Final = Path("orchprof-runs")
@@ -65,7 +66,7 @@ def create(path: Path, meta: dict[str, Any]) -> Path:
 
 def update(path: Path, **changes: Any) -> None:
     """Replace some keys of a run's run.json, in one step that a crash cannot tear; findings come on top."""
-    meta = _meta(path)
+    meta = read_meta(path)
     if "findings" in changes:
         changes["findings"] = meta.get("findings", []) + changes["findings"]
     write_json(path / META, meta | changes)
@@ -74,28 +75,33 @@ def update(path: Path, **changes: Any) -> None:
 def open_run(path: Path) -> Run:
     """Return the run at `path`, sealing it first if that was not done.
 
+    What is returned was checked: nobody after this need doubt a type, a reference, an order or a sign.
+
     Raises:
-        RunError: there is none, its schema is unknown, a table is missing, or it is still being recorded.
+        UnfitRunError: there is none, its schema is unknown, or run.json or a table holds what cannot be.
+        RunError: it is still being recorded, or cannot be sealed.
     """
+    from orchprof.run import tables
+
     path = _only_run(path)
-    meta = _meta(path)
+    meta = read_meta(path)
     if not meta.get("sealed"):
         _refuse_if_recording(path, meta)
         meta = seal_run(path)
-    return Run(path, meta, {name: _read_table(path, name) for name in TABLES})
+    return Run(path, meta, tables.read(path))
 
 
 def _only_run(path: Path) -> Path:
     """Return the run at `path`, or the one that a bench there holds.
 
     Raises:
-        RunError: it holds several.
+        UnfitRunError: it holds several.
     """
-    if (path / META).is_file() or not any(path.glob(f"*/{META}")):
+    if files.is_file(path / META) or not _below(path):
         return path
     found = runs_in(path)
     if len(found) > 1:
-        raise RunError(f"several runs, {path} @ RUN, give one of {', '.join(str(run) for run in found)}")
+        raise UnfitRunError(f"several runs, {path} @ RUN, give one of {', '.join(str(run) for run in found)}")
     return found[0]
 
 
@@ -106,19 +112,19 @@ def seal_run(path: Path) -> dict[str, Any]:
     nothing but doing it again. When somebody else has sealed it meanwhile, theirs is what counts.
 
     Raises:
-        RunError: it is not sealed, and its logs are gone.
+        UnfitRunError: it is not sealed, and its logs are gone.
+        RunError: its directory cannot be written to.
     """
     from orchprof.run.seal import seal  # a run is made without pandas: whoever records it wants the memory
 
     with _locked(path):
-        meta = _meta(path)
+        meta = read_meta(path)
         if meta.get("sealed"):
             return meta
         if not (path / LOGS).is_dir():
-            raise RunError(f"no logs, {path / LOGS} @ RUN, restore them or record the run again")
-        tables, findings, labels = seal(
-            sorted((path / LOGS).glob("*.bin")), whole_programs=meta.get("task_from") == "auto"
-        )
+            raise UnfitRunError(f"no logs, {path / LOGS} @ RUN, restore them or record the run again")
+        logs = [log for log in sorted((path / LOGS).glob("*.bin")) if files.is_file(log)]
+        tables, findings, labels = seal(logs, whole_programs=meta.get("task_from") == "auto")
         tables["tasks"] = _judged(tables["tasks"], meta, findings)
         for name, table in tables.items():
             partial = path / f"{name}.parquet.partial"
@@ -129,7 +135,7 @@ def seal_run(path: Path) -> dict[str, Any]:
         update(path, sealed=True, findings=findings, labels=labels)
         _sync(path)
         shutil.rmtree(path / LOGS, ignore_errors=True)
-        return _meta(path)
+        return read_meta(path)
 
 
 def _judged(
@@ -145,13 +151,21 @@ def _judged(
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Be the only one to seal a run; the lock goes with the process that holds it."""
-    handle = os.open(path, os.O_RDONLY)
+    """Be the only one to seal a run; the lock goes with the process that holds it.
+
+    Raises:
+        RunError: the system does not let it be sealed.
+    """
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+    except OSError as error:
+        why = error.strerror or error
+        raise RunError(f"cannot seal the run, {why} @ {path}, let its files be read and written") from error
 
 
 def _sync(path: Path) -> None:
@@ -167,14 +181,21 @@ def runs_in(path: Path) -> list[Path]:
     """Return the runs that `path` holds: itself, or those of a bench in the order they were run.
 
     Raises:
-        RunError: there is neither.
+        UnfitRunError: there is neither.
     """
-    if (path / META).is_file():
+    if files.is_file(path / META):
         return [path]
-    found = [child.parent for child in path.glob(f"*/{META}")]
+    found = _below(path)
     if not found:
-        raise RunError(f"no run, {path} @ RUN, give a directory that orchprof wrote")
-    return sorted(found, key=lambda run: (_meta(run).get("order", 0), run.name))
+        read_meta(path)  # which says why there is none
+    return sorted(found, key=lambda run: (read_meta(run).get("order") or 0, run.name))
+
+
+def _below(path: Path) -> list[Path]:
+    """Return the runs in a directory; none where it cannot be listed."""
+    with contextlib.suppress(OSError, ValueError):
+        return [run for run in path.iterdir() if files.is_file(run / META)]
+    return []
 
 
 def latest(root: Path = ROOT) -> Path:
@@ -183,7 +204,10 @@ def latest(root: Path = ROOT) -> Path:
     Raises:
         RunError: there is none.
     """
-    holds = (path for path in root.glob("*") if (path / META).is_file() or any(path.glob(f"*/{META}")))
+    try:
+        holds = [path for path in root.iterdir() if files.is_file(path / META) or _below(path)]
+    except OSError:
+        holds = []
     newest = max(holds, key=lambda path: path.stat().st_mtime_ns, default=None)
     if newest is None:
         raise RunError(f"no run yet, {root} @ RUN, make one with `orchprof bench`")
@@ -206,22 +230,6 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _meta(path: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads((path / META).read_text())
-    except FileNotFoundError:
-        raise RunError(f"no run, {path} @ RUN, give a directory that orchprof wrote") from None
-    except ValueError as error:
-        raise RunError(f"unreadable {META}, {error} @ {path}, restore it or record the run again") from None
-    if not isinstance(meta, dict) or meta.get("schema") not in HISTORY:
-        version = meta.get("schema") if isinstance(meta, dict) else None
-        raise RunError(
-            f"unknown run schema, {version!r} @ {path / META}, this orchprof reads {min(HISTORY)} to {max(HISTORY)}: "
-            "open it with the version that wrote it"
-        )
-    return meta
-
-
 def _refuse_if_recording(path: Path, meta: dict[str, Any]) -> None:
     recorder = meta.get("recorder") or {}
     try:
@@ -231,16 +239,3 @@ def _refuse_if_recording(path: Path, meta: dict[str, Any]) -> None:
         alive = False
     if alive:
         raise RunError(f"run is still being recorded, process {process.pid} @ {path}, wait for it or stop it")
-
-
-def _read_table(path: Path, name: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        table = pd.read_parquet(path / f"{name}.parquet")
-        later = [column for column in ADDED.get(name, ()) if column not in table]
-        return table.reindex(columns=[*table.columns, *later]).astype(TABLES[name])
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(
-            f"unreadable table, {name}.parquet @ {path}, {type(error).__name__}: record it again"
-        ) from None

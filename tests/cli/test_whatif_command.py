@@ -96,7 +96,7 @@ def test_a_part_as_it_was_in_another_run(run, tmp_path):
         (("--scale", "model"), 2, "not a change, 'model' @ --scale"),
         (("--scale", "model=half"), 2, "not a change, 'model=half' @ --scale"),
         (("--swap", "model"), 2, "not a change, 'model' @ --swap"),
-        (("--swap", "model=nowhere"), 1, "nowhere"),
+        (("--swap", "model=nowhere"), 2, "nowhere"),
         (("--cores", "0"), 2, "not a number it can be, '0' @ --cores"),
         (("--workers", "0"), 2, "not a number it can be, '0' @ --workers"),
         (("--model", "paced:llama-3.1-8b@h1000"), 2, "unknown accelerator, 'h1000'"),

@@ -135,5 +135,5 @@ def test_no_table_at_all(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         tables.read_machines(tmp_path / "none.csv")
     (tmp_path / "machines.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="no table of text"):
+    with pytest.raises(UsageError, match="no text in UTF-8"):
         tables.read_machines(tmp_path / "machines.csv")

@@ -101,7 +101,7 @@ def test_an_existing_directory_is_refused(tmp_path):
     ("document", "message"),
     [
         ({"schema": 99}, "unknown run schema, 99 .* reads 1 to 1: open it with the version that wrote it"),
-        ([], "unknown run schema, None"),
+        ([], "unreadable run.json, it is no JSON object but a list"),
         ("not json", "unreadable run.json"),
     ],
 )

@@ -1,0 +1,167 @@
+"""Contradictions: what the tables of a run cannot say together. A run that does is refused when it is opened.
+
+Every check is a loop of Arrow's or numpy's over a whole column.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from orchprof.run.schema import (
+    EDGE_KINDS,
+    GRANULARITIES,
+    PROVENANCES,
+    ROLES,
+    STATES,
+    STRAND_KINDS,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Read = Mapping[str, "pa.Table"]
+
+LATEST_NS: Final = 1 << 60  # 36 years after a machine's start; and the sum of two such still fits its type
+# Whose values are words of the schema; the last of them may be null.
+WORDS: Final = {
+    "strands.kind": STRAND_KINDS,
+    "segments.role": ROLES,
+    "segments.cpu_state": STATES,
+    "edges.kind": EDGE_KINDS,
+    "spans.role": ROLES,
+    "model_calls.provenance": PROVENANCES,
+    "model_calls.granularity": GRANULARITIES,
+    "segments.wait_state": (*STATES, None),
+}
+# Of each of these there is one row.
+IDS: Final = ("tasks.task", "strands.strand", "spans.span", "model_calls.strand")
+# What names a row of another table.
+NAMES: Final = {
+    "tasks.task": "strands.strand",
+    "strands.parent": "strands.strand",
+    "strands.task": "tasks.task",
+    "segments.strand": "strands.strand",
+    "segments.span": "spans.span",
+    "edges.src": "strands.strand",
+    "edges.dst": "strands.strand",
+    "spans.strand": "strands.strand",
+    "spans.parent": "spans.span",
+    "spans.task": "tasks.task",
+    "model_calls.strand": "strands.strand",
+    "model_calls.span": "spans.span",
+    "model_calls.task": "tasks.task",
+    "samples.task": "tasks.task",
+}
+BEGINNINGS: Final = {
+    "tasks": "start_ns", "strands": "start_ns", "segments": "start_ns", "spans": "start_ns", "model_calls": "sent_ns",
+}  # fmt: skip
+_AMOUNTS: Final = ("_ns", "_bytes", "_tokens")  # none of them is ever below 0
+_FAMILIES: Final = {"strands": "strand", "spans": "span"}
+
+
+def contradictions(tables: Read) -> Iterator[str]:
+    """Yield what is wrong: a fault, the value @ the column of its table; nothing where all fits together.
+
+    Args:
+        tables: all of the schema's, with its columns and types.
+    """
+    yield from _other_words(tables)
+    yield from _out_of_bounds(tables)
+    yield from _not_unique(tables)
+    yield from _nowhere(tables)
+    yield from _backwards(tables)
+    yield from _own_ancestors(tables)
+    yield from _untidy(tables["segments"])
+
+
+def _column(tables: Read, where: str) -> "pa.ChunkedArray":
+    table, _, column = where.partition(".")
+    return tables[table].column(column)
+
+
+def _said(fault: str, value: object, where: str) -> str:
+    table, _, column = where.partition(".")
+    return f"{fault}, {value!r} @ {column} of {table}.parquet"
+
+
+def _other_words(tables: Read) -> Iterator[str]:
+    for where, words in WORDS.items():
+        for value in _column(tables, where).unique().to_pylist():
+            if value not in words:
+                yield _said("unknown value", value, where)
+
+
+def _out_of_bounds(tables: Read) -> Iterator[str]:
+    import pyarrow.compute as pc
+
+    for name, table in tables.items():
+        for column in table.column_names:
+            if column.endswith(_AMOUNTS):
+                ends = pc.min_max(table.column(column)).as_py()
+                if ends["min"] is not None and ends["min"] < 0:
+                    yield _said("a negative amount", ends["min"], f"{name}.{column}")
+                if ends["max"] is not None and ends["max"] > LATEST_NS:
+                    yield _said("an amount that cannot be", ends["max"], f"{name}.{column}")
+
+
+def _not_unique(tables: Read) -> Iterator[str]:
+    import pyarrow.compute as pc
+
+    for where in IDS:
+        ids = _column(tables, where)
+        if pc.count_distinct(ids).as_py() < len(ids):
+            counts = pc.value_counts(ids)
+            twice = counts.filter(pc.greater(counts.field("counts"), 1))
+            yield _said("an id twice", twice[0].as_py()["values"], where)
+
+
+def _nowhere(tables: Read) -> Iterator[str]:
+    import pyarrow.compute as pc
+
+    for where, target in NAMES.items():
+        named = _column(tables, where).drop_null()
+        known = pc.is_in(named, value_set=_column(tables, target).combine_chunks())
+        if not pc.all(known).as_py() and len(named):
+            table, _, column = target.partition(".")
+            lost = named.filter(pc.invert(known))[0].as_py()
+            yield _said(f"a {column} that {table}.parquet does not have", lost, where)
+
+
+def _backwards(tables: Read) -> Iterator[str]:
+    import pyarrow.compute as pc
+
+    for name, start in BEGINNINGS.items():
+        table = tables[name]
+        late = table.filter(pc.less(table.column("end_ns"), table.column(start)))
+        if len(late):
+            yield _said(f"an end before its {start}", late.column("end_ns")[0].as_py(), f"{name}.end_ns")
+
+
+def _own_ancestors(tables: Read) -> Iterator[str]:
+    """Yield ids that are among their own ancestors; every parent is known to be there."""
+    import numpy as np
+
+    for name, column in _FAMILIES.items():
+        ids = _column(tables, f"{name}.{column}").to_numpy()
+        order = np.argsort(ids)
+        parents = _column(tables, f"{name}.parent")
+        has = np.flatnonzero(parents.is_valid().to_numpy())
+        root = len(ids)
+        above = np.full(root + 1, root)
+        above[has] = order[np.searchsorted(ids, parents.drop_null().to_numpy(), sorter=order)]
+        for _ in range(root.bit_length()):
+            above = above[above]
+        if (above != root).any():
+            yield _said("among its own ancestors", int(ids[np.argmax(above != root)]), f"{name}.parent")
+
+
+def _untidy(segments: "pa.Table") -> Iterator[str]:
+    """Yield segments of a strand that are not in order, each after the one before."""
+    import numpy as np
+
+    strand, start, end = (segments.column(name).to_numpy() for name in ("strand", "start_ns", "end_ns"))
+    if (strand[1:] < strand[:-1]).any():
+        order = np.argsort(strand, kind="stable")
+        strand, start, end = strand[order], start[order], end[order]
+    early = (strand[1:] == strand[:-1]) & (start[1:] < end[:-1])
+    if early.any():
+        yield _said("a segment before the end of the last", int(start[1:][early][0]), "segments.start_ns")
