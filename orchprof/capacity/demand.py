@@ -26,7 +26,6 @@ from orchprof.run.store import Run
 from orchprof.units import NS_PER_S
 
 Record = dict[str, Any]
-LEAST_TASKS: Final = 10  # fewer say nothing of how tasks differ, whatever percentile is asked for
 # A piece of work below this share of a task's latency joins one like it: the simulation is faster, its answer the same.
 _SMALL_SHARE: Final = 1e-3
 
@@ -63,6 +62,7 @@ class Demand:
         task_bytes: what a task adds to it.
         model: the model whose replicas are simulated; None: its times stay as recorded.
         model_spec: how the model was asked for.
+        band: by what its run says that modelled times may be off, low and high; None: they are not modelled.
         machine: the run's; `core_speed` of it is what the seconds are worth.
         params: the run's.
         seen: the load it was measured under.
@@ -84,6 +84,7 @@ class Demand:
     task_bytes: float
     model: Paced | None
     model_spec: str | None
+    band: tuple[float, float] | None
     machine: Mapping[str, Any]
     params: Mapping[str, Any]
     seen: Seen
@@ -159,6 +160,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
         task_bytes=held_bytes,
         model=model,
         model_spec=spec,
+        band=_band(report["run"]["model"], model),
         machine=report["run"]["machine"],
         params=report["run"]["params"],
         seen=_seen(run, report),
@@ -186,6 +188,14 @@ def _model(spec: str | None) -> Paced | None:
     except OrchprofError:
         return None  # somebody's own server, recorded under a name that is no spec
     return resolve(parsed) if isinstance(parsed, PacedSpec) else None
+
+
+def _band(stated: Record, model: Paced | None) -> tuple[float, float] | None:
+    """Return the band that the run states for requests like its own; the model's widest where it states none."""
+    if model is None:
+        return None
+    low, high = stated.get("band") or (None, None)
+    return model.band if low is None or high is None else (float(low), float(high))
 
 
 def _items(

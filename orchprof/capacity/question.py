@@ -1,41 +1,66 @@
 """Questions: the load a plan has to hold, how well, and with what; and what cannot be asked."""
 
-import re
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 
-from orchprof import units
-from orchprof.capacity.arrivals import Closed, Load, Open
 from orchprof.capacity.calibration import Calibration
-from orchprof.capacity.demand import LEAST_TASKS, Demand
+from orchprof.capacity.demand import Demand
 from orchprof.capacity.fleet import Layout
 from orchprof.capacity.quotas import Quota
 from orchprof.errors import OrchprofError, RunError, UsageError, unknown
+from orchprof.ledger.columns import Floats
 from orchprof.models.paced import Paced
-from orchprof.stats.intervals import needed
+from orchprof.stats.intervals import LEAST, needed
 
 ARRIVALS: Final = ("poisson", "constant", "gamma")
 MODES: Final = ("processes", "threads", "async")
-_SCALE: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0}
-_SLO: Final = re.compile(
-    r"p(?P<percent>[0-9]{1,2}(\.[0-9]+)?)=(?P<value>[0-9.]+(e-?[0-9]+)?)(?P<unit>[a-z]*)"
-)
+_ENOUGH: Final = 10  # tasks; fewer say little of how they differ, whatever percentile is asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """At most so long at a percentile."""
+    """At most so long at a percentile, or in the mean where `q` is None."""
 
-    q: float
+    q: float | None
     most_s: float
 
     @property
     def name(self) -> str:
-        """Such as `p95`."""
-        return f"p{self.q * 100:g}"
+        """Such as `p95`, or `mean`."""
+        return "mean" if self.q is None else f"p{self.q * 100:g}"
+
+    def of(self, response_s: Floats) -> float:
+        """Return what of some responses the limit is about; inf where one of them never came."""
+        if not np.isfinite(response_s).all():
+            return math.inf
+        return float(response_s.mean() if self.q is None else np.quantile(response_s, self.q))
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a task pays for tokens of models that somebody else serves.
+
+    Attributes:
+        usd: per task, failed ones among them; 0 where it asks no such model; None: not known, and `reason` says why.
+        reason: why it is not known.
+    """
+
+    usd: float | None
+    reason: str | None = None
+
+
+def mixed(tokens: Sequence[tuple[Tokens, float]]) -> Tokens:
+    """Return what a task of a mix pays, by weight; not known where one of them is not."""
+    unknown_of = next((each for each, _ in tokens if each.usd is None), None)
+    if unknown_of is not None:
+        return unknown_of
+    values, weights = [each.usd for each, _ in tokens], [weight for _, weight in tokens]
+    return Tokens(float(np.average(np.array(values, float), weights=weights)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +71,10 @@ class Target:
         rates_per_s: each planned for by itself.
         slos: all have to hold.
         users: a closed loop of so many, instead of a rate.
+        think_s: mean of what each of them thinks, exponentially, between an answer and the next task.
         arrivals: `poisson`, `constant` or `gamma`, the last with `burstiness` as its gaps' coefficient of variation.
         confidence: with which it holds.
-        seed: of the simulation.
+        seed: of the runs that check the answer; those of the search are the same for all seeds and all fleets.
     """
 
     rates_per_s: tuple[float, ...]
@@ -58,25 +84,21 @@ class Target:
     burstiness: float = 2.0
     confidence: float = 0.9
     seed: int = 0
-
-    def load(self, rate_per_s: float | None, share: float = 1.0) -> Load:
-        """Return the load of a share of the machines."""
-        if rate_per_s is None:
-            return Closed(max(1, round((self.users or 1) * share)))
-        return Open(rate_per_s * share, self.arrivals, self.burstiness)
+    think_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
-    """A target, and everything that an answer may use."""
+    """A target, and everything that an answer may use; what follows from it is worked out once."""
 
     asks: tuple[Demand, ...]
     target: Target
     layout: Layout
     quotas: tuple[Quota, ...] = ()
     calibration: Calibration | None = None
+    tokens: Tokens = Tokens(None, "nobody asked for their price")
 
-    @property
+    @cached_property
     def model(self) -> Paced | None:
         """The model whose replicas are planned."""
         return next((each.model for each in self.asks if each.model is not None), None)
@@ -86,21 +108,26 @@ class Question:
         """How it was asked for."""
         return next((each.model_spec for each in self.asks if each.model is not None), None)
 
-    @property
+    @cached_property
     def size(self) -> tuple[float, float]:
         """Bytes of a worker before any task, the largest of the mix, and of a task, in the mean."""
         base = max((each.base_bytes or 0.0 for each in self.asks), default=0.0)
         return base, self.mean([each.task_bytes for each in self.asks])
 
-    @property
+    @cached_property
     def core_s(self) -> float:
         """CPU of a task, in the mean of the mix."""
         return self.mean([each.core_s for each in self.asks])
 
-    @property
+    @cached_property
     def no_load_s(self) -> float:
         """Latency of a task alone, in the mean of the mix."""
         return self.mean([float(each.no_load_s.mean()) for each in self.asks])
+
+    @cached_property
+    def memo(self) -> dict[object, Any]:
+        """What others have worked out of it, by what it is; kept for as long as the question is."""
+        return {}
 
     def amount(self, need: str) -> float:
         """Return how much a task asks of a resource or a station, in the mean of the mix."""
@@ -114,31 +141,31 @@ class Question:
         """Return the mean of something over the mix."""
         return float(np.average(values, weights=[each.weight for each in self.asks]))
 
-    def no_load_at(self, q: float) -> float:
-        """Return a percentile of the latency of a task alone, over the mix."""
+    @property
+    def least_tasks(self) -> int:
+        """The tasks of the run that has the fewest."""
+        return min(len(each.paths) for each in self.asks)
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """By what the runs say that modelled times may be off, the widest of the mix; None: nothing is modelled."""
+        bands = [each.band for each in self.asks if each.band is not None]
+        return (min(low for low, _ in bands), max(high for _, high in bands)) if bands else None
+
+    def no_load_at(self, q: float | None) -> float:
+        """Return a percentile of the latency of a task alone, over the mix, or its mean."""
+        if q is None:
+            return self.no_load_s
+        if ("no load", q) not in self.memo:
+            self.memo["no load", q] = self._no_load_at(q)
+        return float(self.memo["no load", q])
+
+    def _no_load_at(self, q: float) -> float:
         values = np.concatenate([each.no_load_s for each in self.asks])
         weights = np.concatenate([np.full(len(d.no_load_s), d.weight / len(d.no_load_s)) for d in self.asks])
         order = np.argsort(values)
         reached = np.cumsum(weights[order]) / weights.sum()
         return float(values[order][min(int(np.searchsorted(reached, q)), len(values) - 1)])
-
-
-def slos(text: str) -> tuple[Slo, ...]:
-    """Return the limits that `p95=10s,p50=4s` states.
-
-    Raises:
-        UsageError: one is not written so.
-    """
-    return tuple(_slo(each.strip()) for each in text.split(","))
-
-
-def _slo(text: str) -> Slo:
-    found = _SLO.fullmatch(text)
-    value = units.number(found["value"]) if found else None
-    most_s = (value or 0.0) * _SCALE.get(found["unit"], 0.0) if found else 0.0
-    if found is None or not 0 < most_s <= units.YEAR_S or not 0 < float(found["percent"]) < 100:  # noqa: PLR2004
-        raise UsageError(f"not a limit of latency, {text!r} @ --slo, write it as p95=10s or p50=800ms")
-    return Slo(float(found["percent"]) / 100, most_s)
 
 
 def check(question: Question) -> None:
@@ -160,6 +187,8 @@ def check(question: Question) -> None:
         )
     if target.users is not None and target.rates_per_s:
         raise UsageError("users send when they are answered, not at a rate @ --users, give --rate or --users")
+    if target.users is None and target.think_s:
+        raise UsageError("only users think, no users @ --think, give --users N")
     if target.users is None and not target.rates_per_s:
         raise UsageError("nothing to plan for, no load @ --rate, give --rate R/s or --users N")
     _check_runs(question)
@@ -175,12 +204,18 @@ def _check_runs(question: Question) -> None:
     models = sorted({str(each.model_spec) for each in question.asks if each.model is not None})
     if len(models) > 1:
         raise RunError(f"they use different models, {' and '.join(models)} @ RUN, plan each by itself")
-    least = max([LEAST_TASKS, *(needed(slo.q) for slo in question.target.slos)])
     for each in question.asks:
-        if len(each.paths) < least:
-            what = ", ".join(slo.name for slo in question.target.slos)
-            more = f"run it with --tasks {least}" if each.params.get("tasks") else f"record {least} or more"
-            raise RunError(f"too few tasks, {len(each.paths)} @ {each.name}, {what} needs {least}: {more}")
+        if len(each.paths) < LEAST:
+            more = f"run it with --tasks {LEAST}" if each.params.get("tasks") else f"record {LEAST} or more"
+            raise RunError(
+                f"too few tasks, {len(each.paths)} @ {each.name}, nothing says how they differ: {more}"
+            )
+
+
+def few(question: Question) -> list[tuple[str, int, int]]:
+    """Return the name, the tasks and the tasks that a limit asks for, of each run that has fewer."""
+    least = max([_ENOUGH, *(needed(slo.q) for slo in question.target.slos if slo.q is not None)])
+    return [(each.name, len(each.paths), least) for each in question.asks if len(each.paths) < least]
 
 
 def _check_possible(question: Question) -> None:

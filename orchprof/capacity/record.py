@@ -2,29 +2,25 @@
 
 from typing import Any, Final
 
-from orchprof.capacity.demand import Demand
-from orchprof.capacity.fleet import Kind
-from orchprof.capacity.plan import Search, cheapest, in_proportion
+from orchprof.capacity.answer import Answer, answer, checked
+from orchprof.capacity.binding import memory_bytes, tightest, utilisation, workers
+from orchprof.capacity.fleet import Fleet, Kind
+from orchprof.capacity.laws import TARGET_BUSY, Traffic
+from orchprof.capacity.plan import Search, in_proportion
 from orchprof.capacity.question import Question
-from orchprof.capacity.trial import (
-    BRIEF,
-    SPEED_DOUBT,
-    Trial,
-    memory_bytes,
-    memory_share,
-    trial,
-    with_arrivals,
-    workers,
-)
+from orchprof.capacity.rig import BRIEF, MEAN
+from orchprof.capacity.said import assumptions, findings
+from orchprof.capacity.trial import Trial, trial, with_arrivals
 from orchprof.errors import OrchprofError
 
 SCHEMA: Final = "orchprof.plan/1"
 Record = dict[str, Any]
-TARGET_BUSY: Final = 0.7  # `cores` says what the agents need at this share of busy cores
-_NEAR: Final = 0.9  # an SLO this near to the latency of a task alone binds by itself
-_BEYOND: Final = 2.0  # times what was measured: the simulation goes on, and the record says by how much
 _BURSTS: Final = (("constant", 0.0), ("poisson", 1.0), ("gamma", 2.0))
 _AROUND: Final = (0.5, 2.0)  # rates that are shown beside a single one
+_ROW: Final = (
+    "machines", "cores", "accelerators", "memory_bytes", "workers", "binding", "usd_per_hour", "usd_per_task",
+    "usd_per_task_machines", "usd_per_task_tokens",
+)  # fmt: skip
 
 
 def plan(question: Question, kinds: list[Kind]) -> Record:
@@ -34,56 +30,87 @@ def plan(question: Question, kinds: list[Kind]) -> Record:
         OrchprofError: nothing holds it.
     """
     rate_per_s = next(iter(question.target.rates_per_s), None)
-    search = Search(question, rate_per_s)
-    best = cheapest(search, kinds)
-    found = _record(question, rate_per_s, best)
-    if found["cores_per_accelerator"]:
-        found["cores_per_accelerator"]["market"] = _market(kinds)
-    return found | {
+    search = Search(question, Traffic(rate_per_s, question.target.users))
+    found = answer(search, kinds, BRIEF)
+    best = found.best
+    record = _record(question, best) | _answer(found)
+    if record["cores_per_accelerator"]:
+        record["cores_per_accelerator"]["market"] = _market(kinds)
+    return record | {
         "candidates": {"kinds": search.considered, "simulated": search.tried},
-        "rates": _rates(question, rate_per_s, best, kinds),
-        "burstiness": _bursts(question, rate_per_s, best),
-        "findings": _findings(question, best, rate_per_s),
-        "assumptions": _assumptions(question, best),
+        "rates": _rates(question, best, kinds),
+        "burstiness": _bursts(question, best),
+        "findings": findings(question, best),
+        "assumptions": assumptions(question, best),
         "backtest": None,
     }
 
 
-def _record(question: Question, rate_per_s: float | None, best: Trial) -> Record:
-    fleet, per_s = best.fleet, rate_per_s or best.figures["throughput_per_s"]["value"]
-    busy = best.busy | {"memory": memory_share(question, best)}
-    if question.layout.workers is None and best.layout.lanes == 1:
-        busy.pop("worker slots", None)  # as many as the tasks need
-    binding = _binding(question, busy)
+def _record(question: Question, best: Trial) -> Record:
+    fleet = best.fleet
+    per_s = best.traffic.rate_per_s or best.figures["throughput_per_s"]["value"]
+    busy = utilisation(question, best)
     model = question.model
-    accelerators = fleet.replicas * model.setup.count if model else 0
-    usd_per_hour = float(fleet.usd_per_hour)
     return {
         "schema": SCHEMA,
-        "target": _target(question, rate_per_s),
+        "target": _target(question, best.traffic),
         "machines": fleet.machines(),
         "cores": per_s * question.core_s / TARGET_BUSY,
-        "accelerators": accelerators,
+        "accelerators": fleet.replicas * model.setup.count if model else 0,
         "memory_bytes": memory_bytes(question, best),
         "workers": fleet.hosts * workers(question, best),
         "slots": fleet.hosts * workers(question, best) * best.layout.lanes,
         "mode": question.layout.mode,
-        "binding": binding,
+        "binding": tightest(question, fleet, busy),
         "predicted": _predicted(best, busy),
         "headroom": {name: 1 - share for name, share in busy.items()},
         "demand": _demand(question),
         "cores_per_accelerator": _ratio(question, best, per_s),
-        "usd_per_hour": usd_per_hour,
-        "usd_per_task": usd_per_hour / 3600 / per_s,
+        **_usd(question, fleet, per_s),
     }
 
 
-def _target(question: Question, rate_per_s: float | None) -> Record:
+def _usd(question: Question, fleet: Fleet, per_s: float) -> Record:
+    """Return what machines cost an hour and a task, tokens beside them, and their sum; None where one is not known."""
+    per_hour, tokens = float(fleet.usd_per_hour), question.tokens
+    machines = per_hour / 3600 / per_s
+    return {
+        "usd_per_hour": per_hour,
+        "usd_per_task": None if tokens.usd is None else machines + tokens.usd,
+        "usd_per_task_machines": machines,
+        "usd_per_task_tokens": tokens.usd,
+        "unpriced": [] if tokens.usd is not None else [{"part": "tokens", "reason": tokens.reason}],
+    }
+
+
+def _answer(found: Answer) -> Record:
+    """Return how sure the answer is, and what lies beside it."""
+    question_usd = float(found.best.fleet.usd_per_hour)
+    most = found.most
+    return {
+        "binding": found.binding,
+        "confidence": {
+            "asked": found.confidence, "held": found.held, "runs": found.checks, "tasks": found.best.tasks,
+        },
+        "usd_per_hour_interval": [min(float(found.low_usd), question_usd), float(found.up.usd_per_hour)],
+        "next_up": {"machines": found.up.machines(), "usd_per_hour": float(found.up.usd_per_hour)},
+        "most": {
+            "rate_per_s": most.traffic.rate_per_s, "users": most.traffic.users, "headroom": most.times - 1,
+            "first": most.first, "is_more": most.is_more,
+        },
+    }  # fmt: skip
+
+
+def _target(question: Question, traffic: Traffic) -> Record:
     target = question.target
     return {
-        "rate_per_s": rate_per_s,
-        "users": target.users,
-        "slo": [{"percentile": slo.q * 100, "most_s": slo.most_s} for slo in target.slos],
+        "rate_per_s": traffic.rate_per_s,
+        "users": traffic.users,
+        "think_s": target.think_s if traffic.users is not None else None,
+        "slo": [
+            {"name": slo.name, "percentile": None if slo.q is None else slo.q * 100, "most_s": slo.most_s}
+            for slo in target.slos
+        ],
         "arrivals": target.arrivals if target.users is None else None,
         "confidence": target.confidence,
         "runs": [
@@ -101,14 +128,6 @@ def _predicted(best: Trial, busy: dict[str, float]) -> Record:
         "interval": {name: each["interval"] for name, each in figures.items()},
         "simulated_part": best.part,
     }
-
-
-def _binding(question: Question, busy: dict[str, float]) -> str:
-    """Return what binds: latency itself where a task alone nearly takes what is allowed, else the fullest pool."""
-    for slo in question.target.slos:
-        if question.no_load_at(slo.q) > _NEAR * slo.most_s:
-            return "latency"
-    return max(busy, key=lambda name: busy[name])
 
 
 def _demand(question: Question) -> Record:
@@ -152,51 +171,43 @@ def _market(kinds: list[Kind]) -> list[float]:
     return [min(sold), max(sold)]
 
 
-def _rates(question: Question, rate_per_s: float | None, best: Trial, kinds: list[Kind]) -> list[Record]:
+def _rates(question: Question, best: Trial, kinds: list[Kind]) -> list[Record]:
     """Return a row per rate: the cheapest of all, or beside a single rate the answer's machines in proportion."""
+    rate_per_s = best.traffic.rate_per_s
     if rate_per_s is None:
         return []
-    rows = [_row(question, rate_per_s, best)]
+    rows = [_row(question, best)]
     others = question.target.rates_per_s[1:]
     rows += [_searched(question, each, kinds) for each in others]
-    rows += [_scaled(question, best, rate_per_s, factor) for factor in (() if others else _AROUND)]
+    rows += [_scaled(question, best, factor) for factor in (() if others else _AROUND)]
     return sorted(rows, key=lambda row: float(row["rate_per_s"]))
 
 
 def _searched(question: Question, rate_per_s: float, kinds: list[Kind]) -> Record:
     try:
-        return _row(question, rate_per_s, cheapest(Search(question, rate_per_s, BRIEF), kinds))
+        return _row(question, checked(Search(question, Traffic(rate_per_s)), kinds)[0])
     except OrchprofError as error:
         return {"rate_per_s": rate_per_s, "holds": False, "why": str(error)}
 
 
-def _scaled(question: Question, best: Trial, rate_per_s: float, factor: float) -> Record:
-    found = in_proportion(question, best, factor, factor * rate_per_s)
+def _scaled(question: Question, best: Trial, factor: float) -> Record:
+    found = in_proportion(question, best, factor, BRIEF)
     if found is None:
         why = "not held by the answer's machines in proportion"
-        return {"rate_per_s": factor * rate_per_s, "holds": False, "why": why}
-    return _row(question, factor * rate_per_s, found)
+        return {"rate_per_s": best.traffic.times(factor).rate_per_s, "holds": False, "why": why}
+    return _row(question, found)
 
 
-def _row(question: Question, rate_per_s: float, found: Trial) -> Record:
-    record = _record(question, rate_per_s, found)
-    kept = (
-        "machines",
-        "cores",
-        "accelerators",
-        "memory_bytes",
-        "workers",
-        "binding",
-        "usd_per_hour",
-        "usd_per_task",
-    )
+def _row(question: Question, found: Trial) -> Record:
+    record = _record(question, found)
     figures = {name: each["value"] for name, each in found.figures.items()}
-    return {"rate_per_s": rate_per_s, "holds": True, **{name: record[name] for name in kept}, **figures}
+    kept = {name: record[name] for name in _ROW}
+    return {"rate_per_s": found.traffic.rate_per_s, "holds": True, **kept, **figures}
 
 
-def _bursts(question: Question, rate_per_s: float | None, best: Trial) -> list[Record]:
-    """Return what the same fleet does when tasks arrive otherwise."""
-    if rate_per_s is None:
+def _bursts(question: Question, best: Trial) -> list[Record]:
+    """Return what the same fleet does when tasks arrive otherwise, in the mean."""
+    if best.traffic.rate_per_s is None:
         return []
     rows = []
     for kind, spread in _BURSTS:
@@ -204,117 +215,18 @@ def _bursts(question: Question, rate_per_s: float | None, best: Trial) -> list[R
         is_asked = kind == question.target.arrivals and (
             kind != "gamma" or spread == question.target.burstiness
         )
-        found = best if is_asked else trial(changed, best.fleet, rate_per_s, BRIEF, best.in_flight)
+        found = best if is_asked else trial(changed, best.fleet, best.traffic, MEAN, best.in_flight)
         assert found is not None
         figures = {name: each["value"] for name, each in found.figures.items()}
-        holds = found.holds(changed, surely=False)
-        rows.append(
-            {"arrivals": kind, "variation": spread, "holds": holds, "saturated": found.saturated, **figures}
-        )
+        row = {"arrivals": kind, "variation": spread, "holds": found.is_near, "saturated": found.saturated}
+        rows.append(row | figures)
     return rows
-
-
-def _findings(question: Question, best: Trial, rate_per_s: float | None) -> list[Record]:
-    """Return what a reader must know: where the answer leaves what was measured, and by how much."""
-    return [
-        *_beyond(question, best, rate_per_s),
-        *_other_mode(question),
-        *(finding for each in question.asks for finding in _of_run(each)),
-    ]
-
-
-def _of_run(each: Demand) -> list[Record]:
-    found = [
-        _finding(code, said.format(each.name)) for code, said in _OF_RUN.items() if code in each.findings
-    ]
-    if each.failed:
-        found.append(_finding("failed", f"{each.failed} tasks of {each.name} failed; what they used counts"))
-    if each.base_bytes is None:
-        found.append(_finding("memory", f"no memory was measured of {each.name}: it is taken for nothing"))
-    return found
-
-
-_OF_RUN: Final = {
-    "saturated": "{} was measured while it drowned: its waits for resources are taken out, the tasks are all there",
-    "two_speeds": "cores changed speed while {} was measured: its core-seconds are doubtful",
-    "loaded": "others used the machine while {} was measured: its core-seconds are doubtful",
-    "extrapolated": "no published measurement is like the requests of {}: see its band",
-}
-
-
-def _beyond(question: Question, best: Trial, rate_per_s: float | None) -> list[Record]:
-    found = []
-    seen = max(each.seen.concurrency for each in question.asks)
-    per_worker = best.layout.lanes
-    if per_worker > _BEYOND * seen:
-        found.append(
-            _finding(
-                "extrapolated_concurrency",
-                f"{per_worker} tasks share a worker, {per_worker / seen:.3g} times the {seen} that were measured: "
-                "measure with --concurrency, or back-test",
-            )
-        )
-    rates = [each.seen.throughput_per_s for each in question.asks if each.seen.throughput_per_s]
-    if rate_per_s and rates:
-        per_host = rate_per_s / best.fleet.hosts
-        if per_host > _BEYOND * sum(rates):
-            found.append(
-                _finding(
-                    "extrapolated_rate",
-                    f"{per_host:.3g} tasks/s on each machine, {per_host / sum(rates):.3g} times the {sum(rates):.3g} "
-                    "that were measured: the simulation says so, --backtest would show",
-                )
-            )
-    return found
-
-
-def _other_mode(question: Question) -> list[Record]:
-    """Return what is doubtful of agents that were measured one way and are to run another."""
-    is_loop = question.layout.mode == "async"
-    return [
-        _finding(
-            "other_mode", f"{each.name} was measured in mode {own}: on an event loop agents do other work"
-        )
-        for each in question.asks
-        if (own := each.params.get("mode")) is not None and (own == "async") != is_loop
-    ]
-
-
-def _finding(code: str, message: str) -> Record:
-    return {"code": code, "message": message}
-
-
-def _assumptions(question: Question, best: Trial) -> list[str]:
-    """Return what the answer takes for granted, a sentence each."""
-    said = [
-        "each simulated task is a recorded one, drawn whole",
-        "waits for cores, the interpreter, a loop or a pool are taken out of it: the simulation makes its own",
-        "a process's Python code holds its interpreter; its children and other processes have their own",
-    ]
-    if question.calibration is None:
-        said.append(
-            f"CPU speed assumed equal: a vCPU is one of the run's cores, give or take {SPEED_DOUBT:.0%}"
-        )
-    else:
-        said.append("CPU scaled by the calibration's core speed, all cores at work")
-    if question.model is not None:
-        low, high = question.model.band
-        said.append(f"model time is MODELLED, x{low:.2g}-{high:.2g}; the interval does not hold that doubt")
-    else:
-        said.append("the model's times stay as they were recorded, whatever the load")
-    if best.part < 1:
-        said.append(f"{best.part:.0%} of the machines were simulated, with their part of the load")
-    said += [f"{quota.station}: {quota.per_s:.4g} per second for all machines" for quota in question.quotas]
-    said.append(
-        "hosts are given to tasks by who has the fewest; the price is on demand, tokens of hosted models apart"
-    )
-    return said
 
 
 def backtest_only(found: Record) -> Record:
     """Return the record of a back-test without a plan."""
     nothing = dict.fromkeys(
         ("cores", "accelerators", "memory_bytes", "workers", "binding", "cores_per_accelerator", "usd_per_hour",
-         "usd_per_task", "predicted")
+         "usd_per_task", "usd_per_task_machines", "usd_per_task_tokens", "predicted")
     )  # fmt: skip
     return {"schema": SCHEMA, "target": None, "machines": [], **nothing, "backtest": found}

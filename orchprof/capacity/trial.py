@@ -1,56 +1,22 @@
-"""Trials: a fleet under a load, simulated several times over; whether it holds, and how full its pools are."""
+"""Trials: a fleet under a load, simulated until it is clear whether it holds; with what, and how full its pools are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, sqrt
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
 
-from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Slots, cores_of, slots
+from orchprof.capacity.fleet import Fleet, Slots
 from orchprof.capacity.interval import predicted
-from orchprof.capacity.question import Question
-from orchprof.capacity.simulation import Length, Outcome, simulate
-from orchprof.capacity.system import INTERPRETER, Host, Replicas, Station, System
-from orchprof.models.batch import Limits
+from orchprof.capacity.laws import Traffic, most_per_s, shares
+from orchprof.capacity.question import Question, fastest
+from orchprof.capacity.rig import FILLED, LOOKS, SEARCH, Effort, Rig, Scenario, rig_of, scenarios
+from orchprof.capacity.simulation import Outcome
 
 Record = dict[str, Any]
-# What is not known of a core's speed where nobody calibrated: a tenth either way is what shared cores differ by.
-SPEED_DOUBT: Final = 0.1
-# Of a pool that is fuller in an open loop, a simulation as short as these does not show how long its queue becomes.
-MOST_BUSY: Final = 0.95
-_WORK_ITEMS: Final = 40_000  # of a trial of the search
-_LEAST_WARM: Final = 20  # tasks
-_FILLED: Final = 1.5  # times the tasks in flight come before a fleet is taken to be filled
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
-_SPARE_SLOTS: Final = 4
-_MOST_ROOM: Final = (
-    8.0  # no more slots than for so many times the tasks that would be in flight without contention
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long and how often a fleet is simulated; the tasks are as many as `items` hold, within the bounds.
-
-    Of a fleet with more than `in_flight` tasks at once a part is simulated, with its part of the load.
-    """
-
-    runs: int
-    items: int
-    least: int
-    most: int
-    in_flight: int
-
-    def tasks(self, question: Question) -> int:
-        """Return how many tasks each run measures."""
-        each = question.mean([float(np.mean([len(path.items) for path in d.paths])) for d in question.asks])
-        return int(min(max(self.items / max(each, 1.0), self.least), self.most))
-
-
-QUICK: Final = Effort(runs=2, items=_WORK_ITEMS // 3, least=80, most=400, in_flight=100)
-BRIEF: Final = Effort(runs=3, items=_WORK_ITEMS // 6, least=60, most=200, in_flight=60)
-FULL: Final = Effort(runs=6, items=_WORK_ITEMS // 2, least=150, most=600, in_flight=100)
+_HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,122 +25,162 @@ class Trial:
 
     Attributes:
         fleet: as it was tried.
+        traffic: that came.
         layout: workers and tasks of one host.
-        figures: `p50_s`, `p95_s`, the percentiles asked for, `throughput_per_s`, each with `value` and `interval`.
+        figures: `p50_s`, `p95_s`, what limits are about, `throughput_per_s`, each with `value`, of a run at the
+            speed that is taken for granted, and `interval`, over the others.
+        is_near: every limit holds in that run.
+        is_sure: every limit holds with the target's confidence.
         saturated: the backlog grew without end.
-        busy: busy share of each pool, in the mean.
+        busy: busy share of each pool.
+        waits_s: how long a task waits for each pool, in the mean; for the accelerator: what batches add.
         in_flight: tasks at once on all machines.
         part: share of the fleet that was simulated.
+        runs: values of every figure in each of the others.
+        tasks: that each run measured.
     """
 
     fleet: Fleet
+    traffic: Traffic
     layout: Slots
     figures: dict[str, Record]
+    is_near: bool
+    is_sure: bool
     saturated: bool
     busy: dict[str, float]
+    waits_s: dict[str, float]
     in_flight: float
     part: float
-
-    def holds(self, question: Question, *, surely: bool) -> bool:
-        """Return whether every limit holds: in the mean, or with the target's confidence."""
-        if self.saturated or (question.target.users is None and self._is_full(question)):
-            return False
-        for slo in question.target.slos:
-            found = self.figures[f"{slo.name}_s"]
-            if found["value"] > slo.most_s or (surely and found["interval"][1] > slo.most_s):
-                return False
-        return True
-
-    def _is_full(self, question: Question) -> bool:
-        """Return whether a pool is fuller than MOST_BUSY, cores as slow as they may be."""
-        speed = {"cores": slowest(question), "interpreter": slowest(question)}
-        return any(share / speed.get(name, 1.0) > MOST_BUSY for name, share in self.busy.items())
+    runs: tuple[dict[str, float], ...]
+    tasks: int
 
 
 def trial(
-    question: Question, fleet: Fleet, rate_per_s: float | None, effort: Effort, flying: float | None = None
+    question: Question, fleet: Fleet, traffic: Traffic, effort: Effort, at_once: float | None = None
 ) -> Trial | None:
     """Return what comes of a fleet under a load; None where not one worker fits its hosts' memory.
 
     Args:
         question: the target and the work.
         fleet: what is tried.
-        rate_per_s: of the load; None: the target's users.
-        effort: how long and how often.
-        flying: tasks at once, as one like it had: it is filled with so many; None: as if each task were alone.
+        traffic: that comes.
+        effort: how much is simulated.
+        at_once: tasks in flight, as a fleet like it had: it is filled with so many; None: as if each were alone.
     """
-    if rate_per_s is None:
-        flying = float(question.target.users or 1)
-    flying = flying or (rate_per_s or 0.0) * question.no_load_s
-    layout = slots(fleet.kind.host, question.layout, _wanted(question, fleet, rate_per_s), question.size)
-    if layout is None:
+    rig = rig_of(question, fleet, traffic, effort, at_once)
+    if rig is None:
         return None
-    part = _part(fleet, flying, effort.in_flight)
-    load = question.target.load(rate_per_s, part)
-    warm = max(_LEAST_WARM, ceil(_FILLED * flying * part))
-
-    def run(warm: int, number: int) -> Outcome:
-        rng = np.random.default_rng([question.target.seed, number])
-        return simulate(
-            _system(question, fleet, layout, part, rng),
-            _mix(question, rng),
-            load,
-            Length(max(effort.tasks(question), warm // 2), warm),
-            question.target.seed + number,
-        )
-
-    pilot = run(warm, 0)
-    for _ in range(_MOST_PILOTS if rate_per_s is not None else 0):
-        filled = _filled(pilot, (rate_per_s or 0.0) * part)
-        if not _is_fast(question, pilot) or (filled <= warm and not pilot.saturated):
-            break
-        warm = ceil(_FILLED * max(filled, warm))
-        pilot = run(warm, 0)
-    # What one run misses by half no others mend.
-    count = effort.runs if _is_fast(question, pilot, 1.5) else 1
-    runs = [pilot, *(run(warm, number) for number in range(1, count))]
-    return _judged(question, fleet, (layout, part, rate_per_s), runs)
+    rig, pilot = _filled(rig)
+    if traffic.users is None and _is_full(question, fleet, traffic, rig.layout):
+        return _judged(rig, pilot, [], is_sure=False, is_near=False)
+    is_near = not pilot.saturated and _holds(question, pilot)
+    runs: list[Outcome] = []
+    is_sure = False
+    if is_near:
+        for look in effort.looks:
+            runs += [rig.run(scenario) for scenario in scenarios(question, SEARCH, len(runs), look)]
+            verdict = _verdict(question, runs)
+            is_sure = verdict is True
+            if verdict is not None:
+                break
+    return _judged(rig, pilot, runs, is_sure=is_sure, is_near=is_near)
 
 
-def _is_fast(question: Question, run: Outcome, times: float = 1.0) -> bool:
-    return all(run.quantile_s(slo.q) <= times * slo.most_s for slo in question.target.slos)
+def _filled(rig: Rig) -> tuple[Rig, Outcome]:
+    """Return the fleet warmed up long enough, and its run with nothing in doubt.
 
-
-def _filled(run: Outcome, per_s: float) -> float:
-    """Return how many tasks come before as many end as come: those that come while one is under way (Little).
-
-    A measurement that begins before then takes a fleet that fills for one whose backlog grows.
+    A measurement that begins before as many end as come takes a fleet that fills for one whose backlog grows.
     """
-    return per_s * run.mean_s if np.isfinite(run.response_s).all() else 0.0
+    measured = Scenario(1.0, 100_000 * SEARCH, is_measured=True)
+    pilot = rig.run(measured)
+    per_s = (rig.traffic.rate_per_s or 0.0) * rig.part
+    for _ in range(_MOST_PILOTS if per_s else 0):
+        came = per_s * pilot.mean_s if np.isfinite(pilot.response_s).all() else 0.0
+        if not _holds(rig.question, pilot) or (came <= rig.warm and not pilot.saturated):
+            break
+        rig = replace(rig, warm=ceil(FILLED * max(came, rig.warm)))
+        pilot = rig.run(measured)
+    return rig, pilot
 
 
-def _wanted(question: Question, fleet: Fleet, rate_per_s: float | None) -> int:
-    """Return how many tasks a host should hold at once: all that come while one takes as long as it may (Little)."""
-    if rate_per_s is None:
-        return ceil((question.target.users or 1) / fleet.hosts)
-    longest_s = max((slo.most_s for slo in question.target.slos), default=2 * question.no_load_s)
-    flying = rate_per_s * min(longest_s, _MOST_ROOM * question.no_load_s)
-    return ceil(flying / fleet.hosts) + _SPARE_SLOTS
+def _holds(question: Question, run: Outcome) -> bool:
+    return all(slo.of(run.response_s) <= slo.most_s for slo in question.target.slos)
 
 
-def _judged(
-    question: Question, fleet: Fleet, setup: tuple[Slots, float, float | None], runs: Sequence[Outcome]
-) -> Trial:
-    layout, part, rate_per_s = setup
-    named = {"p50": 0.5, "p95": 0.95} | {slo.name: slo.q for slo in question.target.slos}
+def held(question: Question, run: dict[str, float]) -> bool:
+    """Return whether every limit holds in a run of a trial."""
+    return all(run[f"{slo.name}_s"] <= slo.most_s for slo in question.target.slos)
+
+
+def _verdict(question: Question, runs: Sequence[Outcome]) -> bool | None:
+    """Return whether every limit surely holds, or one surely does not; None: more runs would tell."""
+    target, likely = question.target, True
+    wrong = (1 - target.confidence) / _HOPE
+    for slo in target.slos:
+        values = [slo.of(run.response_s) for run in runs]
+        if not np.isfinite(values).all() or np.median(values) > slo.most_s:
+            return False
+        if not _is_below(values, slo.most_s, 1 - wrong, question.least_tasks):
+            likely = False
+            if len(runs) > LOOKS[0] and not _is_below(values, slo.most_s, target.confidence, None):
+                return False
+    return True if likely else None
+
+
+def _is_below(values: Sequence[float], most: float, confidence: float, sample: int | None) -> bool:
+    high = predicted(values, 2 * confidence - 1, sample=sample)["interval"][1]
+    return bool(high is not None and high <= most)
+
+
+def _is_full(question: Question, fleet: Fleet, traffic: Traffic, layout: Slots) -> bool:
+    """Return whether a pool is fuller than MOST_BUSY, cores as slow as they may be."""
+    return (traffic.rate_per_s or 0.0) > most_per_s(question, fleet, layout)
+
+
+def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool, is_near: bool) -> Trial:
+    question, part = rig.question, rig.part
+    values = [figures_of(question, run, part) for run in runs]
+    found = figures(question, figures_of(question, pilot, part), values)
+    busy = {name: use.busy_share for name, use in pilot.uses.items()}
+    per_s = rig.traffic.rate_per_s or found["throughput_per_s"]["value"]
+    by_law = shares(question, rig.fleet, rig.layout, per_s)
+    if rig.traffic.users is not None:
+        by_law = {name: min(share, 1.0) for name, share in by_law.items()}
+    return Trial(
+        rig.fleet, rig.traffic, rig.layout, found, is_near, is_sure,
+        pilot.saturated or not np.isfinite(pilot.response_s).all(),
+        _named(question, busy) | by_law, _waits_s(question, pilot), pilot.uses["workers"].busy / part, part,
+        tuple(values), rig.tasks,
+    )  # fmt: skip
+
+
+def figures_of(question: Question, run: Outcome, part: float) -> dict[str, float]:
+    """Return what is said of one run."""
+    finite = bool(np.isfinite(run.response_s).all())
+    named = {"p50": 0.5, "p95": 0.95}
+    found = {f"{name}_s": run.quantile_s(q) if finite else float("inf") for name, q in named.items()}
+    found |= {f"{slo.name}_s": slo.of(run.response_s) for slo in question.target.slos}
+    return found | {"throughput_per_s": run.throughput_per_s / part}
+
+
+def figures(
+    question: Question, pilot: dict[str, float], runs: Sequence[dict[str, float]]
+) -> dict[str, Record]:
+    """Return every figure with its value and its interval, neither below what a task alone takes."""
     # Two-sided, so that the upper end alone holds with the confidence.
     level = 2 * question.target.confidence - 1
-    saturated = 2 * sum(run.saturated or not np.isfinite(run.response_s).all() for run in runs) >= len(runs)
-    figures: dict[str, Record] = {
-        f"{name}_s": predicted([run.quantile_s(q) for run in runs], level) for name, q in named.items()
-    }
-    per_s = [run.throughput_per_s / part for run in runs]
-    figures["throughput_per_s"] = predicted(per_s, level)
-    busy = {name: float(np.mean([run.uses[name].busy_share for run in runs])) for name in runs[0].uses}
-    flying = float(np.mean([run.uses["workers"].busy for run in runs])) / part
-    busy = _named(question, busy)
-    busy |= _by_law(question, fleet, layout, rate_per_s or figures["throughput_per_s"]["value"])
-    return Trial(fleet, layout, figures, saturated, busy, flying, part)
+    least = {"p50_s": question.no_load_at(0.5), "p95_s": question.no_load_at(0.95)}
+    least |= {f"{slo.name}_s": question.no_load_at(slo.q) for slo in question.target.slos}
+    fast = fastest(question)
+    found: dict[str, Record] = {}
+    for name, value in pilot.items():
+        floor = least.get(name, 0.0) / fast
+        each = [run[name] for run in runs] or [value]
+        low, high = predicted(each, level, floor, question.least_tasks)["interval"]
+        least_value = max(value, floor)
+        around = [None, None] if low is None else [min(low, least_value), max(high, least_value)]
+        found[name] = {"value": least_value if np.isfinite(value) else None, "interval": around}
+    return found
 
 
 def _named(question: Question, busy: dict[str, float]) -> dict[str, float]:
@@ -183,116 +189,19 @@ def _named(question: Question, busy: dict[str, float]) -> dict[str, float]:
     return {"worker slots" if name == "workers" else name: share for name, share in busy.items()}
 
 
-def _by_law(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -> dict[str, float]:
-    """Return which share of cores, interpreters, limits and accelerators a rate takes, by the utilisation law.
-
-    It holds for ever, where the busy share of a simulation hangs on who happened to come. Of the accelerators it is
-    the share of their best throughput: a replica that decodes one request is busy, and could decode a hundred.
-
-    Source: Lazowska et al. (1984), Quantitative System Performance, chapter 3.
-    """
-    cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
-    found = {"cores": rate_per_s * question.core_s / (fleet.hosts * cores.count * cores.speed)}
-    found |= {
-        quota.station: rate_per_s * question.amount(quota.station) / quota.per_s for quota in question.quotas
+def _waits_s(question: Question, run: Outcome) -> dict[str, float]:
+    """Return how long a task waits for each pool, in the mean (Little); the rest beyond a task alone is the batch's."""
+    if not np.isfinite(run.response_s).all() or not run.throughput_per_s > 0:
+        return {}
+    spec = question.model_spec or ""
+    waits = {
+        "worker slots" if name == "workers" else name: use.waiting / run.throughput_per_s
+        for name, use in run.uses.items()
+        if name != spec and np.isfinite(use.waiting)
     }
-    if layout.lanes > 1:
-        interpreters = fleet.hosts * layout.processes * cores.speed
-        found["interpreter"] = rate_per_s * question.amount(INTERPRETER) / interpreters
-    if fleet.replicas:
-        found["accelerator"] = rate_per_s * least_accelerator_s(question) / fleet.replicas
-    return found
-
-
-def least_accelerator_s(question: Question) -> float:
-    """Return a replica's time per task, in the mean, if every batch were as full as the cache allows."""
-    model, spec = question.model, question.model_spec
-    if model is None:
-        return 0.0
-    limits = Limits(model.setup.count, model.setup.kv_tokens)
-    totals = []
-    for each in question.asks:
-        calls = [item for path in each.paths for item in path.items if item.need == spec]
-        total_s = 0.0
-        for call in calls:
-            context = round(call.prompt_tokens + call.amount / 2)
-            together = max(1, min(limits.sequences, limits.kv_tokens // max(context, 1)))
-            steps_s = (call.amount - 1) * model.steps.decode_s(together, together * context) / together
-            prompts = max(1, limits.prompt_tokens // max(call.prompt_tokens, 1))
-            base_s = model.steps.base_s(prompts * call.prompt_tokens) / prompts
-            total_s += steps_s + model.steps.prompt_s(call.prompt_tokens) + base_s
-        totals.append(total_s / len(each.paths))
-    return question.mean(totals)
-
-
-def _part(fleet: Fleet, flying: float, most: int) -> float:
-    """Return which part of a fleet to simulate: few tasks in flight, on two hosts and replicas at least."""
-    if flying <= most or fleet.hosts < 4:  # noqa: PLR2004
-        return 1.0
-    hosts = max(2, ceil(fleet.hosts * most / flying))
-    if fleet.replicas:
-        # Whole replicas and whole hosts in nearly the same proportion.
-        hosts = max(hosts, ceil(2 * fleet.hosts / fleet.replicas))
-    return min(hosts / fleet.hosts, 1.0)
-
-
-def slowest(question: Question) -> float:
-    """Return how slow a core may be by what is known of it, with the target's confidence."""
-    return 1.0 if question.calibration else 1.0 - SPEED_DOUBT * (2 * question.target.confidence - 1)
-
-
-def _system(question: Question, fleet: Fleet, layout: Slots, part: float, rng: np.random.Generator) -> System:
-    cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
-    doubt = 1.0 if question.calibration else float(rng.uniform(1 - SPEED_DOUBT, 1 + SPEED_DOUBT))
-    host = Host(
-        cores=cores.count,
-        processes=layout.processes,
-        lanes=layout.lanes,
-        is_loop=question.layout.mode == "async",
-        count=max(1, round(fleet.hosts * part)),
-        speed=cores.speed * doubt,
-    )
-    return System(host, _stations(question, fleet, part))
-
-
-def _stations(question: Question, fleet: Fleet, part: float) -> dict[str, Station]:
-    stations: dict[str, Station] = {quota.station: quota.bucket(part) for quota in question.quotas}
-    model, spec = question.model, question.model_spec
-    if model is not None and spec is not None:
-        limits = Limits(model.setup.count, model.setup.kv_tokens)
-        stations[spec] = Replicas(model.steps, limits, max(1, int(fleet.replicas * part)))
-    return stations
-
-
-def _mix(question: Question, rng: np.random.Generator) -> list[Any]:
-    """Return the workloads, each run's tasks drawn anew: what was measured is a sample too."""
-    return [
-        each.workload(rng.integers(len(each.paths), size=len(each.paths)).tolist()) for each in question.asks
-    ]
-
-
-def workers(question: Question, found: Trial) -> int:
-    """Return the processes of one host: as many as were given, or as the tasks in flight at a busy moment take.
-
-    The simulation may have had more of them at hand. A busy moment has three standard deviations of a Poisson
-    variable more in flight than the mean.
-    """
-    if question.layout.workers is not None or question.layout.mode != "processes":
-        return found.layout.processes
-    each = found.in_flight / found.fleet.hosts
-    return min(found.layout.processes, ceil(each + 3 * sqrt(each)) + 1)
-
-
-def memory_bytes(question: Question, found: Trial) -> float:
-    """Return what the workers and the tasks in flight hold on all hosts."""
-    base, each = question.size
-    return found.fleet.hosts * workers(question, found) * base + found.in_flight * each
-
-
-def memory_share(question: Question, found: Trial) -> float:
-    """Return the share of the hosts' usable memory that they hold."""
-    room = found.fleet.hosts * found.fleet.kind.host.memory_gib * GIB * USABLE_MEMORY
-    return memory_bytes(question, found) / room
+    if question.model is not None:
+        waits["accelerator"] = max(run.mean_s - question.no_load_s - sum(waits.values()), 0.0)
+    return waits
 
 
 def with_arrivals(question: Question, kind: str, burstiness: float) -> Question:

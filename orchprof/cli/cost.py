@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from orchprof.cli.prices import BasisOption, MachinesOption, PriceOption
-from orchprof.cli.words import DetailsOption, FormatOption, duration_s, one_of, show, whole
+from orchprof.cli.words import DetailsOption, FormatOption, limits, one_of, show, whole
 from orchprof.errors import UsageError
 from orchprof.prices.price import ON_DEMAND
 
@@ -128,9 +128,10 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
         ),
     ] = Decimal(1),
     slo: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            metavar="S", parser=duration_s("--slo"), help="Longest latency of a task that is in time."
+            metavar="[pNN|mean=]TIME[,...]",
+            help="Longest latency of a task that is in time, the longest of several: 3s, p95=3s, mean=2s.",
         ),
     ] = None,
     tornado: Annotated[bool, typer.Option("--tornado", help="How far each input moves the cost.")] = False,
@@ -192,7 +193,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
         market=market,
         ranges=ranges or (),
         assume=assume or (),
-        slo_s=slo,
+        slo_s=max(most_s for _, most_s in limits(slo)) if slo is not None else None,
     )  # fmt: skip
     show(_record(run or [], book(machines, price or (), basis=basis), options), form, details=details)
 

@@ -6,12 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from orchprof.cli.prices import BasisOption
-from orchprof.cli.words import BurstinessOption, FormatOption, positive, rate_per_s, several, show, whole
+from orchprof.cli.words import (
+    BurstinessOption,
+    FormatOption,
+    limits,
+    positive,
+    rate_per_s,
+    several,
+    show,
+    time_s,
+    whole,
+)
 from orchprof.errors import UsageError
 from orchprof.prices.price import ON_DEMAND
 
 if TYPE_CHECKING:
-    from orchprof.capacity.question import Question
+    from orchprof.capacity.demand import Demand
+    from orchprof.capacity.question import Question, Tokens
+    from orchprof.prices.price import Book
+    from orchprof.run.store import Run
 
 _CONFIDENCE: Final = 0.9
 
@@ -32,7 +45,11 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
         ),
     ] = None,
     slo: Annotated[
-        str | None, typer.Option(metavar="pNN=TIME[,...]", help="What has to hold: p95=10s, p50=800ms.")
+        str | None,
+        typer.Option(
+            metavar="[pNN|mean=]TIME[,...]",
+            help="What has to hold: p95=10s, mean=2s; 3s alone means p95=3s.",
+        ),
     ] = None,
     users: Annotated[
         int | None,
@@ -40,6 +57,14 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
             metavar="N",
             parser=whole(1, "--users"),
             help="So many users who wait for each answer, instead of a rate.",
+        ),
+    ] = None,
+    think: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=time_s("--think"),
+            help="With --users: what each thinks between an answer and the next task, in the mean.  [default: 0]",
         ),
     ] = None,
     arrivals: Annotated[
@@ -110,21 +135,23 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
     found: dict[str, Any] | None = None
     if rate is not None or users is not None or not backtest:
         from orchprof.capacity.fleet import Layout, kinds
-        from orchprof.capacity.question import Target, check, slos
+        from orchprof.capacity.question import Slo, Target, check
         from orchprof.capacity.record import plan as answer
         from orchprof.prices.book import book
 
         if slo is None:
             raise UsageError("nothing has to hold, no limit @ --slo, give one such as p95=10s")
         target = Target(
-            tuple(several(rate, rate_per_s("--rate"))) if rate is not None else (), slos(slo), users, arrivals,
-            burstiness or 2.0, confidence, seed,
+            tuple(several(rate, rate_per_s("--rate"))) if rate is not None else (),
+            tuple(Slo(*each) for each in limits(slo)), users, arrivals, burstiness or 2.0, confidence, seed,
+            think or 0.0,
         )  # fmt: skip
-        question = _question(runs, target, Layout(mode or "processes", workers), (limit or [], calibration))
-        check(question)
-        found = answer(
-            question, kinds(book(machines, price or [], basis=basis), machine or [], question.model)
+        sold = book(machines, price or [], basis=basis)
+        question = _question(
+            runs, target, Layout(mode or "processes", workers), (limit or [], calibration), sold
         )
+        check(question)
+        found = answer(question, kinds(sold, machine or [], question.model))
     if backtest:
         found = _backtested(runs, mode, seed, found)
     assert found is not None
@@ -152,20 +179,35 @@ def _weighted(text: str) -> tuple[Path, float]:
 
 
 def _question(
-    runs: list[tuple[Path, float]], target: Any, layout: Any, given: tuple[list[str], Path | None]
+    runs: list[tuple[Path, float]],
+    target: Any,
+    layout: Any,
+    given: tuple[list[str], Path | None],
+    sold: "Book",
 ) -> "Question":
     from orchprof.capacity import calibration, quotas
     from orchprof.capacity.demand import demand
-    from orchprof.capacity.question import Question
+    from orchprof.capacity.question import Question, mixed
     from orchprof.run import store
 
-    limits, path = given
-    read = quotas.read(limits)
+    texts, path = given
+    read = quotas.read(texts)
     speed = calibration.read(path) if path else None
     opened = [(store.open_run(each), weight) for each, weight in runs]
     quotas.check_names(read, [each.tables for each, _ in opened])
     asks = tuple(demand(each, weight, read) for each, weight in opened)
-    return Question(asks, target, layout, tuple(read), speed)
+    paid = [(_tokens(run, each, sold), each.weight) for (run, _), each in zip(opened, asks, strict=True)]
+    return Question(asks, target, layout, tuple(read), speed, mixed(paid))
+
+
+def _tokens(run: "Run", asks: "Demand", sold: "Book") -> "Tokens":
+    """Return what a task of a run pays for tokens, by the bill of `orchprof cost`."""
+    from orchprof.capacity.question import Tokens
+    from orchprof.economics.tokens import tokens_per_task
+    from orchprof.ledger.summary import summarise
+
+    report = summarise(run.tables, run.meta)
+    return Tokens(*tokens_per_task(report, run.tables, run.meta, sold, is_planned=asks.model is not None))
 
 
 def _backtested(

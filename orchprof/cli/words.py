@@ -1,5 +1,6 @@
 """What every command shares: its formats, how it writes results and errors, how it refuses a value."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,11 @@ MOST: Final = 1e12  # nothing that is asked for by a number is larger: such a fi
 MOST_AT_A_TIME: Final = 10_000  # tasks, or calls, in flight
 LONGEST: Final = 600  # of either end of an error line, in characters
 Parsed = TypeVar("Parsed")
+_SCALE: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0}
+_TIME: Final = re.compile(r"(?P<value>([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?)(?P<unit>[a-z]*)")
+_OF: Final = re.compile(r"mean|p(?P<percent>[0-9]{1,2}(\.[0-9]+)?)")
+PLAIN: Final = "p95"  # what a limit of latency is of that does not say: 95 of 100 tasks keep it
+Limit = tuple[float | None, float]
 
 
 def one_of(what: str, valid: list[str], option: str) -> Callable[[str], str]:
@@ -55,6 +61,46 @@ def duration_s(option: str) -> Callable[[str], float]:
         )
 
     return parse
+
+
+def time_s(option: str) -> Callable[[str], float]:
+    """Return a parser of times with a unit, in seconds: `3s`, `800ms`, `2min`; a plain number is seconds."""
+
+    def parse(value: str) -> float:
+        if found := _seconds(value):
+            return found
+        raise UsageError(f"not a time, {value!r} @ {option}, write it as 5s, 800ms or 2min")
+
+    return parse
+
+
+def limits(text: str, option: str = "--slo") -> tuple[Limit, ...]:
+    """Return limits of latency, such as `p95=3s`, `mean=2s`, `p50=800ms,p99=5s` or `3s`, which means PLAIN=3s.
+
+    Each is which share of tasks keeps it, above 0 and below 1, or None for the mean, and its seconds.
+
+    Raises:
+        UsageError: one is not written so.
+    """
+    return tuple(_limit(each.strip(), option) for each in text.split(","))
+
+
+def _limit(text: str, option: str) -> Limit:
+    name, equals, value = text.rpartition("=")
+    found, most_s = _OF.fullmatch(name if equals else PLAIN), _seconds(value)
+    percent = float(found["percent"]) if found and found["percent"] else None
+    if found is None or most_s is None or percent == 0:
+        raise UsageError(f"not a limit of latency, {text!r} @ {option}, write it as p95=10s, mean=2s or 3s")
+    return None if percent is None else percent / 100, most_s
+
+
+def _seconds(text: str) -> float | None:
+    """Return a time above 0 and finite; None where it is not written as one."""
+    found = _TIME.fullmatch(text)
+    if found is None or found["unit"] not in _SCALE:
+        return None
+    value = float(found["value"]) * _SCALE[found["unit"]]
+    return value if 0 < value <= units.YEAR_S else None
 
 
 def positive(option: str, most: float = MOST) -> Callable[[str], float]:

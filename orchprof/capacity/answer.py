@@ -1,0 +1,208 @@
+"""Answer: the cheapest fleet, checked with chances of its own, with what is next to it and the most that it holds."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from math import sqrt
+from typing import Final
+
+import numpy as np
+
+from orchprof.capacity.binding import LATENCY, MEMORY, SLOTS, is_near, is_slots_bound
+from orchprof.capacity.fleet import Fleet, Kind, per_machine
+from orchprof.capacity.laws import Traffic, fleet_of, most_per_s, shares
+from orchprof.capacity.plan import Search, cheapest
+from orchprof.capacity.question import Question
+from orchprof.capacity.rig import Effort, Scenario, plain_scenarios, rig_of, scenarios
+from orchprof.capacity.trial import Trial, figures, figures_of, held, trial
+from orchprof.errors import OrchprofError
+
+CHECKS: Final = 30  # runs that the answer is checked with
+PLAIN: Final = 8  # runs with nothing in doubt that its figures are the mean of
+_MOST_REFUTED: Final = 6  # answers, before none is given
+_FINE: Final = 1.08  # the most that a fleet holds is known within this factor
+_MOST_TIMES: Final = 64.0  # more than so many times the load is not looked for
+_ROOMY: Final = 2.0  # a single machine that holds so many times the load is bound by nothing
+_NO_WAIT: Final = 0.02  # of a task alone: waits below it are none
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """The most that a fleet holds.
+
+    Attributes:
+        traffic: that it holds with the target's confidence.
+        times: as many times the load that was asked for.
+        first: the pool that is full first; LATENCY: none is, the limits are too near to a task alone.
+        is_more: it holds more than was looked for.
+    """
+
+    traffic: Traffic
+    times: float
+    first: str
+    is_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The cheapest fleet.
+
+    Attributes:
+        best: it, its intervals over the runs that checked it.
+        confidence: that was asked for.
+        checks: how many runs those were.
+        held: in how many of them every limit held.
+        most: what it holds at most.
+        low_usd: hourly price of the cheapest fleet that holds where nothing is in doubt, at most the answer's.
+        up: the next fleet of its kind, with one more of what is full first.
+    """
+
+    best: Trial
+    confidence: float
+    checks: int
+    held: int
+    most: Most
+    low_usd: Decimal
+    up: Fleet
+
+    @property
+    def binding(self) -> str | None:
+        """What makes the fleet as large as it is; None: nothing, it is the least that can be had."""
+        fleet, first = self.best.fleet, self.most.first
+        is_least = fleet.hosts == 1 and fleet.accelerators <= 1
+        return None if is_least and self.most.times >= _ROOMY and first != LATENCY else first
+
+
+def answer(search: Search, kinds: list[Kind], effort: Effort | None = None) -> Answer:
+    """Return the cheapest fleet whose confidence a check with fresh chances bears out.
+
+    Args:
+        search: for what.
+        kinds: of machines.
+        effort: for the most that it holds; as the search's when None.
+
+    Raises:
+        OrchprofError: nothing holds it, or nothing does as surely as asked.
+    """
+    best, values = checked(search, kinds)
+    question = search.question
+    most = _most(question, best, effort or search.effort)
+    kept = sum(held(question, run) for run in values)
+    return Answer(
+        best,
+        question.target.confidence,
+        len(values),
+        kept,
+        most,
+        _low_usd(search, best),
+        _up(question, best.fleet, most.first),
+    )
+
+
+def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, float]]]:
+    """Return the cheapest fleet that holds in enough runs that the search has not seen, and those runs.
+
+    Raises:
+        OrchprofError: nothing holds it, or nothing does as surely as asked.
+    """
+    question = search.question
+    for _ in range(_MOST_REFUTED):
+        best = cheapest(search, kinds)
+        values = _fresh(
+            question, best, search.effort, scenarios(question, 1 + question.target.seed, 0, CHECKS)
+        )
+        kept = sum(held(question, run) for run in values)
+        if kept >= question.target.confidence * len(values):
+            plain = _fresh(question, best, search.effort, plain_scenarios(question, PLAIN))
+            means = {name: float(np.mean([run[name] for run in plain])) for name in plain[0]}
+            return replace(best, figures=figures(question, means, values)), values
+        search.refute(best.fleet)
+    raise OrchprofError(
+        f"nothing holds it so surely, {question.target.confidence:.0%} @ --confidence, allow more time or less of it"
+    )
+
+
+def _fresh(
+    question: Question, best: Trial, effort: Effort, chances: list[Scenario]
+) -> list[dict[str, float]]:
+    rig = rig_of(question, best.fleet, best.traffic, effort, best.in_flight)
+    assert rig is not None
+    return [figures_of(question, rig.run(scenario), rig.part) for scenario in chances]
+
+
+def _low_usd(search: Search, best: Trial) -> Decimal:
+    return min(best.fleet.usd_per_hour, search.near_usd or best.fleet.usd_per_hour)
+
+
+def _up(question: Question, fleet: Fleet, first: str) -> Fleet:
+    model, accelerator = question.model, fleet.kind.accelerator
+    if first == "accelerator" and model is not None and accelerator is not None:
+        more = fleet.replicas + per_machine(accelerator, model)
+        return fleet_of(question, fleet.kind, fleet.hosts, more)
+    return fleet_of(question, fleet.kind, fleet.hosts + 1, fleet.replicas)
+
+
+def _most(question: Question, best: Trial, effort: Effort) -> Most:
+    """Return the most that a fleet holds: doubled until it does not, then halved in between."""
+    bound = _bound(question, best)
+    low, high, failed = 1.0, 1.0, best
+    while low < bound:
+        high = min(2 * low, bound)
+        failed = _tried(question, best, high, effort)
+        if not failed.is_sure:
+            break
+        low = high
+    if failed.is_sure:  # up to the bound
+        return _up_to(question, best, low, bound)
+    while high > _FINE * low and _differ(best, low, high):
+        middle = sqrt(low * high)
+        found = _tried(question, best, middle, effort)
+        low, high, failed = (middle, high, failed) if found.is_sure else (low, middle, found)
+    return Most(best.traffic.times(low), low, _first(question, failed), is_more=False)
+
+
+def _bound(question: Question, best: Trial) -> float:
+    """Return how many times the load a fleet could hold by the utilisation law, _MOST_TIMES at most."""
+    if best.traffic.rate_per_s is None:
+        return _MOST_TIMES
+    return max(1.0, min(most_per_s(question, best.fleet, best.layout) / best.traffic.rate_per_s, _MOST_TIMES))
+
+
+def _up_to(question: Question, best: Trial, low: float, bound: float) -> Most:
+    traffic = best.traffic.times(low)
+    busy = (
+        best.busy
+        if traffic.rate_per_s is None
+        else shares(question, best.fleet, best.layout, traffic.rate_per_s)
+    )
+    first = LATENCY if is_near(question) else _fullest(busy)
+    return Most(traffic, low, first, is_more=bound >= _MOST_TIMES)
+
+
+def _differ(best: Trial, low: float, high: float) -> bool:
+    users = best.traffic.users
+    return users is None or round(users * high) - round(users * low) > 1
+
+
+def _tried(question: Question, best: Trial, times: float, effort: Effort) -> Trial:
+    found = trial(question, best.fleet, best.traffic.times(times), effort, best.in_flight * times)
+    assert found is not None  # its hosts' memory holds a worker
+    return found
+
+
+def _first(question: Question, failed: Trial) -> str:
+    """Return what a task waits for longest where a fleet just fails; the fullest pool where that is not known."""
+    if is_near(question):
+        return LATENCY
+    longest = max(failed.waits_s, key=lambda name: failed.waits_s[name], default=None)
+    if longest is None:
+        first = _fullest(failed.busy)
+    elif failed.waits_s[longest] < _NO_WAIT * question.no_load_s:
+        return LATENCY
+    else:
+        first = longest
+    is_memory = first == SLOTS and question.layout.workers is None and is_slots_bound(question, failed)
+    return MEMORY if is_memory else first
+
+
+def _fullest(busy: dict[str, float]) -> str:
+    return max(busy, key=lambda name: busy[name])

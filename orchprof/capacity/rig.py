@@ -1,0 +1,181 @@
+"""Rig: a fleet, or a part of it, set up to be simulated: with how much effort, and in which scenarios."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import numpy as np
+
+from orchprof.capacity.arrivals import Closed, Load, Open
+from orchprof.capacity.fleet import Fleet, Slots, cores_of, slots
+from orchprof.capacity.laws import SPEED_DOUBT, Traffic, flying, mean_items
+from orchprof.capacity.question import Question
+from orchprof.capacity.simulation import Length, Outcome, simulate
+from orchprof.capacity.system import Host, Replicas, Station, System
+from orchprof.models.batch import Limits
+
+SEARCH: Final = 0  # the stream of chances that every fleet of every search is tried with
+LOOKS: Final = (4, 8, 16)  # after so many runs it is seen whether more are needed
+_LEAST_WARM: Final = 20  # tasks
+FILLED: Final = 1.5  # times the tasks in flight come before a fleet is taken to be filled
+_SPARE_SLOTS: Final = 4
+# No more slots than for so many times the tasks that would be in flight without contention.
+_MOST_ROOM: Final = 8.0
+_LEAST_CORES: Final = 8.0  # of a part of a fleet: fewer do not share as many do
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much a fleet is simulated.
+
+    Attributes:
+        looks: runs for the confidence after which it is seen whether more are needed; () for the mean alone.
+        tasks: that each run measures.
+        in_flight: of a fleet with more tasks at once a part is simulated, with its part of the load.
+    """
+
+    looks: tuple[int, ...]
+    items: int
+    least: int
+    most: int
+    in_flight: int
+
+    def tasks(self, question: Question) -> int:
+        """Return how many tasks each run measures: as many as `items` hold, within the bounds."""
+        return int(min(max(self.items / mean_items(question), self.least), self.most))
+
+
+MEAN: Final = Effort((), 20_000, 150, 300, 60)
+BRIEF: Final = Effort(LOOKS[:2], 10_000, 100, 200, 60)
+FULL: Final = Effort(LOOKS, 20_000, 150, 300, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What one run takes for granted.
+
+    Attributes:
+        speed: of a core beside what is taken for it.
+        seed: of arrivals and draws.
+        is_measured: the tasks are those of the run as it was, not ones drawn from it anew.
+    """
+
+    speed: float
+    seed: int
+    is_measured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A fleet, or a part of it, ready to be simulated."""
+
+    question: Question
+    fleet: Fleet
+    traffic: Traffic
+    layout: Slots
+    part: float
+    tasks: int
+    warm: int
+
+    def run(self, scenario: Scenario) -> Outcome:
+        """Return what happens in a scenario."""
+        rng = np.random.default_rng(scenario.seed)
+        mix = [
+            each.workload(
+                None if scenario.is_measured else rng.integers(len(each.paths), size=len(each.paths)).tolist()
+            )
+            for each in self.question.asks
+        ]
+        length = Length(max(self.tasks, self.warm // 2), self.warm)
+        return simulate(self._system(scenario.speed), mix, self._load(), length, scenario.seed)
+
+    def _load(self) -> Load:
+        target = self.question.target
+        if self.traffic.users is not None:
+            return Closed(max(1, round(self.traffic.users * self.part)), target.think_s)
+        return Open((self.traffic.rate_per_s or 0.0) * self.part, target.arrivals, target.burstiness)
+
+    def _system(self, speed: float) -> System:
+        """Return the part: as many whole hosts as come near to it, each with its part of the cores."""
+        question, fleet = self.question, self.fleet
+        cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
+        hosts = fleet.hosts * self.part
+        count = max(1, round(hosts))
+        host = Host(
+            cores=cores.count * hosts / count,
+            processes=max(1, round(self.layout.processes * hosts / count)),
+            lanes=self.layout.lanes,
+            is_loop=question.layout.mode == "async",
+            count=count,
+            speed=cores.speed * speed,
+        )
+        return System(host, self._stations())
+
+    def _stations(self) -> dict[str, Station]:
+        question = self.question
+        stations: dict[str, Station] = {quota.station: quota.bucket(self.part) for quota in question.quotas}
+        model, spec = question.model, question.model_spec
+        if model is not None and spec is not None:
+            limits = Limits(model.setup.count, model.setup.kv_tokens)
+            stations[spec] = Replicas(model.steps, limits, max(1, round(self.fleet.replicas * self.part)))
+        return stations
+
+
+def rig_of(
+    question: Question, fleet: Fleet, traffic: Traffic, effort: Effort, at_once: float | None
+) -> Rig | None:
+    """Return a fleet ready to be simulated; None where not one worker fits its hosts' memory."""
+    at_once = at_once or flying(question, traffic, question.no_load_s)
+    layout = slots(fleet.kind.host, question.layout, wanted(question, fleet, traffic), question.size)
+    if layout is None:
+        return None
+    part = _part(question, fleet, at_once, effort.in_flight)
+    warm = max(_LEAST_WARM, ceil(FILLED * at_once * part))
+    return Rig(question, fleet, traffic, layout, part, effort.tasks(question), warm)
+
+
+def scenarios(question: Question, stream: int, first: int, end: int) -> list[Scenario]:
+    """Return the scenarios of a stream from the first up to the end.
+
+    Where nobody calibrated, cores are from as fast as the run's down to SPEED_DOUBT slower, evenly and the slowest
+    first; the same for every fleet and every stream. None is faster: that would only leave more room.
+    """
+    doubt = 0.0 if question.calibration else SPEED_DOUBT
+    return [
+        Scenario(1 - doubt * (1 - _evenly(number)), 100_000 * stream + number + 1)
+        for number in range(first, end)
+    ]
+
+
+def plain_scenarios(question: Question, count: int) -> list[Scenario]:
+    """Return scenarios with nothing in doubt: the measured tasks, on cores as fast as they are taken to be."""
+    first = 100_000 * (1 + question.target.seed) + 50_000
+    return [Scenario(1.0, first + number, is_measured=True) for number in range(count)]
+
+
+def _evenly(number: int) -> float:
+    """Return a place in [0, 1), such that the first n lie evenly in it. Source: van der Corput (1935)."""
+    place, step = 0.0, 0.5
+    while number:
+        place, number, step = place + step * (number % 2), number // 2, step / 2
+    return place
+
+
+def wanted(question: Question, fleet: Fleet, traffic: Traffic) -> int:
+    """Return how many tasks a host should hold at once: all that come while one takes as long as it may (Little)."""
+    longest_s = max((slo.most_s for slo in question.target.slos), default=2 * question.no_load_s)
+    longest_s = min(longest_s, _MOST_ROOM * question.no_load_s)
+    if traffic.users is not None:
+        longest_s = max((slo.most_s for slo in question.target.slos), default=longest_s)
+    return ceil(flying(question, traffic, longest_s) / fleet.hosts) + _SPARE_SLOTS
+
+
+def _part(question: Question, fleet: Fleet, at_once: float, most: int) -> float:
+    """Return which part of a fleet to simulate: few tasks in flight, on whole replicas and some cores."""
+    if at_once <= most:
+        return 1.0
+    cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
+    part = min(1.0, max(most / at_once, _LEAST_CORES / (fleet.hosts * cores.count)))
+    if fleet.replicas:
+        part = min(fleet.replicas, max(2, ceil(fleet.replicas * part))) / fleet.replicas
+    return part
