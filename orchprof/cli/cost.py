@@ -193,7 +193,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
         market=market,
         ranges=ranges or (),
         assume=assume or (),
-        slo_s=max(most_s for _, most_s in limits(slo)) if slo is not None else None,
+        slos=limits(slo) if slo is not None else (),
     )  # fmt: skip
     show(_record(run or [], book(machines, price or (), basis=basis), options), form, details=details)
 

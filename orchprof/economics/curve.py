@@ -3,16 +3,37 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 MONTH_S: Final = 365.25 * 86_400 / 12
-_HOUR_S: Final = 3600
+HOUR_S: Final = 3600
 # An illustration, not a measurement: a web request, as the services that had almost no marginal cost serve them.
 SERVICE_CORE_S: Final = 0.001
 _IDLE: Final = (0.01, 0.1, 0.5)  # of what the first step holds
 _FULL: Final = (1, 2, 4, 8, 16)
 _OVER: Final = 1.01  # just beyond a full step
 _ROUNDING: Final = 1e-9
+
+
+class Supply(Protocol):
+    """What can be had for a load, in tasks per second."""
+
+    @property
+    def per_task_usd(self) -> float:
+        """What each task pays however many there are."""
+
+    @property
+    def holds_per_s(self) -> list[float]:
+        """The loads that the first of each thing holds, the least first; none where a load takes nothing."""
+
+    def machines(self, tasks_per_s: float) -> int:
+        """Return how many machines a load takes."""
+
+    def accelerators(self, tasks_per_s: float) -> int:
+        """Return how many accelerators a load takes."""
+
+    def usd_per_hour(self, tasks_per_s: float) -> float:
+        """Return what a load costs in an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,11 @@ class Fleet:
         """Tasks per second that one accelerator holds."""
         return self.utilisation / self.accelerator_s if self.accelerator_s else math.inf
 
+    @property
+    def holds_per_s(self) -> list[float]:
+        """The loads that the first machine and the first accelerator hold, the least first."""
+        return sorted({self.machine_holds_per_s, self.accelerator_holds_per_s} - {math.inf})
+
     def machines(self, tasks_per_s: float) -> int:
         """Return how many machines a load takes, one at least."""
         return _whole(tasks_per_s / self.machine_holds_per_s)
@@ -64,10 +90,10 @@ class Fleet:
         """Return what a load costs in an hour."""
         machines = self.machines(tasks_per_s) * self.machine_usd_per_hour
         accelerators = self.accelerators(tasks_per_s) * self.accelerator_usd_per_hour
-        return machines + accelerators + tasks_per_s * self.per_task_usd * _HOUR_S
+        return machines + accelerators + tasks_per_s * self.per_task_usd * HOUR_S
 
 
-def curve(fleet: Fleet, also: Mapping[str, float | None]) -> list[dict[str, Any]]:
+def curve(fleet: Supply, also: Mapping[str, float | None]) -> list[dict[str, Any]]:
     """Return rows of rising load, with what is needed and what a task costs there.
 
     `average_usd` is all cost by all tasks; `marginal_usd` what each task more than in the row before added: what it
@@ -78,7 +104,7 @@ def curve(fleet: Fleet, also: Mapping[str, float | None]) -> list[dict[str, Any]
         fleet: what can be had.
         also: further loads in tasks per second, by name; None: there is none.
     """
-    holds = sorted({fleet.machine_holds_per_s, fleet.accelerator_holds_per_s} - {math.inf})
+    holds = fleet.holds_per_s
     loads: dict[float, str] = {}
     if holds:
         loads |= {share * holds[0]: "idle" for share in _IDLE}
@@ -91,15 +117,15 @@ def curve(fleet: Fleet, also: Mapping[str, float | None]) -> list[dict[str, Any]
     return rows
 
 
-def _row(fleet: Fleet, load: float, at: str, before: dict[str, Any] | None) -> dict[str, Any]:
+def _row(fleet: Supply, load: float, at: str, before: dict[str, Any] | None) -> dict[str, Any]:
     usd = fleet.usd_per_hour(load)
     more = load - before["tasks_per_s"] if before else 0.0
-    added = (usd - before["usd_per_hour"]) / _HOUR_S / more if before and more else fleet.per_task_usd
+    added = (usd - before["usd_per_hour"]) / HOUR_S / more if before and more else fleet.per_task_usd
     return {
         "tasks_per_s": load,
         "machines": fleet.machines(load),
         "accelerators": fleet.accelerators(load),
-        "average_usd": usd / _HOUR_S / load,
+        "average_usd": usd / HOUR_S / load,
         "marginal_usd": added,
         "usd_per_hour": usd,
         "at": at,
@@ -120,9 +146,9 @@ def service(rows: Sequence[dict[str, Any]], fleet: Fleet) -> dict[str, Any]:
     return {
         "basis": "an illustration, not a measurement",
         "core_s_per_request": SERVICE_CORE_S,
-        "long_run_marginal_usd": SERVICE_CORE_S * plain.machine_usd_per_hour / plain.machine_cores / _HOUR_S,
+        "long_run_marginal_usd": SERVICE_CORE_S * plain.machine_usd_per_hour / plain.machine_cores / HOUR_S,
         "machines": [plain.machines(load) for load in loads],
-        "average_usd": [plain.usd_per_hour(load) / _HOUR_S / load for load in loads],
+        "average_usd": [plain.usd_per_hour(load) / HOUR_S / load for load in loads],
     }
 
 

@@ -25,7 +25,8 @@ class Options:
         market: ask what the measured ratio of cores to accelerators would mean for the market.
         ranges: `NAME=LOW:HIGH` in place of default ranges.
         assume: `NAME=VALUE` in place of the market's assumptions.
-        slo_s: the longest latency that is still good, for the frontier; None: any.
+        slos: limits of latency that hold at the volume that is sold: which share of tasks keeps each, or None for the
+            mean, and its seconds.
         today: the day prices are looked at; None: today.
     """
 
@@ -40,5 +41,10 @@ class Options:
     market: bool = False
     ranges: Sequence[str] = ()
     assume: Sequence[str] = ()
-    slo_s: float | None = None
+    slos: Sequence[tuple[float | None, float]] = ()
     today: date | None = None
+
+    @property
+    def slo_s(self) -> float | None:
+        """The longest latency that is still in time; None: any."""
+        return max((most_s for _, most_s in self.slos), default=None)

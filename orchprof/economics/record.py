@@ -14,6 +14,7 @@ from orchprof.economics.frontier import Candidate, frontier
 from orchprof.economics.margin import NO_SUCCESS, NO_VOLUME, Answer, break_even, margin, told
 from orchprof.economics.notes import notes
 from orchprof.economics.options import Options
+from orchprof.economics.planned import Planned, planned
 from orchprof.economics.priced import Priced, priced
 from orchprof.economics.route import TOKEN
 from orchprof.economics.spread import band, spread
@@ -28,7 +29,10 @@ from orchprof.stats.intervals import ratio_intervals
 SCHEMA: Final = "orchprof.cost/1"
 SEVERAL: Final = "orchprof.costs/1"
 _MTOK: Final = 1_000_000
-_HOURS_PER_MONTH: Final = 365.25 * 24 / 12
+_AT_VOLUME: Final = (
+    "tasks_per_s", "machines", "accelerators", "usd_per_hour", "usd_per_month", "per_success_usd", "binding",
+    "utilisation", "rule", "reason",
+)  # fmt: skip
 _RUN: Final = ("id", "bench_id", "created", "workload", "variant", "params", "seed", "model", "machine")
 Record = dict[str, Any]
 
@@ -53,7 +57,7 @@ def cost_of(
         UsageError: options that contradict each other or the run, or names that nothing has.
         RunError: no task finished.
     """
-    return _record(priced(report, tables, meta, book, options), tables, book)
+    return _record(priced(report, tables, meta, book, options), tables, meta, book)
 
 
 def costs_of(
@@ -81,7 +85,7 @@ def costs_of(
         except RunError as error:
             left_out.append({"run": report["run"]["id"], "reason": str(error)})
             continue
-        costs.append(_record(run, tables, book))
+        costs.append(_record(run, tables, meta, book))
         candidates.append(_candidate(run))
     if not costs:
         raise RunError(
@@ -106,12 +110,13 @@ def _candidate(run: Priced) -> Candidate:
     )
 
 
-def _record(run: Priced, tables: Tables, book: Book) -> Record:
+def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) -> Record:
     bill, terms, fleet = run.bill, run.options.terms, run.fleet()
     mean, success = _intervals(bill, run.usage.ok)
     load, each = run.tasks_per_s(), _per_success(bill)
-    rows = [] if bill.total is None else curve(fleet, {"measured": run.usage.tasks_per_s, "asked": load})
-    cogs = None if load is None else _cogs(bill, fleet, load)
+    supply = planned(run, tables, meta, book)
+    rows = _curve(run, supply, {"measured": run.usage.tasks_per_s, "asked": load})
+    volume = None if load is None else _at_volume(run, supply, load)
     record: Record = _plain(
         {
             "schema": SCHEMA,
@@ -149,7 +154,8 @@ def _record(run: Priced, tables: Tables, book: Book) -> Record:
                 }
             ),
             "within_slo": _within_slo(run),
-            "margin": margin(terms, each, cogs),
+            "at_volume": volume,
+            "margin": margin(terms, each, _cogs(volume)),
             "break_even": break_even(terms, each),
             **doubt(run, tables, book),
             "prices": _prices(run),
@@ -188,8 +194,26 @@ def _parts(bill: Bill) -> Record | None:
     return each | {"total_usd": bill.known / bill.successes}
 
 
-def _cogs(bill: Bill, fleet: Fleet, load: float) -> Answer:
-    return _or_why(bill, Decimal(fleet.usd_per_hour(load) * _HOURS_PER_MONTH))
+def _curve(run: Priced, supply: Planned | str, also: Mapping[str, float | None]) -> list[Record]:
+    """Return what a task costs by load, on the machines that a plan buys; nothing where the model has no price."""
+    return [] if isinstance(supply, str) or run.bill.total is None else curve(supply, also)
+
+
+def _at_volume(run: Priced, supply: Planned | str, load: float) -> Record:
+    """Return what the volume that is sold costs on the machines that a plan buys for it, or why that is not known."""
+    total = _or_why(run.bill, run.bill.mean)
+    reason = supply if isinstance(supply, str) else total if isinstance(total, str) else None
+    if isinstance(supply, str) or reason is not None:
+        return {**dict.fromkeys(_AT_VOLUME), "tasks_per_s": load, "reason": reason}
+    return supply.record(load, run.success_rate)
+
+
+def _cogs(volume: Record | None) -> Answer | None:
+    """Return what whole machines and calls cost a month at a volume; None without one."""
+    if volume is None:
+        return None
+    usd = volume["usd_per_month"]
+    return str(volume["reason"]) if usd is None else exact(usd)
 
 
 def _load(run: Priced, rows: list[Record]) -> Record:

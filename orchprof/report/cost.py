@@ -46,7 +46,13 @@ def render(record: Record, details: bool = False) -> str:
 
 def headline(record: Record) -> list[str]:
     """Return what a reader wants first: cost per 1,000 successful tasks and at which load, what is missing, margin."""
-    lines = [f"Cost per 1,000 successful tasks: {_cost_said(record)}"]
+    volume = record["at_volume"]
+    if volume and volume["per_success_usd"] is not None:
+        lines = _volume(record, volume)
+        lines += text.labelled("As measured", f"{_cost_said(record)} per 1,000 successful tasks")
+    else:
+        lines = [f"Cost per 1,000 successful tasks: {_cost_said(record)}"]
+        lines += text.labelled("At volume", f"not known: {volume['reason']}") if volume else []
     lines += _range(record)
     lines += _load(record) if record["per_success_usd"] is not None else []
     missing = "; ".join(
@@ -54,6 +60,22 @@ def headline(record: Record) -> list[str]:
     )
     lines += text.labelled("Not included", missing or "nothing: every part has a price")
     return [*lines, *text.labelled("Margin", margin_said(record))]
+
+
+def _volume(record: Record, volume: Record) -> list[str]:
+    """Return what the volume that is sold costs, on which machines, and by what rule these were chosen."""
+    cost, least = money.per_thousand(volume["per_success_usd"]), "at least " if record["at_least"] else ""
+    load = f"{text.number(volume['tasks_per_s'])} tasks/s"
+    said = f"Cost per 1,000 successful tasks: {least}{mark_of(record)}{cost} at {load}"
+    machines = ", ".join(
+        f"{money.count(each['count'])} x {each['name']} at {usd(each['usd_per_hour'])} an hour"
+        for each in volume["machines"]
+    )
+    binds = f"; {volume['binding']} is full first" if volume["binding"] else ""
+    bought = (
+        f"{machines}: {mark_of(record)}{usd(volume['usd_per_month'])} a month in all; {volume['rule']}{binds}"
+    )
+    return [said, *text.labelled("At volume", bought)]
 
 
 def _missing(record: Record) -> list[Record]:

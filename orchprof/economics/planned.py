@@ -1,0 +1,122 @@
+"""Planned: the machines that a plan buys for a load, and what a task costs on them: one engine for cost and plan."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from orchprof.capacity.demand import Demand, demand
+from orchprof.capacity.laws import TARGET_BUSY
+from orchprof.capacity.question import Slo
+from orchprof.capacity.volume import Held, fleet_for
+from orchprof.economics.curve import HOUR_S, MONTH_S, Fleet
+from orchprof.economics.priced import Priced
+from orchprof.economics.route import TOKEN
+from orchprof.errors import OrchprofError
+from orchprof.ledger.strands import Tables
+from orchprof.prices.price import Book
+from orchprof.run.store import Run
+
+Record = dict[str, Any]
+_LITTLE_PER_S = 1e-3  # a load that the least machines hold with ease
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is bought for loads in tasks per second, failed tasks among them.
+
+    Attributes:
+        demand: what a task of the run asks for.
+        book: every price there is.
+        named: machines to choose from; all when empty.
+        alone: what a mean task takes at the load that was measured: accelerators that no plan knows how to batch, and
+            what each task pays by itself.
+        known: what was found already, by load.
+    """
+
+    demand: Demand
+    book: Book
+    named: Sequence[str]
+    alone: Fleet
+    known: dict[float, Held] = field(default_factory=dict)
+
+    @property
+    def per_task_usd(self) -> float:
+        """What each task pays however many there are: tokens, tool calls, network."""
+        return self.alone.per_task_usd
+
+    @property
+    def holds_per_s(self) -> list[float]:
+        """The load that the least machines hold."""
+        fullest = max(self.held(_LITTLE_PER_S).utilisation.values(), default=0.0)
+        return [_LITTLE_PER_S * TARGET_BUSY / fullest] if fullest else []
+
+    def held(self, tasks_per_s: float, slos: Sequence[Slo] = ()) -> Held:
+        """Return the plan's machines for a load.
+
+        Raises:
+            OrchprofError: no machines hold it.
+        """
+        if tasks_per_s not in self.known:
+            self.known[tasks_per_s] = fleet_for(
+                self.demand, tasks_per_s, self.book, slos=slos, machine=self.named
+            )
+        return self.known[tasks_per_s]
+
+    def machines(self, tasks_per_s: float) -> int:
+        """Return how many machines run the agents."""
+        return self.held(tasks_per_s).fleet.hosts
+
+    def accelerators(self, tasks_per_s: float) -> int:
+        """Return how many accelerators serve."""
+        model = self.demand.model
+        if model is None:
+            return self.alone.accelerators(tasks_per_s)
+        return self.held(tasks_per_s).fleet.replicas * model.setup.count
+
+    def usd_per_hour(self, tasks_per_s: float) -> float:
+        """Return what a load costs in an hour: machines, idle or not, and what tasks pay by themselves."""
+        return float(self.held(tasks_per_s).usd_per_hour) + self._beside_usd(tasks_per_s)
+
+    def _beside_usd(self, tasks_per_s: float) -> float:
+        apart = self.alone.accelerators(tasks_per_s) if self.demand.model is None else 0
+        return apart * self.alone.accelerator_usd_per_hour + tasks_per_s * self.per_task_usd * HOUR_S
+
+    def record(self, tasks_per_s: float, success_rate: float) -> Record:
+        """Return what a load costs, under the names of `at_volume` of orchprof.cost/1."""
+        held, usd = self.held(tasks_per_s), self.usd_per_hour(tasks_per_s)
+        return {
+            "tasks_per_s": tasks_per_s,
+            "machines": held.machines(),
+            "accelerators": self.accelerators(tasks_per_s),
+            "usd_per_hour": usd,
+            "usd_per_month": usd * MONTH_S / HOUR_S,
+            "per_success_usd": usd / HOUR_S / tasks_per_s / success_rate,
+            "binding": held.binding,
+            "utilisation": held.utilisation,
+            "rule": held.rule,
+            "reason": None,
+        }
+
+
+def planned(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) -> Planned | str:
+    """Return what can be bought for loads of a run's tasks, or why nobody can say.
+
+    The load that is sold is bought for with its limits of latency, where those were asked for.
+    """
+    own_id = str(meta.get("id"))
+    try:
+        asks = demand(Run(Path(own_id), dict(meta), dict(tables)))
+        is_hosted = run.route.kind == TOKEN and asks.model is not None
+        if is_hosted:
+            asks = replace(asks, model=None)  # paid by the token: somebody else's accelerators
+        found = Planned(asks, book, run.options.machines, run.fleet())
+        found.held(_LITTLE_PER_S)
+        load = run.tasks_per_s()
+        if (
+            load is not None
+        ):  # whose calls were simulated here but are paid elsewhere has no replicas to simulate
+            found.held(load, () if is_hosted else [Slo(*each) for each in run.options.slos])
+    except OrchprofError as error:
+        return str(error)
+    return found
