@@ -13,7 +13,7 @@ SUMMARY = "Where an agent task's time went, what it cost, and what it takes to r
 
 # In the order of the help. A command is the function of its name in the module of its name.
 _COMMANDS: Final = (
-    "bench", "record", "report", "whatif", "claim", "cost", "serve-model", "verify", "plan", "env", "prices",
+    "bench", "record", "report", "whatif", "claim", "cost", "plan", "brief", "serve-model", "verify", "env", "prices",
 )  # fmt: skip
 
 

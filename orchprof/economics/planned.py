@@ -10,6 +10,9 @@ from orchprof.capacity.laws import TARGET_BUSY
 from orchprof.capacity.question import Slo
 from orchprof.capacity.volume import Held, fleet_for
 from orchprof.economics.curve import HOUR_S, MONTH_S, Fleet
+from orchprof.economics.failures import CALLS, LESS_OFTEN, PER, SOONER
+from orchprof.economics.halving import MODEL
+from orchprof.economics.parts import Parts
 from orchprof.economics.priced import Priced
 from orchprof.economics.route import TOKEN
 from orchprof.errors import OrchprofError
@@ -62,6 +65,13 @@ class Planned:
                 self.demand, tasks_per_s, self.book, slos=slos, machine=self.named
             )
         return self.known[tasks_per_s]
+
+    def batching(self, tasks_per_s: float) -> float:
+        """Return accelerator time of a task at a load, in its batches, relative to what was measured; 1: not known."""
+        measured_s = self.alone.accelerator_s
+        if self.demand.model is None or not measured_s:
+            return 1.0
+        return min(self.held(tasks_per_s).accelerator_s / measured_s, 1.0)
 
     def machines(self, tasks_per_s: float) -> int:
         """Return how many machines run the agents."""
@@ -120,3 +130,28 @@ def planned(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
     except OrchprofError as error:
         return str(error)
     return found
+
+
+def saved_at(rows: list[Record], parts: Parts, times: float) -> list[Record]:
+    """Return what to fix, a year's saving with accelerators shared as at the volume: `times` what was measured.
+
+    Args:
+        rows: `fix_first` of orchprof.cost/1; `usd_saved` stays at the load that was measured.
+        parts: of a mean task's cost.
+        times: accelerator time at the volume, relative to that.
+    """
+    whole, batched = parts.whole_usd, (parts.accelerator_usd or 0.0) * (1 - times)
+    if not whole or not batched:
+        return rows
+    return [
+        row if (yearly := row["usd_saved_per_year"]) is None
+        else row | {"usd_saved_per_year": yearly * _left(row, whole, batched)}
+        for row in rows
+    ]  # fmt: skip
+
+
+def _left(row: Record, whole: float, batched: float) -> float:
+    """Return the share of a saving that batches have not saved already."""
+    if row["what"] == MODEL:
+        return 1 - batched / 2 * PER / row["usd_saved"] if row["usd_saved"] else 1.0
+    return 1 - batched / whole if row["what"] in (LESS_OFTEN, SOONER, CALLS) else 1.0

@@ -14,7 +14,7 @@ from orchprof.economics.frontier import Candidate, frontier
 from orchprof.economics.margin import NO_SUCCESS, NO_VOLUME, Answer, break_even, margin, told
 from orchprof.economics.notes import notes
 from orchprof.economics.options import Options
-from orchprof.economics.planned import Planned, planned
+from orchprof.economics.planned import Planned, planned, saved_at
 from orchprof.economics.priced import Priced, priced
 from orchprof.economics.route import TOKEN
 from orchprof.economics.spread import band, spread
@@ -29,6 +29,7 @@ from orchprof.stats.intervals import ratio_intervals
 SCHEMA: Final = "orchprof.cost/1"
 SEVERAL: Final = "orchprof.costs/1"
 _MTOK: Final = 1_000_000
+VOLUME, MEASURED = "volume", "measured"  # the load that a sale's cost is at
 _AT_VOLUME: Final = (
     "tasks_per_s", "machines", "accelerators", "usd_per_hour", "usd_per_month", "per_success_usd", "binding",
     "utilisation", "rule", "reason",
@@ -117,6 +118,8 @@ def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
     supply = planned(run, tables, meta, book)
     rows = _curve(run, supply, {"measured": run.usage.tasks_per_s, "asked": load})
     volume = None if load is None else _at_volume(run, supply, load)
+    times = supply.batching(load) if load is not None and isinstance(supply, Planned) else 1.0
+    sold_at, found = _per_success(bill, times), doubt(run, tables, book)
     record: Record = _plain(
         {
             "schema": SCHEMA,
@@ -155,9 +158,9 @@ def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
             ),
             "within_slo": _within_slo(run),
             "at_volume": volume,
-            "margin": margin(terms, each, _cogs(volume)),
-            "break_even": break_even(terms, each),
-            **doubt(run, tables, book),
+            "margin": margin(terms, sold_at, _cogs(volume)) | {"cost_at": VOLUME if load else MEASURED},
+            "break_even": break_even(terms, sold_at),
+            **found | {"fix_first": saved_at(found["fix_first"], run.parts(), times)},
             "prices": _prices(run),
             "states": _states(run),
             "curve": rows,
@@ -169,11 +172,14 @@ def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
     return record
 
 
-def _per_success(bill: Bill) -> Answer:
-    """Return what a success costs, or why that is not known."""
+def _per_success(bill: Bill, times: float = 1.0) -> Answer:
+    """Return what a success costs, accelerators at `times` of what was measured, or why that is not known."""
     if not bill.successes:
         return NO_SUCCESS
-    return _or_why(bill, bill.per_success)
+    paid, served = _or_why(bill, bill.per_success), bill.parts["accelerator"].usd
+    if isinstance(paid, str) or served is None or times == 1:
+        return paid
+    return paid - served * exact(1 - times) / bill.successes
 
 
 def _or_why(bill: Bill, usd: Decimal | None) -> Answer:

@@ -6,7 +6,19 @@ Names come from whatever was recorded. A person's terminal gets them `visible`; 
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.report import claim, console, cost, cost_runs, json_, listings, plan, prices, verify, whatif
+from orchprof.report import (
+    brief,
+    claim,
+    console,
+    cost,
+    cost_runs,
+    json_,
+    listings,
+    plan,
+    prices,
+    verify,
+    whatif,
+)
 from orchprof.report.contract import validate
 from orchprof.terminal import visible_record
 
@@ -15,6 +27,7 @@ __all__ = ["render", "validate"]
 CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "orchprof.bench/1": console.render,
     "orchprof.report/1": console.render,
+    "orchprof.brief/1": brief.render,
     "orchprof.claim/1": claim.render,
     "orchprof.cost/1": cost.render,
     "orchprof.costs/1": cost_runs.several,

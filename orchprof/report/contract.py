@@ -10,7 +10,8 @@ from orchprof.errors import OrchprofError, unknown
 SCHEMAS: Final = {
     f"orchprof.{name}/1": f"{name}.json"
     for name in (
-        "bench", "claim", "cost", "costs", "env", "explain", "plan", "prices", "report", "verify", "whatif", "workloads"
+        "bench", "brief", "claim", "cost", "costs", "env", "explain", "plan", "prices", "report", "verify", "whatif",
+        "workloads",
     )
 }  # fmt: skip
 

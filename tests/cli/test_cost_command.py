@@ -89,8 +89,13 @@ def test_a_run_by_hand(run, tmp_path):
     assert (load["machines"], load["accelerators"]) == (1, 1)
     assert record["average_usd"] == pytest.approx(1.033e-3 + 0.02)
     assert record["usd_per_mtok"] == pytest.approx(10)  # 1e-3 for 100 tokens
-    assert record["margin"]["contribution_usd"] == pytest.approx(0.05 - 1.033e-3)
-    assert record["break_even"]["tasks_per_month"] == 408_439  # 20,000 / 0.048967, rounded up
+    # At a volume calls share their accelerators' batches, more or less as the plan's model says.
+    assert record["margin"]["cost_at"] == "volume"
+    assert 3.3e-5 < record["margin"]["cost_per_success_usd"] <= 1.033e-3
+    alone = costed(run, tmp_path / "one", *PRICES, *TERMS)
+    assert alone["margin"]["cost_at"] == "measured"
+    assert alone["margin"]["contribution_usd"] == pytest.approx(0.05 - 1.033e-3)
+    assert alone["break_even"]["tasks_per_month"] == 408_439  # 20,000 / 0.048967, rounded up
     assert sum(row["cpu_reserved_usd"] for row in record["states"]) == pytest.approx(3e-5)
     assert record["claim_in_money"]["cpu_side_share_of_cost"] == pytest.approx(33 / 1033)
     assert record["claim_in_money"]["share_of_latency"]["host"] == pytest.approx(1 / 3)
@@ -300,7 +305,7 @@ def test_whatever_is_asked_is_answered_or_has_a_reason(run, tmp_path, asked, sai
 
 
 def test_a_year_of_successes_is_paid_with_failed_tasks_too(run, tmp_path):
-    asked = (*PRICES, "--tasks-per-month", "1000")
+    asked = (*PRICES, "--token-model", "gpt-4o", "--tasks-per-month", "1000")  # tokens know no batches
     whole = costed(run, keep(tmp_path / "one"), *asked)["fix_first"][0]
     half = costed(run, keep(tmp_path / "half", ok=[True, False] * 3), *asked)["fix_first"][0]
     assert whole["usd_saved_per_year"] == pytest.approx(12 * whole["usd_saved"])

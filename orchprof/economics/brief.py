@@ -1,0 +1,198 @@
+"""Brief: one page of a run, `orchprof.brief/1`: for engineer, platform and payer, with one set of prices."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+
+from orchprof.capacity.ranking import ranking
+from orchprof.economics.curve import MONTH_S
+from orchprof.economics.options import Options
+from orchprof.economics.record import cost_of
+from orchprof.ledger.graph import build
+from orchprof.ledger.names import entered
+from orchprof.ledger.strands import Tables
+from orchprof.prices.price import Book
+
+SCHEMA: Final = "orchprof.brief/1"
+ENGINEER, PLATFORM, PAYER = "engineer", "platform", "payer"
+_RUN: Final = ("id", "created", "workload", "variant", "params", "seed", "model", "machine")
+# The parts of latency that add up to it.
+_PARTS: Final = (
+    "orchestration",
+    "tool_local",
+    "orchestration_wait",
+    "tool_wait",
+    "model",
+    "user",
+    "unexplained",
+)
+Record = dict[str, Any]
+
+
+def brief(
+    report: Mapping[str, Any],
+    tables: Tables,
+    meta: Mapping[str, Any],
+    book: Book,
+    options: Options = Options(),  # noqa: B008  it is frozen
+) -> Record:
+    """Return orchprof.brief/1 of one run; every figure has its provenance, None and why where it is not known.
+
+    Costs and machines are those of `orchprof cost` at the volume that is sold, which are those of `orchprof plan` at
+    that rate; without a volume they are for the load that was measured.
+
+    Args:
+        report: orchprof.report/1 of the run.
+        tables: its tables, which stay as they are.
+        meta: its run.json.
+        book: every price there is.
+        options: how to price it, and on which terms it is sold.
+
+    Raises:
+        UsageError: options that contradict each other or the run.
+        RunError: no task finished.
+    """
+    asked = options.terms.tasks_per_month
+    cost = cost_of(report, tables, meta, book, options)
+    if asked is None:
+        cost = cost_of(report, tables, meta, book, _at_measured(options, cost))
+    figures = [*_engineer(report, tables), *_platform(report, cost), *_payer(report, cost)]
+    return {
+        "schema": SCHEMA,
+        "run": {key: report["run"].get(key) for key in _RUN},
+        "tasks": {key: report["tasks"][key] for key in ("n", "ok", "failed")},
+        "load": {
+            "tasks_per_s": (cost["at_volume"] or {}).get("tasks_per_s"),
+            "basis": "measured" if asked is None else "asked",
+            "machines": (cost["at_volume"] or {}).get("machines"),
+            "rule": (cost["at_volume"] or {}).get("rule"),
+        },
+        "figures": figures,
+        "fix_first": cost["fix_first"],
+        "not_included": [each for each in cost["unpriced"] if each["part"] in cost["partial"]],
+        "findings": report["checks"]["findings"],
+    }
+
+
+def _at_measured(options: Options, cost: Record) -> Options:
+    """Return the options with the successes of the measured load as the volume; as they are where there is none."""
+    per_s, tasks = cost["measured_at"]["tasks_per_s"], cost["tasks"]
+    if not per_s or not tasks["ok"]:
+        return options
+    volume = Decimal(repr(per_s * MONTH_S * tasks["ok"] / tasks["n"]))
+    return replace(options, terms=replace(options.terms, tasks_per_month=volume))
+
+
+def _figure(  # noqa: PLR0913  a row of the table
+    whom: str,
+    key: str,
+    value: object,
+    unit: str,
+    provenance: str | None,
+    *,
+    interval: Sequence[float] | None = None,
+    why: str | None = None,
+) -> Record:
+    return {
+        "for": whom, "key": key, "value": value, "unit": unit, "provenance": None if value is None else provenance,
+        "interval": interval, "why": why if value is None else None,
+    }  # fmt: skip
+
+
+def _model(report: Mapping[str, Any]) -> str:
+    """Return the provenance of what holds the model's time: its own; measured where no model was asked."""
+    return str((report.get("model_calls") or {}).get("provenance") or "measured")
+
+
+def _engineer(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
+    found, shares = report["latency_s"], report["shares"]
+    whole = _model(report)
+    yield _figure(ENGINEER, "latency_p50_s", found["p50"], "s", whole, interval=found["p50_ci95"])
+    yield _figure(
+        ENGINEER,
+        "latency_p95_s",
+        found["p95"],
+        "s",
+        whole,
+        why=f"{found['n']} tasks are too few, it needs 20",
+    )
+    host = shares["host"] or {}
+    yield _figure(
+        ENGINEER, "cpu_side_share", host.get("cp"), "share", whole, interval=host.get("ci95"), why=_NO_LABELS
+    )
+    for name in _PARTS:
+        share = shares[name]
+        yield _figure(ENGINEER, f"{name}_share", share and share["cp"], "share", whole, why=_NO_LABELS)
+    yield from _win(report, tables)
+
+
+_NO_LABELS: Final = "nothing said what is a tool and what the agent's own code"
+
+
+def _win(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
+    """Yield the part that saves most at half its time, model and client apart: what the agent's maker can change."""
+    graphs = build(tables, failed=False)
+    base_s = report["latency_s"]["mean"]
+    tasks = np.array([graph.task for graph in graphs], np.int64)
+    rows = ranking(graphs, entered(tables, tasks)) if graphs and base_s else []
+    rows = [row for row in rows if row["role"] not in ("model", "client", "user", None)]
+    best = rows[0] if rows else None
+    yield _figure(ENGINEER, "biggest_win", best and best["key"], "part", "modelled", why="nothing to replay")
+    saved = None if best is None else 1 - best["at_50pct_s"] / base_s
+    yield _figure(ENGINEER, "biggest_win_share", saved, "share", "modelled", why="nothing to replay")
+
+
+def _platform(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
+    used, volume = report["resources"], cost["at_volume"] or {}
+    why = volume.get("reason") or "the load is not known: say --tasks-per-month"
+    yield _figure(PLATFORM, "core_s_per_task", used["core_s_busy"], "core-s", "measured", why="not sampled")
+    yield _figure(
+        PLATFORM, "memory_per_task_bytes", used["rss_per_task_bytes"], "bytes", "measured", why="not sampled"
+    )
+    yield _figure(PLATFORM, "usd_per_hour", volume.get("usd_per_hour"), "USD", "modelled", why=why)
+    full = volume.get("utilisation")
+    yield _figure(
+        PLATFORM, "binding", volume.get("binding"), "pool", "modelled",
+        why=why if full is None else "nothing: these are the least machines that can be had",
+    )  # fmt: skip
+    fullest = max(full.values()) if full else None
+    yield _figure(PLATFORM, "fullest_pool_share", fullest, "share", "modelled", why=why)
+
+
+def _payer(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
+    whole, volume, reasons = _model(report), cost["at_volume"] or {}, cost["reasons"]
+    paid = "modelled" if whole == "modelled" else "measured"
+    yield _figure(
+        PAYER, "per_success_usd", volume.get("per_success_usd"), "USD", "modelled",
+        why=volume.get("reason") or "the load is not known: say --tasks-per-month",
+    )  # fmt: skip
+    yield _figure(
+        PAYER, "per_success_as_measured_usd", cost["per_success_usd"], "USD", paid,
+        interval=cost["per_success_ci95"], why=reasons.get("per_success_usd"),
+    )  # fmt: skip
+    earned, even = cost["margin"], cost["break_even"]
+    for key, unit in (
+        ("contribution_margin", "share"),
+        ("gross_margin", "share"),
+        ("operating_usd_per_month", "USD"),
+    ):
+        yield _figure(PAYER, key, earned[key], unit, "modelled", why=earned["reasons"].get(key))
+    yield _figure(
+        PAYER, "break_even_price_usd", even["price_usd"], "USD", paid, why=even["reasons"].get("price_usd")
+    )
+    yield _figure(
+        PAYER, "break_even_tasks_per_month", even["tasks_per_month"], "tasks", paid,
+        why=even["reasons"].get("tasks_per_month"),
+    )  # fmt: skip
+    saving = [row for row in cost["fix_first"] if row["usd_saved_per_year"]]
+    best = saving[0] if saving else None
+    why = "no volume, or no price" if cost["fix_first"] else "no task to replay"
+    yield _figure(PAYER, "fix_first", best and best["what"], "part", "modelled", why=why)
+    monthly = best and best["usd_saved_per_year"] / _MONTHS
+    yield _figure(PAYER, "fix_first_usd_per_month", monthly, "USD", "modelled", why=why)
+
+
+_MONTHS: Final = 12
