@@ -195,12 +195,12 @@ def _cogs(bill: Bill, fleet: Fleet, load: float) -> Answer:
 def _load(run: Priced, rows: list[Record]) -> Record:
     """Return the load that the costs are at: the measured one, and what a success costs there on whole machines."""
     whole = next((row for row in rows if row["at"] == "measured"), None)
-    rate = run.success_rate
+    rate, fleet_has = run.success_rate, bool(run.fleet().accelerator_s)
     return {
         "tasks_per_s": run.usage.tasks_per_s,
         "tasks_at_once": run.usage.at_once,
         "calls_at_once": run.usage.calls.at_once,
-        "utilisation": float(run.tariff.utilisation) if run.bill.parts["accelerator"].usd else None,
+        "utilisation": float(run.tariff.utilisation) if fleet_has else None,
         "machines": whole and whole["machines"],
         "accelerators": whole and whole["accelerators"],
         "whole_machines_per_success_usd": whole["average_usd"] / rate if whole and rate else None,

@@ -27,6 +27,7 @@ _MODEL: Final = {"accelerator", "token"}
 _ROUTE: Final = {
     "accelerator": "model calls paid by accelerator time",
     "token": "model calls paid by tokens",
+    "cpu": "model calls paid by the CPU time of their server",
     "none": "model calls have no price",
 }
 
@@ -134,7 +135,8 @@ def _breakdown(record: Record) -> list[str]:
     is_whole = not _MODEL & set(record["partial"])
     total = part["total_usd"] if is_whole else None  # without the model nothing is a share of the whole
     rows: list[tuple[str, ...]] = [(f"$ per 1,000 {per}", "", "of total" if is_whole else "")]
-    for name, said in PARTS.items():
+    labels = PARTS | ({"accelerator": "model server's CPU"} if record["route"]["kind"] == "cpu" else {})
+    for name, said in labels.items():
         value = part[f"{name}_usd"]
         if value == 0 and name in ("accelerator", "token"):
             continue  # the route that was not taken, or no call at all

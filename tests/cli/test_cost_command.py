@@ -210,8 +210,39 @@ def test_a_model_without_a_price_is_unpriced_and_said_so(run, tmp_path, spec):
     assert record["per_task"]["accelerator_usd"] is None
     assert record["claim_in_money"]["cpu_side_share_of_cost"] is None
     said = run("cost", one)
-    assert "model calls have no price" in said.out
+    assert ("model calls have no price" in said.out) == (spec == "zero")
     assert "the model has no price; all else: $" in said.out
+
+
+def test_a_model_on_this_machines_cores_is_paid_by_its_servers_cpu(run, tmp_path):
+    model = {"spec": "llama:default", "provenance": "measured"}
+    one = keep(tmp_path / "one", model=model, provenance="measured")
+    store.update(one, metered={"endpoint_core_s": 12.0, "energy": [], "energy_reason": "none here"})
+    record = costed(run, one, *PRICES, "--tornado")
+    # 12 core-seconds of 6 tasks at 1e-5, beside 3 of the agent's and 3 GiB-seconds at 1e-6
+    assert record["route"]["kind"] == "cpu"
+    assert record["per_task"]["accelerator_usd"] == pytest.approx(2e-5)
+    assert record["per_success_usd"] == pytest.approx(5.3e-5)
+    assert record["measured_at"]["utilisation"] is None
+    assert record["assumed"]["machine_holds_tasks_per_s"] == pytest.approx(8 / 5)
+    base = {row["input"]: row for row in record["sensitivity"]}["core_price"]
+    assert base["usd_high"] == pytest.approx(3e-6 + 5e-5 * base["high"] / 0.036)
+    words = " ".join(run("cost", one, *PRICES).out.split())
+    assert "model server's CPU $0.02" in words
+    assert "paid by the CPU time of their server" in words
+
+
+def test_energy_is_what_counters_said_where_there_were_any(run, tmp_path):
+    one = keep(tmp_path / "one")
+    store.update(one, metered={"energy": [
+        {"part": "cpu", "joules": 60.0, "tier": "measured:rapl"},
+        {"part": "accelerator", "joules": 90.0, "tier": "measured:nvml"},
+    ]})  # fmt: skip
+    parts = {part["part"]: part for part in costed(run, one)["energy"]["parts"]}
+    assert (parts["cpu"]["joules"], parts["cpu"]["tier"]) == (10.0, "measured:rapl")
+    # The accelerator of this machine is not the one that is modelled.
+    assert parts["accelerator"]["tier"] == "modelled:spec"
+    assert parts["accelerator"]["joules"] != 15.0
 
 
 def test_for_a_person(run, tmp_path):

@@ -97,7 +97,9 @@ def test_a_slip_of_the_pen_is_not_extrapolated_to(known):
     runs = sweep(known, {10: 20, 20: 30, 40: 50})
     (row,) = extrapolate(runs, "rows", 400_000)
     assert row["factor_beyond"] == 10_000
-    with pytest.raises(UsageError, match=r"too far from what was measured, 1e\+30 @ --extrapolate rows, give at most"):
+    with pytest.raises(
+        UsageError, match=r"too far from what was measured, 1e\+30 @ --extrapolate rows, give at most"
+    ):
         extrapolate(runs, "rows", 1e30)
 
 
