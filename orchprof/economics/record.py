@@ -222,14 +222,17 @@ def _tokens(run: Priced) -> list[Record]:
         "cached": cached, "cache_write": kept - kept_1h, "cache_write_1h": kept_1h,
         "output": calls.output_tokens[stated],
     }  # fmt: skip
+    kinds = {
+        kind: usd for kind, usd in run.bill.kinds.items() if usd or (kind in counts and counts[kind].any())
+    }
     return [
         {
             "kind": kind,
             "tokens_per_task": float(counts[kind].sum()) / n if kind in counts else None,
             "usd_per_task": usd / n,
+            "usd_per_success": usd / run.bill.successes if run.bill.successes else None,
         }
-        for kind, usd in run.bill.kinds.items()
-        if usd or (kind in counts and counts[kind].any())
+        for kind, usd in kinds.items()
     ]
 
 

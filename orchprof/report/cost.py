@@ -161,10 +161,10 @@ def _breakdown(record: Record) -> list[str]:
 
 def _kinds(record: Record, total: float | None) -> list[tuple[str, ...]]:
     """Return what each kind of token costs, cache reads and writes by how long they are kept."""
-    times = record["tasks"]["n"] / record["tasks"]["ok"] if record["tasks"]["ok"] else 1.0
+    each_of = "usd_per_task" if record["per_success"] is None else "usd_per_success"
     rows: list[tuple[str, ...]] = []
     for each in record["tokens"]:
-        value = each["usd_per_task"] * times
+        value = each[each_of]
         count = "" if each["tokens_per_task"] is None else f" ({money.count(each['tokens_per_task'])} a task)"
         rows.append(
             (f"    {_TOKENS[each['kind']]}{count}", money.per_thousand(value), money.share(value, total))
@@ -176,7 +176,7 @@ def _in_time(record: Record) -> list[str]:
     found = record["within_slo"]
     said = f"{text.fine_share(found['good_share'])} of tasks are correct within {text.fine_seconds(found['slo_s'])}"
     if found["good_per_day"] is not None:
-        said += f"; $1,000 a day buys {mark_of(record)}{money.count(found['good_per_day'])} of them"
+        said += f"; $1,000 buys {mark_of(record)}{money.count(found['good_per_day'])} of them"
     return text.labelled("Within SLO", said)
 
 
@@ -211,8 +211,8 @@ def _fix(record: Record) -> list[str]:
     per = "successful tasks" if tasks["ok"] else "tasks"
     lines = text.labelled(
         "Fix first",
-        f"what half of each would save, replayed; time of the mean task and money of all {tasks['n']} tasks, "
-        f"{tasks['failed']} failed among them",
+        f"what half of each would save, replayed; time of the mean task and money of all tasks, {tasks['n']}, "
+        f"{tasks['failed']} failed ones among them",
     )
     if not record["fix_first"]:
         return [*lines, "  no task to replay"]
