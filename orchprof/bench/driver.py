@@ -190,7 +190,7 @@ def _pump(job: Job, crew: Crew, tally: _Tally, notify: Notify, meter: Meter) -> 
     notify(Event(job.plan.workload, _WARMUP, 0, _warmups(job), 0))
     for event in crew.events():
         _count(job, event, tally, notify)
-        if crew.start_ns is not None:
+        if event["event"] == "ready":  # the last worker's is where the warm-up ends, and all are released
             meter.begin()
         if crew.start_ns is None or not load.is_open:
             continue

@@ -23,13 +23,13 @@ class Meter:
         self._has_begun = False
 
     def begin(self) -> None:
-        """Count from now on; only the first call does."""
-        if self._has_begun:
-            return
+        """Count from now on, whatever was counted before."""
+        if self._counters is not None:
+            if self._has_begun:
+                self._counters.stop()
+            self._counters.start()
         self._has_begun = True
         self._begun_s = self._cpu_s()
-        if self._counters is not None:
-            self._counters.start()
 
     def end(self) -> dict[str, Any]:
         """Return run.json's `metered`: CPU seconds of the endpoint, joules by part, and why there are none."""

@@ -80,14 +80,16 @@ def _range(record: Record) -> list[str]:
     found = record["per_success_range"]
     if not found:
         return []
-    said = money.between([found["low"], found["high"]], money.PER)
     parts = [
         f"{_cause(record, each['cause'])} {money.between([each['low'], each['high']], money.PER)}"
         for each in found["parts"]
     ]
-    return text.labelled(
-        "Range", f"{said}, prices as they are; {'; '.join(parts) or 'too few tasks to sample'}"
-    )
+    if not parts:
+        return text.labelled("Range", "unknown: too few tasks to sample")
+    if found["parts"][0]["cause"] != "sampling":
+        parts.append("too few tasks to sample")
+    said = money.between([found["low"], found["high"]], money.PER)
+    return text.labelled("Range", f"{said}, prices as they are; {'; '.join(parts)}")
 
 
 def _cause(record: Record, cause: str) -> str:

@@ -64,7 +64,9 @@ def _cost_said(record: Record) -> str:
 
 def _range(record: Record) -> str:
     found = record["per_success_range"]
-    return money.between([found["low"], found["high"]], money.PER) if found else money.UNKNOWN
+    return (
+        money.between([found["low"], found["high"]], money.PER) if found and found["parts"] else money.UNKNOWN
+    )
 
 
 def _standing(name: str, row: Record, names: dict[str, str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from types import ModuleType, SimpleNamespace
 
 from orchprof.bench.meter import Meter
@@ -71,14 +72,23 @@ def test_a_driver_that_fails_stops_nothing(monkeypatch):
     assert "no driver" in why
 
 
+def burn():
+    """Use the same CPU time whenever it is called, and return it; the counter has ticks of 10 ms."""
+    began_s = time.process_time()
+    while time.process_time() < began_s + 0.3:
+        sum(range(10_000))
+    return time.process_time() - began_s
+
+
 def test_the_meter_of_an_endpoint_here(monkeypatch):
     zeus(monkeypatch, Monitor)
     meter = Meter(os.getpid())
     meter.begin()
-    meter.begin()  # once is enough
-    sum(range(2_000_000))
+    burn()
+    meter.begin()  # from here on
+    spent_s = burn()
     found = meter.end()
-    assert found["endpoint_core_s"] > 0
+    assert 0 < found["endpoint_core_s"] < 1.8 * spent_s
     assert found["energy"] == [
         {"part": "cpu", "joules": 30.0, "tier": "measured:rapl"},
         {"part": "accelerator", "joules": 150.0, "tier": "measured:nvml"},
