@@ -13,6 +13,7 @@ from typing import Any
 from orchprof.bench import catalogue
 from orchprof.bench.crew import Crew
 from orchprof.bench.interrupt import one_interrupt
+from orchprof.bench.meter import Meter
 from orchprof.bench.orders import Orders
 from orchprof.bench.plan import Job, Plan, check, orders, params
 from orchprof.bench.plan import job as decided
@@ -80,7 +81,9 @@ def _record(job: Job, out: Path, notify: Notify, no_more: Callable[[], object]) 
         start = process.start(plan.model, job.workload.SCRIPT, job.settings, plan.seed)
         with _scratch() as scratch, start as endpoint:
             store.update(out, model=_model(plan, endpoint))
-            _work(job, orders(job, endpoint, logs, scratch), tally, notify)
+            meter = Meter(endpoint.pid)
+            _work(job, orders(job, endpoint, logs, scratch), tally, (notify, meter))
+            store.update(out, metered=meter.end())
         no_more()
     except (OrchprofError, KeyboardInterrupt) as error:
         if not tally.measured:
@@ -161,7 +164,7 @@ def _workers(plan: Plan) -> int:
     return plan.concurrency if plan.mode == "processes" else 1
 
 
-def _work(job: Job, told: list[Orders], tally: _Tally, notify: Notify) -> None:
+def _work(job: Job, told: list[Orders], tally: _Tally, beside: tuple[Notify, Meter]) -> None:
     """Drive the workers to their end.
 
     Raises:
@@ -169,7 +172,7 @@ def _work(job: Job, told: list[Orders], tally: _Tally, notify: Notify) -> None:
     """
     scratch, logs = Path(told[0].scratch), Path(told[0].logs)
     with Crew(told, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
-        _pump(job, crew, tally, notify)
+        _pump(job, crew, tally, *beside)
         tally.deaths = crew.deaths
     if not tally.measured:
         why = "; ".join(tally.deaths) or "the workload left without a word"
@@ -180,13 +183,15 @@ def _finding(code: str, message: str) -> dict[str, str]:
     return {"code": code, "message": message}
 
 
-def _pump(job: Job, crew: Crew, tally: _Tally, notify: Notify) -> None:
+def _pump(job: Job, crew: Crew, tally: _Tally, notify: Notify, meter: Meter) -> None:
     """Count what the workers say, and halt them when an open loop is saturated."""
     load = job.plan.load
     backlog = Backlog([due.at_s for due in job.due], load.spread, load.ramp_s)
     notify(Event(job.plan.workload, _WARMUP, 0, _warmups(job), 0))
     for event in crew.events():
         _count(job, event, tally, notify)
+        if event["event"] == "ready":  # the last worker's is where the warm-up ends, and all are released
+            meter.begin()
         if crew.start_ns is None or not load.is_open:
             continue
         backlog.alone_s = max(tally.alone_s, default=None)

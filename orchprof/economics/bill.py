@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from orchprof.economics.outside import Outside
-from orchprof.economics.route import ACCELERATOR, TOKEN, Route
+from orchprof.economics.route import ACCELERATOR, CPU, TOKEN, Route
 from orchprof.economics.tariff import Tariff
 from orchprof.economics.usage import Calls, Usage
 from orchprof.errors import OrchprofError
@@ -20,6 +20,10 @@ from orchprof.prices.tokens import KINDS, price_kinds
 PARTS: Final = ("cpu_reserved", "memory", "accelerator", "token", "tool", "network")
 MODEL: Final = ("accelerator", "token")
 _HOUR_S: Final = 3600
+_NOT_METERED: Final = (
+    "the model computed on this machine's processors, and its server's time on them was not measured; "
+    "price its tokens with --token-model, or run the bench again"
+)
 PriceCall = Callable[[str, int, int, int | None, datetime | None, tuple[int, int]], Mapping[str, Decimal]]
 
 
@@ -165,6 +169,8 @@ def _hours(seconds: Floats | None, usd_per_hour: Decimal, unknown: str) -> Part:
 def _accelerator(usage: Usage, tariff: Tariff, route: Route) -> Part:
     if usage.calls.refused.all() or route.kind == TOKEN:
         return nothing(usage.n)
+    if route.kind == CPU:
+        return _hours(usage.endpoint_core_s, tariff.core.value, _NOT_METERED)
     if route.kind != ACCELERATOR:
         return Part(None, None, route.reason)
     if usage.accelerator_s is None:

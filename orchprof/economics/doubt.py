@@ -8,6 +8,7 @@ from orchprof.economics import assumptions, energy, failures, halving, market, r
 from orchprof.economics.curve import MONTH_S
 from orchprof.economics.priced import Priced
 from orchprof.economics.replayed import TASKS, Recorded, recorded, strata, surface
+from orchprof.economics.route import CPU
 from orchprof.ledger.graph import build
 from orchprof.ledger.strands import Tables
 from orchprof.prices.price import Book
@@ -113,17 +114,29 @@ def _labelled(run: Priced) -> bool:
 
 
 def _energy(run: Priced, book: Book) -> Record:
-    parts = energy.modelled(
-        run.report["resources"],
-        run.report["run"],
-        run.route.accelerator,
-        book,
-        float(run.options.utilisation),
-    )
     price = book.prices.get("electricity")
     return energy.total(
-        parts,
+        _parts(run, book),
         assumptions.assumptions(energy.INPUTS, run.options.assume),
         None if price is None else float(price.value),
         run.success_rate,
     )
+
+
+def _parts(run: Priced, book: Book) -> list[energy.Energy]:
+    used = dict(run.report["resources"])
+    if run.route.kind == CPU:  # what computed the model is cores too
+        for name in ("core_s_busy", "core_s_reserved"):
+            used[name] = None if used[name] is None else used[name] + run.endpoint_core_s
+        used["accelerator_s"] = 0.0
+    parts = energy.modelled(
+        used, run.report["run"], run.route.accelerator, book, float(run.options.utilisation)
+    )
+    counted = {part: energy.counted(part, joules, run.usage.n, tier) for part, joules, tier in _counters(run)}
+    return [counted.get(each.part, each) for each in parts]
+
+
+def _counters(run: Priced) -> list[tuple[str, float, str]]:
+    """Return what counters said; an accelerator's only where one of this machine's computed the model."""
+    own = str(run.report["run"]["model"].get("spec") or "").startswith("torch:")
+    return [each for each in run.usage.joules if each[0] == "cpu" or own]

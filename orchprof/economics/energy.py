@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from statistics import median
 from typing import Any, Final
 
@@ -183,31 +182,3 @@ def modelled(
         cpu_energy(resources["core_s_busy"], resources["core_s_reserved"], cpu_model, book),
         accelerator_energy(resources["accelerator_s"], accelerator, utilisation, book, modelled=paced),
     ]
-
-
-class Counters:
-    """This machine's energy counters over a stretch of time, as the zeus library reads them."""
-
-    def __init__(self, monitor: Any) -> None:
-        self._monitor = monitor
-        monitor.begin_window("orchprof", sync_execution=False)
-
-    def stop(self) -> list[tuple[str, float, str]]:
-        """Return part, joules since the start and tier of each kind of counter there is."""
-        seen = self._monitor.end_window("orchprof", sync_execution=False)
-        packages = (seen.cpu_energy or {}, "cpu", "measured:rapl")
-        boards = (seen.gpu_energy or {}, "accelerator", "measured:nvml")
-        return [(part, float(sum(each.values())), tier) for each, part, tier in (packages, boards) if each]
-
-
-def counters() -> tuple[Counters | None, str | None]:
-    """Return counters that run from now, or None and why there are none."""
-    try:
-        monitor = import_module("zeus.monitor").ZeusMonitor()
-    except ImportError:
-        return None, "zeus is not installed: pip install 'orchprof[energy]'"
-    except Exception as error:  # noqa: BLE001 - drivers fail in their own ways, and a run must go on without them
-        return None, f"zeus cannot read this machine's counters: {error}"
-    if not monitor.gpu_indices and not monitor.cpu_indices:
-        return None, "this machine shows no energy counters"
-    return Counters(monitor), None

@@ -12,6 +12,7 @@ PER: Final = 1000
 LESS_OFTEN: Final = "fail half as often"
 SOONER: Final = "fail in half the time"
 CALLS: Final = "failed model calls"
+UNPRICED: Final = "unpriced"
 _NEVER: Final = "no task succeeded, so that a success has no cost to be lowered"
 
 
@@ -31,7 +32,7 @@ def rows(bill: Bill, usage: Usage, tasks: Recorded) -> Iterator[Row]:
     if failed.any():
         yield row(LESS_OFTEN, None, base_s, *_less_often(bill, usage))
         saved_s = float(usage.latency_s[failed].sum()) / 2 / usage.n
-        yield row(SOONER, saved_s, base_s, float(bill.by_task[failed].sum()) / 2 / usage.n)
+        yield row(SOONER, saved_s, base_s, *_sooner(bill, usage))
     broken = ~usage.calls.answered
     if broken.any() and bill.by_call is not None:
         whole = tasks.mean_s({})
@@ -41,13 +42,22 @@ def rows(bill: Bill, usage: Usage, tasks: Recorded) -> Iterator[Row]:
         yield row(CALLS, less_s, whole, paid + held * less_s / whole)
 
 
+def _sooner(bill: Bill, usage: Usage) -> tuple[float | None, str | None]:
+    """Return USD per task that failures save which take half of all they took, and why there are none."""
+    if bill.total is None:
+        return None, UNPRICED
+    return float(bill.by_task[~usage.ok].sum()) / 2 / usage.n, None
+
+
 def _less_often(bill: Bill, usage: Usage) -> tuple[float | None, str | None]:
     """Return USD per task that half as many failures save, and why there are none."""
+    if bill.total is None:
+        return None, UNPRICED
     if not bill.successes:
         return None, _NEVER
     mended = (bill.n - bill.successes) / 2
     right, wrong = (float(bill.by_task[some].mean()) for some in (usage.ok, ~usage.ok))
-    whole = float(bill.known)
+    whole = float(bill.total)
     now = whole / bill.successes
     then = (whole + mended * (right - wrong)) / (bill.successes + mended)
     return (now - then) * bill.successes / bill.n, None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orchprof.economics.failures import PER, row
+from orchprof.economics.failures import PER, UNPRICED, row
 from orchprof.economics.parts import Parts
 from orchprof.economics.replayed import Recorded, halved
 
@@ -11,7 +11,6 @@ Row = dict[str, Any]
 MONTHS: Final = 12
 MODEL: Final = "model"
 NO_LABELS: Final = "nothing said what is a tool and what the agent's own code"
-UNPRICED: Final = "unpriced"
 _SERVING: Final = ("prefill", "decode")  # the states in which an accelerator works
 _LATENCY: Final = ("not_model", "host", "orchestration", "model")
 

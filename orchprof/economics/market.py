@@ -121,7 +121,7 @@ def _unless_alone(row: Row, calls_at_once: float | None) -> Row:
     if row["usd"] is None or calls_at_once is None or calls_at_once >= SHARED:
         return row
     reason = (
-        f"{calls_at_once:.2g} model calls were in flight, so that the accelerator served about one request at a time: "
+        f"{calls_at_once:.1f} model calls were in flight on average, so that the accelerator served one at a time: "
         "its ratio of cores says nothing of accelerators whose batches are full; measure with --concurrency N"
     )
     return row | dict.fromkeys(("cpus", "usd", "against_published")) | {"reason": reason}

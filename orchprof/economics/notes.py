@@ -73,7 +73,7 @@ def _shared(run: Priced) -> str | None:
         return None
     return (
         f"{at_once:.1f} tasks at a time shared a worker, and each is charged all its cores: "
-        f"shared evenly, reserved cores cost 1/{at_once:.1f} of what is said"
+        f"shared evenly, allocated cores cost 1/{at_once:.1f} of what is said"
     )
 
 
@@ -83,5 +83,5 @@ def _crowded(run: Priced) -> str | None:
         return None
     return (
         f"tasks were busy on {busy.sum() / run.usage.latency_s.sum():.1f} cores but {run.usage.cores_per_worker:g} "
-        "is counted as reserved: the total says too little"
+        "is counted as allocated: the total says too little"
     )

@@ -12,7 +12,7 @@ from orchprof.economics.curve import MONTH_S, Fleet
 from orchprof.economics.margin import check
 from orchprof.economics.options import Options
 from orchprof.economics.parts import Parts, parts_of
-from orchprof.economics.route import Route, route_of
+from orchprof.economics.route import CPU, Route, route_of
 from orchprof.economics.tariff import Tariff, tariff
 from orchprof.economics.usage import Usage, usage
 from orchprof.ledger.strands import Tables
@@ -36,6 +36,12 @@ class Priced:
         """Successful tasks by all that are paid for."""
         return self.bill.successes / self.bill.n
 
+    @property
+    def endpoint_core_s(self) -> float:
+        """CPU of the model's endpoint per task, where that is what the model costs."""
+        served = self.usage.endpoint_core_s if self.route.kind == CPU else None
+        return 0.0 if served is None else float(served.mean())
+
     def usd(self, name: str) -> float | None:
         """Return a part's mean per task; None where it is not known."""
         part = self.bill.per_task(name)
@@ -51,7 +57,7 @@ class Priced:
         machine, seconds, memory = self.tariff.machine, self.usage.accelerator_s, self.usage.memory_gib_s
         alone = (self.usd("token"), self.usd("tool"), self.usd("network"))
         return Fleet(
-            core_s=float(self.usage.cpu_reserved_s.mean()),
+            core_s=float(self.usage.cpu_reserved_s.mean()) + self.endpoint_core_s,
             memory_gib_s=0.0 if memory is None else float(memory.mean()),
             accelerator_s=float(np.mean(seconds)) if own is not None and seconds is not None else 0.0,
             machine_cores=machine.vcpus,

@@ -225,12 +225,12 @@ def _cogs(volume: Record | None) -> Answer | None:
 def _load(run: Priced, rows: list[Record]) -> Record:
     """Return the load that the costs are at: the measured one, and what a success costs there on whole machines."""
     whole = next((row for row in rows if row["at"] == "measured"), None)
-    rate = run.success_rate
+    rate, fleet_has = run.success_rate, bool(run.fleet().accelerator_s)
     return {
         "tasks_per_s": run.usage.tasks_per_s,
         "tasks_at_once": run.usage.at_once,
         "calls_at_once": run.usage.calls.at_once,
-        "utilisation": float(run.tariff.utilisation) if run.bill.parts["accelerator"].usd else None,
+        "utilisation": float(run.tariff.utilisation) if fleet_has else None,
         "machines": whole and whole["machines"],
         "accelerators": whole and whole["accelerators"],
         "whole_machines_per_success_usd": whole["average_usd"] / rate if whole and rate else None,
@@ -252,14 +252,17 @@ def _tokens(run: Priced) -> list[Record]:
         "cached": cached, "cache_write": kept - kept_1h, "cache_write_1h": kept_1h,
         "output": calls.output_tokens[stated],
     }  # fmt: skip
+    kinds = {
+        kind: usd for kind, usd in run.bill.kinds.items() if usd or (kind in counts and counts[kind].any())
+    }
     return [
         {
             "kind": kind,
             "tokens_per_task": float(counts[kind].sum()) / n if kind in counts else None,
             "usd_per_task": usd / n,
+            "usd_per_success": usd / run.bill.successes if run.bill.successes else None,
         }
-        for kind, usd in run.bill.kinds.items()
-        if usd or (kind in counts and counts[kind].any())
+        for kind, usd in kinds.items()
     ]
 
 

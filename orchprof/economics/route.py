@@ -10,12 +10,9 @@ from orchprof.models.spec import PacedSpec, parse
 
 ACCELERATOR: Final = "accelerator"
 TOKEN: Final = "token"  # noqa: S105  no secret: what a call is billed by
+CPU: Final = "cpu"
 NEITHER: Final = "none"
 ROUTES: Final = ("auto", ACCELERATOR, TOKEN)
-_ON_CPU: Final = (
-    "the model computed on this machine's processors, and its server's time on them was not measured; "
-    "price its tokens with --token-model, or run it on another model"
-)
 _NO_TIME: Final = (
     "the model takes no time by design; price its tokens with --token-model, or run it on another model"
 )
@@ -26,7 +23,7 @@ class Route:
     """How every call of a run is paid.
 
     Attributes:
-        kind: ACCELERATOR, TOKEN, or NEITHER, which leaves them unpriced.
+        kind: ACCELERATOR, TOKEN, CPU (this machine's cores computed the model), or NEITHER, which leaves them unpriced.
         accelerator: whose hours are paid, as in a model spec; None: not known, or not this route.
         model: whose tokens are paid, as `prices.tokens` takes it; None: as each call names it.
         reason: why nothing is priced, for NEITHER.
@@ -49,7 +46,7 @@ def route_of(
     """Return how the calls of a run are paid.
 
     A model that is served by accelerators of one's own (`paced:`, `torch:`) is paid by their time, one behind an
-    address by its tokens, one on this machine's processors by neither, unless it is asked for otherwise.
+    address by its tokens, one on this machine's processors by their time, unless it is asked for otherwise.
 
     Args:
         model: `run.model` of orchprof.report/1.
@@ -70,7 +67,7 @@ def route_of(
         whose, count = _whose(spec, accelerator)
         return Route(ACCELERATOR, accelerator=whose, count=count)
     if spec.startswith("llama:"):
-        return Route(NEITHER, reason=_ON_CPU)
+        return Route(CPU)
     if spec == "zero":
         return Route(NEITHER, reason=_NO_TIME)
     return Route(TOKEN, model=_named(spec))

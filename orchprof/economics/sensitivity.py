@@ -61,7 +61,9 @@ def cost_per_success(now: Inputs, parts: Parts, latency: Surface | None, writing
         model = (1 - writing + writing * at["output_tokens"]) / at["accelerator_speed"]
         stretch = latency(model, at["orchestration_cpu"]) if latency else 1.0
         held = ((parts.cores_usd or 0.0) * by["core_price"] + (parts.memory_usd or 0.0)) * stretch
-        served = (parts.accelerator_usd or 0.0) * by["gpu_price"] / by["utilisation"] * model
+        # A model that this machine's own cores computed follows their price.
+        rate = by["gpu_price"] / by["utilisation"] if "gpu_price" in base else by["core_price"]
+        served = (parts.accelerator_usd or 0.0) * rate * model
         tokens = (parts.written_usd or 0.0) * at["output_tokens"] + (parts.read_usd or 0.0)
         paid = held + served + tokens + (parts.other_usd or 0.0)
         return paid / at["success_rate"]

@@ -32,7 +32,7 @@ def spread(run: Priced, sampled: list[float] | None) -> Record | None:
     times: dict[str, Ends] = {}
     if (modelled := _band(run)) is not None:
         times["model time band"] = modelled
-    if run.bill.parts["accelerator"].usd:
+    if run.bill.parts["accelerator"].usd and run.tariff.accelerator is not None:
         now = float(run.tariff.utilisation)
         least, most, _ = utilisation_ends(now)
         times["utilisation"] = now / most, now / least

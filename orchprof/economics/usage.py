@@ -92,6 +92,9 @@ class Usage:
         tools: per tool's name, (n,) how often it was called.
         outside: what of this left the machine.
         network_gib: None: bytes are not counted by any hook.
+        endpoint_core_s: (n,) CPU of the model's endpoint where it ran beside the agent, divided among calls by their
+            time; None: it was not measured.
+        joules: what the machine's counters said of all tasks together, (part, joules, tier) each.
         cores_per_worker: held by a worker.
         started_ns: (n,) when each began, on the run's clock.
         warmup: tasks left out because they were warm-up.
@@ -110,6 +113,8 @@ class Usage:
     tools: Mapping[str, Ints]
     outside: Outside
     network_gib: Floats | None
+    endpoint_core_s: Floats | None
+    joules: tuple[tuple[str, float, str], ...]
     cores_per_worker: float
     started_ns: Ints
     warmup: int
@@ -161,7 +166,7 @@ def usage(report: Record, tables: Tables, meta: Record) -> Usage:
     cores = float((meta.get("params") or {}).get("cores_per_worker", 1))
     ok, judged = _judged(tables, ids)
     table = tables["tasks"]
-    warm = flags(table["warmup"])
+    warm, metered = flags(table["warmup"]), meta.get("metered") or {}
     return Usage(
         task=ids,
         ok=ok,
@@ -175,6 +180,8 @@ def usage(report: Record, tables: Tables, meta: Record) -> Usage:
         tools=_tools(tables, ids),
         outside=outside(tables, report["run"]["model"].get("spec")),
         network_gib=None,
+        endpoint_core_s=_endpoint_core_s(calls, len(ids), metered.get("endpoint_core_s")),
+        joules=tuple((each["part"], each["joules"], each["tier"]) for each in metered.get("energy") or ()),
         cores_per_worker=cores,
         started_ns=tasks["start"],
         warmup=int(warm.sum()),
@@ -262,6 +269,15 @@ def _calls(tables: Tables, ids: Ints) -> Calls:
 def _accelerator_s(calls: Calls, n: int) -> Floats | None:
     served_s = calls.served_s
     return None if served_s is None else np.bincount(calls.task, served_s, minlength=n).astype(np.float64)
+
+
+def _endpoint_core_s(calls: Calls, n: int, whole_s: float | None) -> Floats | None:
+    busy_s = np.where(calls.refused, 0.0, calls.latency_s)
+    if whole_s is None or not busy_s.sum():
+        return None
+    return np.asarray(
+        np.bincount(calls.task, busy_s * (whole_s / busy_s.sum()), minlength=n), dtype=np.float64
+    )
 
 
 def _tools(tables: Tables, ids: Ints) -> dict[str, Ints]:

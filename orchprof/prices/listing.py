@@ -33,6 +33,8 @@ def listing(
         "schema": "orchprof.prices/1",
         "prices": [{**as_record(price), "stale": is_stale(price, today)} for price in prices],
         "machines": [_machine(machine, today) for machine in machines],
+        "basis": book.basis,
+        "without": [each.name for each in machines if each.price.purchase not in ("", book.basis)],
     }
 
 

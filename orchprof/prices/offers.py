@@ -90,7 +90,7 @@ def _hourly(book: Book, machine: Machine, basis: str) -> Price:
     if price is not None:
         count = machine.accelerator_count
         source = f"{count} x {price.name}, host included: {price.source}"
-        offer = replace(price, value=price.value * count, source=source, region=machine.region)
+        offer = replace(price, value=price.value * count, source=source)
     return machine.price if offer is None else replace(offer, name=machine.price.name)
 
 

@@ -27,6 +27,7 @@ _MODEL: Final = {"accelerator", "token"}
 _ROUTE: Final = {
     "accelerator": "model calls paid by accelerator time",
     "token": "model calls paid by tokens",
+    "cpu": "model calls paid by the CPU time of their server",
     "none": "model calls have no price",
 }
 
@@ -101,14 +102,16 @@ def _range(record: Record) -> list[str]:
     found = record["per_success_range"]
     if not found:
         return []
-    said = money.between([found["low"], found["high"]], money.PER)
     parts = [
         f"{_cause(record, each['cause'])} {money.between([each['low'], each['high']], money.PER)}"
         for each in found["parts"]
     ]
-    return text.labelled(
-        "Range", f"{said}, prices as they are; {'; '.join(parts) or 'too few tasks to sample'}"
-    )
+    if not parts:
+        return text.labelled("Range", "unknown: too few tasks to sample")
+    if found["parts"][0]["cause"] != "sampling":
+        parts.append("too few tasks to sample")
+    said = money.between([found["low"], found["high"]], money.PER)
+    return text.labelled("Range", f"{said}, prices as they are; {'; '.join(parts)}")
 
 
 def _cause(record: Record, cause: str) -> str:
@@ -156,7 +159,8 @@ def _breakdown(record: Record) -> list[str]:
     is_whole = not _MODEL & set(record["partial"])
     total = part["total_usd"] if is_whole else None  # without the model nothing is a share of the whole
     rows: list[tuple[str, ...]] = [(f"$ per 1,000 {per}", "", "of total" if is_whole else "")]
-    for name, said in PARTS.items():
+    labels = PARTS | ({"accelerator": "model server's CPU"} if record["route"]["kind"] == "cpu" else {})
+    for name, said in labels.items():
         value = part[f"{name}_usd"]
         if value == 0 and name in ("accelerator", "token"):
             continue  # the route that was not taken, or no call at all
@@ -181,10 +185,10 @@ def _breakdown(record: Record) -> list[str]:
 
 def _kinds(record: Record, total: float | None) -> list[tuple[str, ...]]:
     """Return what each kind of token costs, cache reads and writes by how long they are kept."""
-    times = record["tasks"]["n"] / record["tasks"]["ok"] if record["tasks"]["ok"] else 1.0
+    each_of = "usd_per_task" if record["per_success"] is None else "usd_per_success"
     rows: list[tuple[str, ...]] = []
     for each in record["tokens"]:
-        value = each["usd_per_task"] * times
+        value = each[each_of]
         count = "" if each["tokens_per_task"] is None else f" ({money.count(each['tokens_per_task'])} a task)"
         rows.append(
             (f"    {_TOKENS[each['kind']]}{count}", money.per_thousand(value), money.share(value, total))
@@ -196,7 +200,7 @@ def _in_time(record: Record) -> list[str]:
     found = record["within_slo"]
     said = f"{text.fine_share(found['good_share'])} of tasks are correct within {text.fine_seconds(found['slo_s'])}"
     if found["good_per_day"] is not None:
-        said += f"; $1,000 a day buys {mark_of(record)}{money.count(found['good_per_day'])} of them"
+        said += f"; $1,000 buys {mark_of(record)}{money.count(found['good_per_day'])} of them"
     return text.labelled("Within SLO", said)
 
 
@@ -231,8 +235,8 @@ def _fix(record: Record) -> list[str]:
     per = "successful tasks" if tasks["ok"] else "tasks"
     lines = text.labelled(
         "Fix first",
-        f"what half of each would save, replayed; time of the mean task and money of all {tasks['n']} tasks, "
-        f"{tasks['failed']} failed among them",
+        f"what half of each would save, replayed; time of the mean task and money of all tasks, {tasks['n']}, "
+        f"{tasks['failed']} failed ones among them",
     )
     if not record["fix_first"]:
         return [*lines, "  no task to replay"]

@@ -16,8 +16,8 @@ def several(record: Record, details: bool = False) -> str:
     """
     costs, names = record["costs"], naming.labels(record["costs"])
     rows: list[tuple[str, ...]] = [
-        ("", "$ per 1,000", "95 %", "correct", "CPU side", "p95", "correct tasks"),
-        ("", "successes", "", "", "of cost", "", "per $1,000 a day"),
+        ("", "$ per 1,000", "range", "correct", "CPU side", "p95", "correct"),
+        ("", "successes", "", "", "of cost", "", "per $1,000"),
     ]
     rows += [_row(*each) for each in zip(names, costs, record["frontier"], strict=True)]
     lines = text.columns(rows, "<>>>>>>")
@@ -37,8 +37,9 @@ def several(record: Record, details: bool = False) -> str:
 
 def _answers(name: str, record: Record) -> list[str]:
     """Return what was asked of a run besides its cost; nothing where nothing was."""
-    found = [part for part in (earns(record) if asks(record) else [], doubts(record), market(record)) if part]
-    return [line for part in found for line in ("", f"{name}:", *part)]
+    parts = (earns(record) if asks(record) else [], doubts(record), market(record))
+    found = [line for part in parts for line in part]
+    return ["", f"{name}:", *found] if found else []
 
 
 def _row(name: str, record: Record, front: Record) -> tuple[str, ...]:
@@ -46,7 +47,7 @@ def _row(name: str, record: Record, front: Record) -> tuple[str, ...]:
     return (
         name,
         _cost_said(record),
-        _plus_minus(record["per_success_usd"], record["per_success_ci95"]),
+        _range(record),
         f"{tasks['ok']}/{tasks['n']}",
         text.fine_share(record["claim_in_money"]["cpu_side_share_of_cost"]),
         text.fine_seconds(front["p95_s"]),
@@ -61,9 +62,11 @@ def _cost_said(record: Record) -> str:
     return mark_of(record) + money.per_thousand(record["per_success_usd"]) + star
 
 
-def _plus_minus(value: float | None, ends: list[float] | None) -> str:
-    """Return the larger side of an interval in percent of the value."""
-    return f"+-{max(ends[1] - value, value - ends[0]) / value:.0%}" if value and ends else money.UNKNOWN
+def _range(record: Record) -> str:
+    found = record["per_success_range"]
+    return (
+        money.between([found["low"], found["high"]], money.PER) if found and found["parts"] else money.UNKNOWN
+    )
 
 
 def _standing(name: str, row: Record, names: dict[str, str]) -> list[str]:

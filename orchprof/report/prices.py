@@ -30,6 +30,9 @@ def render(record: Record, _details: bool = False) -> str:
     for kind, title in _KINDS.items():
         rows = [price for price in record["prices"] if price["name"].partition("/")[0] == kind]
         lines += _group(title, rows, [*map(_price, rows)], "<><")
+    if record.get("without"):
+        said = f"{', '.join(record['without'])}: on demand instead"
+        lines += text.labelled(f"No {record['basis']}", said)
     return "\n".join([*lines, *_stale([*record["machines"], *record["prices"]])]) + "\n"
 
 

@@ -63,6 +63,21 @@ def test_own_machines_and_prices(run, tmp_path):
     assert "stale" in said
 
 
+def test_machines_without_a_price_on_the_basis_are_named(run):
+    record = listed(run, "--basis", "spot", "m8i", "h100")
+    prices = {each["name"]: each for each in record["machines"]}
+    assert prices["aws/m8i.large"]["usd_per_hour"] == 0.0431
+    assert (prices["aws/m8i.large"]["purchase"], prices["aws/m8i.2xlarge"]["purchase"]) == (
+        "spot",
+        "on-demand",
+    )
+    assert "aws/m8i.2xlarge" in record["without"]
+    assert "aws/m8i.large" not in record["without"]
+    said = " ".join(run("prices", "--basis", "spot", "m8i").out.split())
+    assert "No spot aws/m8i.2xlarge: on demand instead" in said
+    assert (listed(run)["basis"], listed(run)["without"]) == ("on-demand", [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
@@ -72,6 +87,7 @@ def test_own_machines_and_prices(run, tmp_path):
         (["--model", "gpt5"], "no token price, 'gpt5' @ the model, did you mean 'gpt-5'"),
         (["electricty"], "unknown price, 'electricty' @ orchprof prices, did you mean 'electricity'?"),
         (["--format", "xml"], "unknown format"),
+        (["--basis", "1y"], "nothing has a price on this basis, '1y' @ --basis"),
     ],
 )
 def test_bad_input_is_one_line(run, arguments, fault):

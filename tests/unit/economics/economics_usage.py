@@ -69,7 +69,7 @@ def usage(latency_s=(1.0, 3.0), **more):
         "task": np.arange(1, n + 1), "ok": np.ones(n, dtype=bool), "judged": np.ones(n, dtype=bool),
         "latency_s": latency, "cpu_busy_s": latency / 2, "cpu_reserved_s": latency, "memory_gib_s": latency * 2,
         "accelerator_s": np.zeros(n), "calls": calls(), "tools": {}, "outside": Outside({}, ()),
-        "network_gib": None, "cores_per_worker": 1.0,
+        "network_gib": None, "endpoint_core_s": None, "joules": (), "cores_per_worker": 1.0,
         "started_ns": (start * S).astype(np.int64), "warmup": 0, "unfinished": 0,
     }  # fmt: skip
     return Usage(**(facts | more))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchprof.economics.bill import MODEL, PARTS, bill
 from orchprof.economics.outside import Outside
-from orchprof.economics.route import ACCELERATOR, NEITHER, TOKEN, Route, route_of
+from orchprof.economics.route import ACCELERATOR, CPU, NEITHER, TOKEN, Route, route_of
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.prices.tokens import price_call
 
@@ -188,6 +188,15 @@ def test_what_stayed_on_this_machine_is_free_and_said_so():
     )
 
 
+def test_a_model_on_this_machines_cores_costs_what_its_server_used_of_them():
+    used = usage(calls=calls([0, 1], [(1, 1)] * 2), endpoint_core_s=np.array([2.0, 6.0]))
+    made = bill(used, tariff(accelerator=None), Route(CPU))
+    assert made.parts["accelerator"].usd == Decimal("0.00008")
+    assert made.total == Decimal("0.00004") + Decimal("0.000008") + Decimal("0.00008")
+    unknown = bill(usage(calls=calls([0], [(1, 1)])), tariff(accelerator=None), Route(CPU))
+    assert (unknown.total, "was not measured" in unknown.unpriced_model) == (None, True)
+
+
 def test_what_each_call_costs():
     made = bill(usage(calls=calls([0, 1, 1], [(1000, 0), None, (0, 50)])), tariff(), BOUGHT, price=cent)
     assert made.by_call == pytest.approx([1.0, 0.75, 0.5])  # the second one as the mean of the others
@@ -269,7 +278,7 @@ def test_parts_sum_to_the_total_and_one_route_is_paid(latency, served, tokens, c
         ("https://api.openai.com/v1#gpt-5", {}, (TOKEN, None, "https://api.openai.com/v1#gpt-5")),
         ("https://api.openai.com/v1#gpt-5", {"accelerator": "l4"}, (ACCELERATOR, "l4", None)),
         (None, {}, (TOKEN, None, None)),
-        ("llama:default", {}, (NEITHER, None, None)),
+        ("llama:default", {}, (CPU, None, None)),
         ("zero", {}, (NEITHER, None, None)),
         ("zero", {"token_model": "gpt-5"}, (TOKEN, None, "gpt-5")),
         ("paced:llama-3.1-8b@h100-sxm", {"token_model": "gpt-5"}, (TOKEN, None, "gpt-5")),

@@ -1,10 +1,8 @@
 """Joules by hand, the tier each stands on, and nothing guessed in silence."""
 
-import sys
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +17,6 @@ from orchprof.economics.energy import (
     Energy,
     accelerator_energy,
     counted,
-    counters,
     cpu_energy,
     modelled,
     total,
@@ -172,64 +169,3 @@ def test_a_run_with_the_shipped_prices():
     assert cpu.joules == pytest.approx(3.75 / 2 * (1 + 0.265 * 3))
     assert accelerator.joules == pytest.approx(910)
     assert [cpu.tier, accelerator.tier] == ["modelled:tdp_load", "modelled:spec"]
-
-
-def test_without_the_library_there_are_no_counters(monkeypatch):
-    monkeypatch.setitem(sys.modules, "zeus.monitor", None)
-    found, why = counters()
-    assert found is None
-    assert "orchprof[energy]" in why
-
-
-class Monitor:
-    """Stands in for zeus.monitor.ZeusMonitor."""
-
-    gpu_indices, cpu_indices = (0, 1), (0,)
-    seen = SimpleNamespace(gpu_energy={0: 100.0, 1: 50.0}, cpu_energy={0: 30.0})
-
-    def begin_window(self, key, sync_execution):
-        assert not sync_execution
-        self.key = key
-
-    def end_window(self, key, sync_execution):
-        assert (key, sync_execution) == (self.key, False)
-        return self.seen
-
-
-def zeus(monkeypatch, monitor):
-    module = ModuleType("zeus.monitor")
-    module.ZeusMonitor = monitor
-    monkeypatch.setitem(sys.modules, "zeus", ModuleType("zeus"))
-    monkeypatch.setitem(sys.modules, "zeus.monitor", module)
-
-
-def test_counters_are_read_where_the_library_sees_them(monkeypatch):
-    zeus(monkeypatch, Monitor)
-    found, why = counters()
-    assert why is None
-    assert found.stop() == [("cpu", 30.0, "measured:rapl"), ("accelerator", 150.0, "measured:nvml")]
-
-
-def test_a_kind_of_counter_that_is_not_there_is_left_out(monkeypatch):
-    class NoGpu(Monitor):
-        gpu_indices = ()
-        seen = SimpleNamespace(gpu_energy={}, cpu_energy={0: 30.0})
-
-    zeus(monkeypatch, NoGpu)
-    found, _ = counters()
-    assert found.stop() == [("cpu", 30.0, "measured:rapl")]
-
-
-def test_a_machine_without_counters_says_so(monkeypatch):
-    zeus(monkeypatch, lambda: SimpleNamespace(gpu_indices=[], cpu_indices=[]))
-    assert counters() == (None, "this machine shows no energy counters")
-
-
-def test_a_driver_that_fails_stops_nothing(monkeypatch):
-    def broken():
-        raise RuntimeError("no driver")
-
-    zeus(monkeypatch, broken)
-    found, why = counters()
-    assert found is None
-    assert "no driver" in why

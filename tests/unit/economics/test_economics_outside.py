@@ -138,6 +138,13 @@ def test_where_every_task_fails_a_success_has_no_cost_to_be_lowered():
     assert "no task succeeded" in row["reason"]
 
 
+def test_without_the_models_price_nothing_is_said_of_what_failures_cost():
+    used = usage((1.0, 1.0, 1.0, 9.0), ok=np.array([True] * 3 + [False]), calls=calls([3], [(1, 1)]))
+    made = bill(used, tariff(accelerator=None), Route(ACCELERATOR, accelerator="h100-sxm"))
+    for row in failures.rows(made, used, recorded(build(slow_failure()), {4})):
+        assert (row["usd_saved"], row["reason"]) == (None, "unpriced")
+
+
 def test_model_calls_that_failed_cost_time_and_money():
     run = Run()
     run.task(1, 0, 4 * S)

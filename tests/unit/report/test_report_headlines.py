@@ -159,3 +159,13 @@ def test_a_cost_without_the_models_is_none(bench):
     bench["cost"].append(cost("math", 0.001, 0.1, 0.0007))
     rows = [line for line in report.render(bench, "console").splitlines() if "haystack  " in line[:18]]
     assert [row.split()[-1] for row in rows] == ["-", "~0.70", "-"]
+
+
+def test_a_cost_that_leaves_something_out_is_a_lower_bound_and_one_without_its_model_is_none(bench):
+    least = cost("rag", 0.008, 0.1, 0.0002) | {"at_least": True}
+    unpriced = cost("math", 0.001, 0.1, None, accelerator=None)
+    bench["cost"] = [least, unpriced]
+    words = said(bench)
+    assert ">~0.20" in words
+    assert "81 % of latency but at most ~9 % of cost is CPU side" in words
+    assert "math: " not in words
