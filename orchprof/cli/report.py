@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchprof.cli.words import DetailsOption, FormatOption, new_path
+from orchprof.cli.words import DetailsOption, FormatOption, new_path, write
 from orchprof.errors import OrchprofError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def report(
     target = out and new_path(out, "--out")
     text = rendering.render(read(run or [], per_task=per_task), form, details=details)
     if target is None:
-        sys.stdout.write(text)
+        write(text)
     else:
         _save(text, target)
 

@@ -129,7 +129,15 @@ def show(record: dict[str, Any], form: str, *, details: bool = False) -> None:
     """Write a result record to stdout."""
     from orchprof import report
 
-    text = report.render(record, form, details=details)
+    write(report.render(record, form, details=details))
+
+
+def write(text: str) -> None:
+    """Write a result to stdout.
+
+    Raises:
+        OrchprofError: it does not take it, as a full disk does not.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
