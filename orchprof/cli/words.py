@@ -115,6 +115,11 @@ def complain(problem: object) -> None:
     sys.stderr.write(f"error: {said}\n")
 
 
+def saved(path: Path) -> str:
+    """Return the line that says where something was kept."""
+    return f"Saved {visible(str(path))}\n"
+
+
 def usage_fault(error: Any) -> str:
     """Return the message of a click error in the form of our own: what @ where, remedy."""
     param = getattr(error, "param", None)

@@ -539,3 +539,37 @@ def test_what_has_no_end_is_not_read_to_it(ask, tmp_path):
     assert codes == [2] * len(lines)
     assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["error:"] * len(lines)
     assert most_kib < 500_000
+
+
+STEERING = "\x1b[2Jmine\n\u202e\u200b\x07"
+
+
+def test_what_a_name_would_do_to_a_terminal_is_shown_instead(ask, tmp_path):
+    import pandas as pd
+
+    named = {"spans": ["name"], "tasks": ["name", "reason"], "model_calls": ["model", "server", "error"]}
+    for name, columns in named.items():
+        path = tmp_path / "RUN" / f"{name}.parquet"
+        table = pd.read_parquet(path)
+        table.assign(**dict.fromkeys(columns, STEERING)).astype(table.dtypes).to_parquet(path, index=False)
+    path = tmp_path / "RUN" / "run.json"
+    meta = json.loads(path.read_text())
+    meta |= {"id": STEERING, "workload": STEERING, "variant": STEERING}
+    meta |= {"findings": [{"code": STEERING, "message": STEERING}]}
+    path.write_text(json.dumps(meta))
+    for command in (
+        "report RUN --details --per-task",
+        "report RUN RUN",
+        "whatif RUN --details",
+        "claim RUN --details",
+    ):
+        said = ask(command)
+        assert (said.code, said.err) == (0, "")
+        assert "\\x1b[2Jmine\\n" in said.out
+        assert all(line.isprintable() for line in said.out.split("\n"))
+    for command in ("cost RUN --details --tornado --market", f"{PLAN} --explain"):
+        assert all(line.isprintable() for line in ask(command).out.split("\n"))
+    record = json.loads(ask("report RUN --format json").out)
+    assert record["run"]["workload"] == STEERING
+    said = ask(f"report RUN --out {shlex.quote(STEERING)}")
+    assert said.err == "Saved \\x1b[2Jmine\\n\\u202e\\u200b\\x07\n"
