@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from orchprof.errors import OrchprofError
 
@@ -24,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fault_type: type[Exception] = next(
         c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException"
     )
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # a character that its encoding lacks is escaped there, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         asked = next(iter(sys.argv[1:] if arguments is None else arguments), None)
         code = build(asked).main(args=arguments, prog_name="orchprof", standalone_mode=False)

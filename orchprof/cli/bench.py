@@ -20,6 +20,7 @@ from orchprof.cli.words import (
     complain,
     duration_s,
     new_path,
+    saved,
     settings_of,
     show,
     whole,
@@ -171,7 +172,7 @@ def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
     show(bench_record(reports, runs), form, details=details)
     if reports:
         # Next to the table for a person; a program gets nothing but JSON on stdout.
-        (sys.stdout if form == "console" else sys.stderr).write(f"Saved {folder}\n")
+        (sys.stdout if form == "console" else sys.stderr).write(saved(folder))
     return INTERRUPTED if interrupted else int(not any(map(_succeeded, reports)))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchprof.cli.words import FormatOption, new_path, show
+from orchprof.cli.words import FormatOption, new_path, saved, show
 from orchprof.errors import UsageError
 
 
@@ -53,4 +53,4 @@ def _save(found: dict[str, Any], target: Path) -> None:
         target.write_text(report.render(found, "json"), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write, {target} @ --calibrate, {error.strerror or error}") from error
-    sys.stderr.write(f"Saved {target}\n")
+    sys.stderr.write(saved(target))

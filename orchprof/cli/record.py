@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from orchprof.cli.words import complain, new_path
+from orchprof.cli.words import complain, new_path, saved
 from orchprof.errors import OrchprofError, UsageError
 
 if TYPE_CHECKING:
@@ -202,4 +202,4 @@ def _say(run: Path, *, quiet: bool) -> None:
     from orchprof.cli.report import summary
 
     sys.stderr.write(rendering.render(summary(run), "console"))
-    sys.stderr.write(f"Saved {run}\n")
+    sys.stderr.write(saved(run))

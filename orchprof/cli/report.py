@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchprof.cli.words import DetailsOption, FormatOption, new_path
+from orchprof.cli.words import DetailsOption, FormatOption, new_path, saved, write
 from orchprof.errors import OrchprofError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def report(
     target = out and new_path(out, "--out")
     text = rendering.render(read(run or [], per_task=per_task), form, details=details)
     if target is None:
-        sys.stdout.write(text)
+        write(text)
     else:
         _save(text, target)
 
@@ -114,4 +114,4 @@ def _save(text: str, target: Path) -> None:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write, {target} @ --out, {error.strerror or error}") from error
-    sys.stderr.write(f"Saved {target}\n")
+    sys.stderr.write(saved(target))

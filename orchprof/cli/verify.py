@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from orchprof.cli.words import INTERRUPTED, FormatOption, new_path, show, whole
+from orchprof.cli.words import INTERRUPTED, FormatOption, new_path, show, whole, write
 
 QUICK_RUNS: Final = 1
 
@@ -48,6 +48,8 @@ def _name() -> None:
     from orchprof.verify.shapes import SHAPES, lacking
 
     width = max(map(len, SHAPES))
-    for name, shape in SHAPES.items():
-        why = lacking(shape)
-        sys.stdout.write(f"{name:{width}}  {shape.says}{f' ({why})' if why else ''}\n")
+    whys = {name: lacking(shape) for name, shape in SHAPES.items()}
+    lines = (
+        f"{name:{width}}  {SHAPES[name].says}{f' ({why})' if why else ''}\n" for name, why in whys.items()
+    )
+    write("".join(lines))

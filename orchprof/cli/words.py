@@ -161,6 +161,11 @@ def complain(problem: object) -> None:
     sys.stderr.write(f"error: {said}\n")
 
 
+def saved(path: Path) -> str:
+    """Return the line that says where something was kept."""
+    return f"Saved {visible(str(path))}\n"
+
+
 def usage_fault(error: Any) -> str:
     """Return the message of a click error in the form of our own: what @ where, remedy."""
     param = getattr(error, "param", None)
@@ -175,7 +180,15 @@ def show(record: dict[str, Any], form: str, *, details: bool = False) -> None:
     """Write a result record to stdout."""
     from orchprof import report
 
-    text = report.render(record, form, details=details)
+    write(report.render(record, form, details=details))
+
+
+def write(text: str) -> None:
+    """Write a result to stdout.
+
+    Raises:
+        OrchprofError: it does not take it, as a full disk does not.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -1,11 +1,11 @@
 """One request as its server saw it, and the conversions that turn a surprising field into "not reported"."""
 
-import math
 from typing import Any, Final, NamedTuple
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 LONGEST_S: Final = 7 * 86_400  # no request takes a week: a larger figure is another unit, or a date
+MOST_TOKENS: Final = 10**12  # a table could not hold what some server may send
 ROUNDING_NS: Final = 2_000  # servers round each part on its own, some to microseconds
 
 
@@ -42,16 +42,18 @@ def duration_ns(value: Any, unit_ns: int) -> int | None:
         value: whatever the server sent.
         unit_ns: nanoseconds in one of its units.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if not 0 <= value <= LONGEST_S * NS_PER_S / unit_ns:
+    if not 0 <= value <= LONGEST_S * NS_PER_S / unit_ns:  # false for NaN too
         return None
     return round(value * unit_ns)
 
 
 def count(value: Any) -> int | None:
-    """Return a number of tokens; None unless it is a whole number that is not negative."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """Return a number of tokens; None unless it is a whole number, not negative and one that a request can have."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return value
 
 
 def balanced(clock: Clock) -> Clock:

@@ -124,14 +124,14 @@ def _member(body: bytes, name: str) -> Any:
     text = body[at + len(key) : at + len(key) + _LONG_BYTES].decode("utf-8", "replace").lstrip()
     try:
         return json.JSONDecoder().raw_decode(text)[0]
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _json(text: bytes) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -158,8 +158,8 @@ def account(body: Mapping[str, Any], headers: Mapping[str, str], path: str = "")
     model, decisions = _model(body, path), body.get("orchprof")
     if model is not None:
         found["model"] = model
-    if isinstance(decisions, Mapping):
-        found["decisions"] = decisions.get("decisions")
+    if isinstance(decisions, Mapping) and isinstance(decisions.get("decisions"), str):
+        found["decisions"] = decisions["decisions"]
     told = usage.read(body, headers)._asdict()
     if path.endswith(_WRITES_NOTHING) and told["input_tokens"] is not None:
         told["output_tokens"] = 0

@@ -38,6 +38,7 @@ COLUMNS: Final = ("what", "wall_ns", "cpu_ns", "delay_ns", "gc_ns", "carrier", "
 
 _ROW = Struct("<9q")
 _HEAD = Struct("<4sII")
+_TAGS = (b"ROWS", b"NOTE")
 pack = _ROW.pack
 
 
@@ -259,14 +260,18 @@ NOWHERE: Final[Any] = _Nowhere()
 
 
 def read_frames(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (tag, payload) of every whole frame; a torn or corrupt one ends the reading without an error."""
-    data = path.read_bytes()
-    at = 0
-    while at + _HEAD.size <= len(data):
-        tag, length, crc = _HEAD.unpack_from(data, at)
-        at += _HEAD.size
-        payload = data[at : at + length]
-        if len(payload) < length or crc32(payload) != crc:
-            return
-        yield tag, payload
-        at += length
+    """Yield (tag, payload) of every whole frame; a torn or corrupt one ends the reading without an error.
+
+    So do the zeros that a power cut may leave at the end, which would make frames of nothing.
+    """
+    with path.open("rb") as file:
+        left = os.fstat(file.fileno()).st_size
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            tag, length, crc = _HEAD.unpack(head)
+            left -= _HEAD.size + length
+            if tag not in _TAGS or left < 0:
+                return
+            payload = file.read(length)
+            if crc32(payload) != crc:
+                return
+            yield tag, payload

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from orchprof.run.schema import (
+    COUNTERS,
     EDGE_KINDS,
     GRANULARITIES,
     PROVENANCES,
@@ -16,10 +17,14 @@ from orchprof.run.schema import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+
+    Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 Read = Mapping[str, "pa.Table"]
 
+SLACK_NS: Final = 1_000_000_000  # clocks that are read one after the other differ, by far less than this
 LATEST_NS: Final = 1 << 60  # 36 years after a machine's start; and the sum of two such still fits its type
 # Whose values are words of the schema; the last of them may be null.
 WORDS: Final = {
@@ -71,6 +76,8 @@ def contradictions(tables: Read) -> Iterator[str]:
     yield from _backwards(tables)
     yield from _own_ancestors(tables)
     yield from _untidy(tables["segments"])
+    yield from _overfull(tables["segments"])
+    yield from _elsewhen(tables)
 
 
 def _column(tables: Read, where: str) -> "pa.ChunkedArray":
@@ -134,6 +141,13 @@ def _backwards(tables: Read) -> Iterator[str]:
         late = table.filter(pc.less(table.column("end_ns"), table.column(start)))
         if len(late):
             yield _said(f"an end before its {start}", late.column("end_ns")[0].as_py(), f"{name}.end_ns")
+    calls = tables["model_calls"]
+    for column in ("headers_ns", "first_token_ns"):
+        at = calls.column(column)
+        apart = pc.or_kleene(pc.less(at, calls.column("sent_ns")), pc.greater(at, calls.column("end_ns")))
+        outside = calls.filter(apart)
+        if len(outside):
+            yield _said("outside of its call", outside.column(column)[0].as_py(), f"model_calls.{column}")
 
 
 def _own_ancestors(tables: Read) -> Iterator[str]:
@@ -142,12 +156,11 @@ def _own_ancestors(tables: Read) -> Iterator[str]:
 
     for name, column in _FAMILIES.items():
         ids = _column(tables, f"{name}.{column}").to_numpy()
-        order = np.argsort(ids)
         parents = _column(tables, f"{name}.parent")
         has = np.flatnonzero(parents.is_valid().to_numpy())
         root = len(ids)
         above = np.full(root + 1, root)
-        above[has] = order[np.searchsorted(ids, parents.drop_null().to_numpy(), sorter=order)]
+        above[has] = _places(ids, parents.drop_null().to_numpy())
         for _ in range(root.bit_length()):
             above = above[above]
         if (above != root).any():
@@ -165,3 +178,47 @@ def _untidy(segments: "pa.Table") -> Iterator[str]:
     early = (strand[1:] == strand[:-1]) & (start[1:] < end[:-1])
     if early.any():
         yield _said("a segment before the end of the last", int(start[1:][early][0]), "segments.start_ns")
+
+
+def _overfull(segments: "pa.Table") -> Iterator[str]:
+    """Yield segments in which more time was spent than there was, or more CPU on a part than on all of it."""
+    import numpy as np
+
+    counted = {name: segments.column(name).to_numpy() for name in COUNTERS}
+    lasted = segments.column("end_ns").to_numpy() - segments.column("start_ns").to_numpy()
+    spent = np.sum([counted[name] for name in ("cpu_ns", "runq_ns", "gil_ns", "lag_ns")], axis=0)
+    for name, most, held in (
+        ("cpu_ns", lasted, spent),
+        ("gc_ns", counted["cpu_ns"], counted["gc_ns"]),
+        ("profiler_ns", counted["cpu_ns"], counted["profiler_ns"]),
+    ):
+        over = held > most + SLACK_NS
+        if over.any():
+            yield _said("more than there was time for", int(held[over][0]), f"segments.{name}")
+
+
+def _elsewhen(tables: Read) -> Iterator[str]:
+    """Yield segments outside of their strand's time, and tasks and calls that are not when their strands are."""
+    strands, segments = tables["strands"], tables["segments"]
+    ids = strands.column("strand").to_numpy()
+    start, end = (strands.column(name).fill_null(LATEST_NS).to_numpy() for name in ("start_ns", "end_ns"))
+    place = _places(ids, segments.column("strand").to_numpy())
+    first, last = (segments.column(name).to_numpy() for name in ("start_ns", "end_ns"))
+    outside = (first < start[place] - SLACK_NS) | (last > end[place] + SLACK_NS)
+    if outside.any():
+        yield _said("outside of its strand", int(first[outside][0]), "segments.start_ns")
+    for where in ("tasks.start_ns", "tasks.end_ns", "model_calls.sent_ns"):
+        name, _, column = where.partition(".")
+        owner = tables[name].column("task" if name == "tasks" else "strand").to_numpy()
+        at = tables[name].column(column).fill_null(LATEST_NS).to_numpy()
+        apart = at != (end if column == "end_ns" else start)[_places(ids, owner)]
+        if apart.any():
+            yield _said("not when its strand is", int(at[apart][0]), where)
+
+
+def _places(ids: "Ints", wanted: "Ints") -> "Ints":
+    """Return in which row each wanted id stands; all of them are there."""
+    import numpy as np
+
+    order = np.argsort(ids)
+    return order[np.searchsorted(ids, wanted, sorter=order)] if len(ids) else wanted

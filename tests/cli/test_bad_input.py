@@ -380,16 +380,6 @@ def at(column, row, value):
     return change
 
 
-def first(column, take):
-    """Return what changes the first value of a column that has one."""
-
-    def change(table):
-        row = table.index[table[column].notna()][0]
-        return at(column, row, take(table, row))(table)
-
-    return change
-
-
 TABLES = [
     ("tasks", lambda table: table.drop(columns="start_ns"), "tasks.parquet @ RUN, no column start_ns"),
     ("tasks", lambda table: table.astype({"task": "float64"}), "column task is double, not int64"),
@@ -439,6 +429,21 @@ TABLES = [
     ("model_calls", at("accelerator_ns", 0, -(10**12)), "a negative amount, -1000000000000 @ accelerator_ns"),
     ("model_calls", at("output_tokens", 0, -7), "a negative amount, -7 @ output_tokens"),
     ("model_calls", at("end_ns", 0, 3), "an end before its sent_ns"),
+    ("segments", at("cpu_ns", 0, 10**15), "more than there was time for, 1000000000000000 @ cpu_ns"),
+    ("segments", at("gc_ns", 0, 10**15), "more than there was time for, 1000000000000000 @ gc_ns"),
+    (
+        "segments",
+        lambda table: at("end_ns", table["start_ns"].idxmax(), 10**12)(table),
+        "outside of its strand",
+    ),
+    ("tasks", at("start_ns", 0, 0), "not when its strand is, 0 @ start_ns of tasks.parquet"),
+    ("tasks", at("end_ns", 0, 10**12), "not when its strand is, 1000000000000 @ end_ns of tasks.parquet"),
+    ("tasks", at("end_ns", 0, None), "not when its strand is"),
+    (
+        "model_calls",
+        at("first_token_ns", 0, 1),
+        "outside of its call, 1 @ first_token_ns of model_calls.parquet",
+    ),
     ("samples", at("rss_bytes", 0, -1), "a negative amount, -1 @ rss_bytes"),
     ("samples", at("cpu_ns", 0, -1), "a negative amount, -1 @ cpu_ns"),
 ]
@@ -534,3 +539,37 @@ def test_what_has_no_end_is_not_read_to_it(ask, tmp_path):
     assert codes == [2] * len(lines)
     assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["error:"] * len(lines)
     assert most_kib < 500_000
+
+
+STEERING = "\x1b[2Jmine\n\u202e\u200b\x07"
+
+
+def test_what_a_name_would_do_to_a_terminal_is_shown_instead(ask, tmp_path):
+    import pandas as pd
+
+    named = {"spans": ["name"], "tasks": ["name", "reason"], "model_calls": ["model", "server", "error"]}
+    for name, columns in named.items():
+        path = tmp_path / "RUN" / f"{name}.parquet"
+        table = pd.read_parquet(path)
+        table.assign(**dict.fromkeys(columns, STEERING)).astype(table.dtypes).to_parquet(path, index=False)
+    path = tmp_path / "RUN" / "run.json"
+    meta = json.loads(path.read_text())
+    meta |= {"id": STEERING, "workload": STEERING, "variant": STEERING}
+    meta |= {"findings": [{"code": STEERING, "message": STEERING}]}
+    path.write_text(json.dumps(meta))
+    for command in (
+        "report RUN --details --per-task",
+        "report RUN RUN",
+        "whatif RUN --details",
+        "claim RUN --details",
+    ):
+        said = ask(command)
+        assert (said.code, said.err) == (0, "")
+        assert "\\x1b[2Jmine\\n" in said.out
+        assert all(line.isprintable() for line in said.out.split("\n"))
+    for command in ("cost RUN --details --tornado --market", f"{PLAN} --explain"):
+        assert all(line.isprintable() for line in ask(command).out.split("\n"))
+    record = json.loads(ask("report RUN --format json").out)
+    assert record["run"]["workload"] == STEERING
+    said = ask(f"report RUN --out {shlex.quote(STEERING)}")
+    assert said.err == "Saved \\x1b[2Jmine\\n\\u202e\\u200b\\x07\n"

@@ -1,5 +1,6 @@
 """What holds for every command: help, one line per error, exit codes, tracebacks of our own bugs only."""
 
+import io
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 ORCHPROF = (sys.executable, "-m", "orchprof")
+TIME = "give a number above 0, a year at most"
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",)])
@@ -39,10 +41,10 @@ def test_version(run):
         ("bench --tasks 2.5", "not a number it can be, '2.5' @ --tasks, give a whole number, 1 to 10000000"),
         ("bench --warmup=-1", "not a number it can be, '-1' @ --warmup, give a whole number, 0 to 10000000"),
         ("bench --seed=-1", "not a number it can be, '-1' @ --seed, give a whole number, 0 or more"),
-        ("bench --task-timeout nan", "not a duration in seconds, 'nan' @ --task-timeout, give a number above 0, a year at most"),
-        ("bench --task-timeout inf", "not a duration in seconds, 'inf' @ --task-timeout, give a number above 0, a year at most"),
-        ("bench --task-timeout 0", "not a duration in seconds, '0' @ --task-timeout, give a number above 0, a year at most"),
-        ("bench --task-timeout soon", "not a duration in seconds, 'soon' @ --task-timeout, give a number above 0, a year at most"),
+        ("bench --task-timeout nan", f"not a duration in seconds, 'nan' @ --task-timeout, {TIME}"),
+        ("bench --task-timeout inf", f"not a duration in seconds, 'inf' @ --task-timeout, {TIME}"),
+        ("bench --task-timeout 0", f"not a duration in seconds, '0' @ --task-timeout, {TIME}"),
+        ("bench --task-timeout soon", f"not a duration in seconds, 'soon' @ --task-timeout, {TIME}"),
         ("bench --set k", "not a setting, 'k' @ --set, write it as KEY=VALUE"),
         ("bench --set =4", "not a setting, '=4' @ --set, write it as KEY=VALUE"),
         ("env --format jsn", "unknown format, 'jsn' @ --format, did you mean 'json'?"),
@@ -89,6 +91,25 @@ def test_our_own_bug_keeps_its_traceback(run, monkeypatch):
     monkeypatch.setattr("orchprof.run.machine.fingerprint", broken)
     with pytest.raises(ZeroDivisionError):
         run("env")
+
+
+def test_a_name_that_the_terminal_has_no_characters_for_is_escaped(run, monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", screen)
+        said = run("prices", "--price", "tool/caf\u00e9=1", "caf\u00e9")
+    assert (said.code, said.err) == (0, "")
+    assert rb"tool/caf\xe9" in screen.buffer.getvalue()
+
+
+def test_a_full_disk_is_one_line(run):
+    for command in ("verify --list", "prices core"):
+        done = subprocess.run(
+            f"{' '.join(ORCHPROF)} {command} > /dev/full", shell=True, capture_output=True, text=True, check=False
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: cannot write the result, ")
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_traceback_shows_no_values():

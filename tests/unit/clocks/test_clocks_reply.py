@@ -95,3 +95,13 @@ def test_what_a_server_does_not_say_is_absent_not_zero(body):
 
 def test_the_other_names_of_tokens_are_known():
     assert reply.account({"usage": {"input_tokens": 3, "output_tokens": 4}}, {})["output_tokens"] == 4
+
+
+def test_a_reply_that_is_nested_without_end_says_nothing():
+    deep = b"[" * 100_000
+    for body in (deep, b'{"usage":' + deep, b'{"usage":' + deep + b" " * 5_000_000):
+        assert reply.document([body]) == {}
+
+
+def test_a_surprising_word_on_decisions_is_not_reported():
+    assert "decisions" not in reply.account({"orchprof": {"decisions": ["scripted"]}}, {})

@@ -281,3 +281,13 @@ def test_a_signal_handler_that_strikes_in_the_midst_of_a_flush_can_flush(tmp_pat
     within.join(30)
     assert not within.is_alive()
     assert sorted(read_frames(log.path)) == [(b"ROWS", ROW), (b"ROWS", ROW * 2)]
+
+
+@pytest.mark.parametrize("tail", [bytes(4096), b"ROWS", b"ROWS" + b"\xff" * 8, b"NEWS" + bytes(8)])
+def test_what_a_power_cut_leaves_at_the_end_is_no_frame(tmp_path, tail):
+    log = Log(tmp_path)
+    log.emit(ROW)
+    log.close()
+    with log.path.open("ab") as file:
+        file.write(tail)
+    assert list(read_frames(log.path)) == [(b"ROWS", ROW)]
