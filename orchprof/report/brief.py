@@ -98,7 +98,7 @@ def _why(record: Record, whom: str) -> list[str]:
     return [
         line
         for why, names in reasons.items()
-        for line in text.labelled("  not known", f"{', '.join(names)}: {why}")
+        for line in text.labelled("  not known", f"{'; '.join(names)}: {why}")
     ]
 
 
