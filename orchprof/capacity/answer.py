@@ -6,22 +6,25 @@ from math import sqrt
 from typing import Final
 
 import numpy as np
+from scipy import stats
 
 from orchprof.capacity.binding import LATENCY, MEMORY, SLOTS, is_near, is_slots_bound
 from orchprof.capacity.fleet import Fleet, Kind, per_machine
 from orchprof.capacity.laws import Traffic, fleet_of, most_per_s, shares
 from orchprof.capacity.plan import Search, cheapest
 from orchprof.capacity.question import Question
-from orchprof.capacity.rig import Effort, Scenario, plain_scenarios, rig_of, scenarios
-from orchprof.capacity.trial import Trial, figures, figures_of, held, trial
+from orchprof.capacity.rig import MEAN, Effort, Scenario, plain_scenarios, rig_of, scenarios
+from orchprof.capacity.trial import Trial, figures, figures_of, has_room, held, trial
 from orchprof.errors import OrchprofError
 
-CHECKS: Final = 30  # runs that the answer is checked with
-PLAIN: Final = 8  # runs with nothing in doubt that its figures are the mean of
+CHECKS: Final = 20  # runs that the answer is checked with
+PLAIN: Final = 4  # runs with nothing in doubt that its figures are the mean of
 _MOST_REFUTED: Final = 6  # answers, before none is given
 _FINE: Final = 1.08  # the most that a fleet holds is known within this factor
 _MOST_TIMES: Final = 64.0  # more than so many times the load is not looked for
 _ROOMY: Final = 2.0  # a single machine that holds so many times the load is bound by nothing
+_ROOM: Final = 1.1  # more room than at the answer: what is in doubt matters more where more is at work
+_DOUBT: Final = 0.05  # with which a check may refute an answer that is right
 _NO_WAIT: Final = 0.02  # of a task alone: waits below it are none
 
 
@@ -72,20 +75,19 @@ class Answer:
         return None if is_least and self.most.times >= _ROOMY and first != LATENCY else first
 
 
-def answer(search: Search, kinds: list[Kind], effort: Effort | None = None) -> Answer:
+def answer(search: Search, kinds: list[Kind]) -> Answer:
     """Return the cheapest fleet whose confidence a check with fresh chances bears out.
 
     Args:
         search: for what.
         kinds: of machines.
-        effort: for the most that it holds; as the search's when None.
 
     Raises:
         OrchprofError: nothing holds it, or nothing does as surely as asked.
     """
     best, values = checked(search, kinds)
     question = search.question
-    most = _most(question, best, effort or search.effort)
+    most = _most(question, best)
     kept = sum(held(question, run) for run in values)
     return Answer(
         best,
@@ -105,16 +107,17 @@ def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, fl
         OrchprofError: nothing holds it, or nothing does as surely as asked.
     """
     question = search.question
+    refuting = 1 + stats.binom.ppf(1 - _DOUBT, CHECKS, 1 - question.target.confidence)
     for _ in range(_MOST_REFUTED):
         best = cheapest(search, kinds)
         values = _fresh(
             question, best, search.effort, scenarios(question, 1 + question.target.seed, 0, CHECKS)
         )
         kept = sum(held(question, run) for run in values)
-        if kept >= question.target.confidence * len(values):
+        if CHECKS - kept < refuting:
             plain = _fresh(question, best, search.effort, plain_scenarios(question, PLAIN))
             means = {name: float(np.mean([run[name] for run in plain])) for name in plain[0]}
-            return replace(best, figures=figures(question, means, values)), values
+            return replace(best, figures=figures(question, means, [*best.runs, *values])), values
         search.refute(best.fleet)
     raise OrchprofError(
         f"nothing holds it so surely, {question.target.confidence:.0%} @ --confidence, allow more time or less of it"
@@ -141,23 +144,23 @@ def _up(question: Question, fleet: Fleet, first: str) -> Fleet:
     return fleet_of(question, fleet.kind, fleet.hosts + 1, fleet.replicas)
 
 
-def _most(question: Question, best: Trial, effort: Effort) -> Most:
-    """Return the most that a fleet holds: doubled until it does not, then halved in between."""
+def _most(question: Question, best: Trial) -> Most:
+    """Return the most that a fleet holds: doubled until it has no room, and halved in between."""
     bound = _bound(question, best)
-    low, high, failed = 1.0, 1.0, best
-    while low < bound:
+    low, high, failed = 1.0, 1.0, None
+    while low < bound and failed is None:
         high = min(2 * low, bound)
-        failed = _tried(question, best, high, effort)
-        if not failed.is_sure:
-            break
-        low = high
-    if failed.is_sure:  # up to the bound
-        return _up_to(question, best, low, bound)
-    while high > _FINE * low and _differ(best, low, high):
+        found = _tried(question, best, high)
+        low, failed = (high, None) if has_room(question, found, best, _ROOM) else (low, found)
+    while failed is not None and high > _FINE * low and _differ(best, low, high):
         middle = sqrt(low * high)
-        found = _tried(question, best, middle, effort)
-        low, high, failed = (middle, high, failed) if found.is_sure else (low, middle, found)
-    return Most(best.traffic.times(low), low, _first(question, failed), is_more=False)
+        found = _tried(question, best, middle)
+        low, high, failed = (
+            (middle, high, failed) if has_room(question, found, best, _ROOM) else (low, middle, found)
+        )
+    if failed is None:
+        return _up_to(question, best, low, bound)
+    return Most(best.traffic.times(low), low, _first(question, best, failed), is_more=False)
 
 
 def _bound(question: Question, best: Trial) -> float:
@@ -183,23 +186,22 @@ def _differ(best: Trial, low: float, high: float) -> bool:
     return users is None or round(users * high) - round(users * low) > 1
 
 
-def _tried(question: Question, best: Trial, times: float, effort: Effort) -> Trial:
-    found = trial(question, best.fleet, best.traffic.times(times), effort, best.in_flight * times)
+def _tried(question: Question, best: Trial, times: float) -> Trial:
+    found = trial(question, best.fleet, best.traffic.times(times), MEAN, best.in_flight * times)
     assert found is not None  # its hosts' memory holds a worker
     return found
 
 
-def _first(question: Question, failed: Trial) -> str:
-    """Return what a task waits for longest where a fleet just fails; the fullest pool where that is not known."""
+def _first(question: Question, best: Trial, failed: Trial) -> str:
+    """Return what a task waits longer for where a fleet just fails; the fullest pool where that is not known."""
     if is_near(question):
         return LATENCY
-    longest = max(failed.waits_s, key=lambda name: failed.waits_s[name], default=None)
-    if longest is None:
-        first = _fullest(failed.busy)
-    elif failed.waits_s[longest] < _NO_WAIT * question.no_load_s:
-        return LATENCY
-    else:
-        first = longest
+    longer = {name: wait_s - best.waits_s.get(name, 0.0) for name, wait_s in failed.waits_s.items()}
+    first = max(longer, key=lambda name: longer[name]) if longer else _fullest(failed.busy)
+    if longer and longer[first] < _NO_WAIT * question.no_load_s:
+        first = max(failed.waits_s, key=lambda name: failed.waits_s[name])
+        if failed.waits_s[first] < _NO_WAIT * question.no_load_s:
+            return LATENCY
     is_memory = first == SLOTS and question.layout.workers is None and is_slots_bound(question, failed)
     return MEMORY if is_memory else first
 

@@ -1,20 +1,22 @@
 """Laws: what a load takes of machines without simulating them: utilisation, Little's, and users' response time."""
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, hypot, inf
 from typing import Final
 
 import numpy as np
+from scipy import stats
 
 from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind, Slots, cores_of, per_machine, slots
 from orchprof.capacity.question import Question
-from orchprof.capacity.system import INTERPRETER
+from orchprof.capacity.system import CPU, INTERPRETER
 from orchprof.models.batch import Limits
 
 # What is not known of a core's speed where nobody calibrated: shared cores are up to a tenth slower than the run's.
 SPEED_DOUBT: Final = 0.1
 # Of a pool that is fuller in an open loop, a simulation as short as ours does not show how long its queue becomes.
 MOST_BUSY: Final = 0.95
+_MOST_BATCH: Final = 4096
 TARGET_BUSY: Final = 0.7  # what pools are planned for where no limit of latency says better
 
 
@@ -45,6 +47,38 @@ def load_of(question: Question) -> Traffic:
 def slowest(question: Question) -> float:
     """Return how slow a core may be by what is known of it, with the target's confidence."""
     return 1.0 if question.calibration else 1.0 - SPEED_DOUBT * question.target.confidence
+
+
+def more_busy(question: Question, need: str) -> float:
+    """Return by how much busier a pool may be than is measured, with the target's confidence.
+
+    Cores may be slower, and the measured tasks are a sample: their mean has a standard error. Independent of each
+    other, the two add as squares.
+    """
+    if ("busier", need) not in question.memo:
+        slow = 1 / slowest(question) - 1 if need == CPU else 0.0
+        question.memo["busier", need] = 1 + hypot(slow, _doubt(question, need))
+    return float(question.memo["busier", need])
+
+
+def _doubt(question: Question, need: str) -> float:
+    """Return the relative half-width of the mean of what tasks ask for, one-sided.
+
+    Source: Student's t interval of a mean; of a mix the weighted sum of its parts.
+    """
+    needs = (CPU, INTERPRETER) if need == CPU else (need,)
+    means, errors = [], []
+    for each in question.asks:
+        asked = np.array(
+            [sum(item.amount for item in path.items if item.need in needs) for path in each.paths]
+        )
+        student = float(stats.t.ppf(question.target.confidence, len(asked) - 1))
+        means.append(float(asked.mean()))
+        errors.append(student * float(asked.std(ddof=1)) / np.sqrt(len(asked)))
+    whole = question.mean(means)
+    weights = np.array([each.weight for each in question.asks])
+    squares = (np.array(errors) * weights / weights.sum()) ** 2
+    return float(np.sqrt(squares.sum())) / whole if whole else 0.0
 
 
 def needed_per_s(question: Question, load: Traffic) -> float:
@@ -78,7 +112,8 @@ def core_hosts(question: Question, kind: Kind, per_s: float, most_busy: float = 
     Source: Lazowska et al. (1984), chapter 3: the utilisation law, cores busy = rate x core-seconds.
     """
     cores = cores_of(kind.host, question.calibration, question.asks[0].core_speed)
-    return per_s * question.core_s / (cores.speed * slowest(question)) / most_busy / cores.count
+    busy = per_s * question.core_s * more_busy(question, CPU) / cores.speed
+    return busy / most_busy / cores.count
 
 
 def memory_hosts(question: Question, kind: Kind, at_once: float) -> float:
@@ -124,7 +159,8 @@ def at_least(question: Question, kind: Kind, load: Traffic, replicas: int = 1) -
 
 def least_replicas(question: Question, load: Traffic) -> int:
     """Return the fewest replicas of the model that could do, 1 at least."""
-    return max(1, ceil(needed_per_s(question, load) * least_accelerator_s(question)))
+    own_s = least_accelerator_s(question) * more_busy(question, question.model_spec or "")
+    return max(1, ceil(needed_per_s(question, load) * own_s))
 
 
 def least_accelerator_s(question: Question) -> float:
@@ -168,6 +204,22 @@ def _batched_s(question: Question, batch: int | None) -> tuple[float, float]:
     return question.mean(own), question.mean(served)
 
 
+def batch_of(question: Question, rate_per_s: float, replicas: int) -> int:
+    """Return the requests at once, to a power of two, with which so many replicas keep up with a rate."""
+    batch = 1
+    while batch < _MOST_BATCH and batched_s(question, batch)[0] * rate_per_s > replicas:
+        batch *= 2
+    return batch
+
+
+def response_s(question: Question, rate_per_s: float, replicas: int) -> float:
+    """Return how long a task takes in the batches that a rate makes, with nothing else to wait for."""
+    if not replicas:
+        return question.no_load_s
+    longer_s = batched_s(question, batch_of(question, rate_per_s, replicas))[1] - batched_s(question, 1)[1]
+    return question.no_load_s + max(longer_s, 0.0)
+
+
 def shares(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -> dict[str, float]:
     """Return which share of cores, interpreters, limits and accelerators a rate takes, by the utilisation law.
 
@@ -189,9 +241,9 @@ def shares(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -
 
 def most_per_s(question: Question, fleet: Fleet, layout: Slots) -> float:
     """Return the rate at which a fleet's fullest pool is as busy as it may be; inf where no pool limits it."""
-    slow = slowest(question)
+    needs = {"cores": CPU, "interpreter": CPU, "accelerator": question.model_spec or ""}
     each = {
-        name: share / slow if name in ("cores", "interpreter") else share
+        name: share * (more_busy(question, needs[name]) if name in needs else 1.0)
         for name, share in shares(question, fleet, layout, 1.0).items()
     }
     fullest = max(each.values(), default=0.0)

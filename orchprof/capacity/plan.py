@@ -1,6 +1,6 @@
 """Plan: the cheapest fleet that holds a target: bounds that need no simulation first, then as few trials as will do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from math import ceil
@@ -9,14 +9,18 @@ from typing import Final
 from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind
 from orchprof.capacity.laws import MOST_BUSY, Traffic, at_least, fleet_of, least_replicas, needed_per_s
 from orchprof.capacity.question import Question
-from orchprof.capacity.rig import FULL, Effort
-from orchprof.capacity.trial import Trial, trial
+from orchprof.capacity.rig import FULL, MEAN, Effort
+from orchprof.capacity.trial import Trial, has_room, keeps, trial
 from orchprof.errors import OrchprofError
 
 _MOST_DOUBLINGS: Final = 12
-_COARSE: Final = 32  # of large numbers one part in so many is near enough
-_MOST_UP: Final = 4  # steps from machines in proportion
-_MOST_REPLICAS_UP: Final = 3  # times, from those that hold on hosts that never bind
+_COARSE: Final = 20  # of large numbers one part in so many is near enough
+_WORTH: Final = Decimal("0.97")  # of the best price so far: less of a difference is not looked for
+_ROOM: Final = (
+    1.1  # a fleet that holds with so much to spare where nothing is in doubt is worth a closer look
+)
+_HOSTS_FIRST: Final = 2  # so many steps up of the hosts before one of the replicas
+_MOST_UP: Final = 8  # steps from machines that seem to hold, or in proportion would
 
 
 @dataclass(slots=True)
@@ -30,6 +34,7 @@ class Search:
     tried: int = 0
     at_once: float | None = None  # tasks in flight, as the last fleet that kept up had
     near_usd: Decimal | None = None  # hourly price of the cheapest that held where nothing was in doubt
+    refuted: list[Fleet] = field(default_factory=list)
     known: dict[tuple[object, ...], Trial | None] = field(default_factory=dict)
 
     def look(self, fleet: Fleet) -> Trial | None:
@@ -50,13 +55,27 @@ class Search:
     def holds(self, fleet: Fleet) -> bool:
         """Return whether a fleet surely holds."""
         found = self.look(fleet)
-        return found is not None and found.is_sure
+        return found is not None and found.is_sure and not self._is_refuted(fleet)
+
+    def seems_to_hold(self, fleet: Fleet) -> bool:
+        """Return whether a fleet holds with some room where nothing is in doubt: a single run tells."""
+        key = (*_key(fleet), "seems")
+        if key not in self.known:
+            self.known[key] = trial(self.question, fleet, self.traffic, MEAN, self.at_once)
+        found = self.known[key]
+        return found is not None and keeps(self.question, found, _ROOM) and not self._is_refuted(fleet)
 
     def refute(self, fleet: Fleet) -> None:
-        """Take a fleet for one that does not hold, whatever its trial said."""
-        found = self.known[_key(fleet)]
-        assert found is not None
-        self.known[_key(fleet)] = replace(found, is_sure=False)
+        """Take a fleet, and those that are hardly larger, for ones that do not hold, whatever a trial says."""
+        self.refuted.append(fleet)
+
+    def _is_refuted(self, fleet: Fleet) -> bool:
+        return any(
+            fleet.kind.host.vcpus <= each.kind.host.vcpus
+            and fleet.hosts <= each.hosts + each.hosts // _COARSE
+            and fleet.replicas <= each.replicas + each.replicas // _COARSE
+            for each in self.refuted
+        )
 
 
 def _key(fleet: Fleet) -> tuple[object, ...]:
@@ -76,12 +95,18 @@ def cheapest(search: Search, kinds: list[Kind]) -> Trial:
     fitting = [kind for kind in kinds if at_least(question, kind, traffic) is not None]
     if not fitting:
         raise _no_memory(question, kinds)
+    least = min((bound for _, bound in _bounds(question, fitting, traffic, 0)), key=_price)
+    if traffic.users is None and search.holds(least):
+        found = search.look(least)
+        assert found is not None
+        return found  # nothing can be cheaper
     replicas = _fewest_replicas(search, fitting)
     search.near_usd = None  # those had hosts that nobody would pay for
-    bounds = [(least, kind) for kind in fitting if (least := at_least(question, kind, traffic, replicas))]
     best: Trial | None = None
-    for least, kind in sorted(bounds, key=lambda each: each[0].usd_per_hour):
-        if best is not None and least.usd_per_hour >= best.fleet.usd_per_hour:
+    for kind, least in sorted(
+        _bounds(question, fitting, traffic, replicas), key=lambda each: _price(each[1])
+    ):
+        if best is not None and least.usd_per_hour >= _WORTH * best.fleet.usd_per_hour:
             break  # not even at its bound is it cheaper, and those after it are dearer still
         found = _fewest(search, kind, (least.hosts, replicas), best)
         best = found if found is not None else best
@@ -91,6 +116,20 @@ def cheapest(search: Search, kinds: list[Kind]) -> Trial:
             "allow more time, another machine, or less at once"
         )
     return best
+
+
+def _bounds(
+    question: Question, kinds: list[Kind], traffic: Traffic, replicas: int
+) -> Iterator[tuple[Kind, Fleet]]:
+    """Yield each kind with the fewest machines of it that could do."""
+    for kind in kinds:
+        fleet = at_least(question, kind, traffic, replicas)
+        if fleet is not None:
+            yield kind, fleet
+
+
+def _price(fleet: Fleet) -> Decimal:
+    return fleet.usd_per_hour
 
 
 def _wish(search: Search) -> str:
@@ -137,7 +176,7 @@ def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
     at_once = needed_per_s(question, traffic) * question.no_load_s
     hosts = 4 * plenty.hosts + ceil(at_once / roomy.host.vcpus)
     found = _smallest(
-        lambda replicas: search.holds(Fleet(roomy, hosts, replicas, replicas)),
+        lambda replicas: search.seems_to_hold(Fleet(roomy, hosts, replicas, replicas)),
         least_replicas(question, traffic),
         is_bound=traffic.users is None,
     )
@@ -182,58 +221,67 @@ def _between(holds: Callable[[int], bool], low: int, high: int) -> int:
 
 
 def _fewest(search: Search, kind: Kind, least: tuple[int, int], best: Trial | None) -> Trial | None:
-    """Return the smallest fleet of a kind that surely holds; None when none does, or none cheaper than the best."""
-    question = search.question
-    hosts, replicas = least
-    for _ in range(_MOST_REPLICAS_UP):
-        found = _fewest_hosts(search, kind, (hosts, replicas), best)
-        if found is not None or not replicas:
+    """Return the smallest fleet of a kind that surely holds; None when none does, or none cheaper than the best.
+
+    It is looked for among those that seem to hold, and from there upwards.
+    """
+    question, replicas = search.question, least[1]
+    hosts = _fewest_hosts(search, kind, least, best)
+    for step in range(1, _MOST_UP + 1):
+        if hosts is None:
             break
-        replicas += max(1, replicas // 16)  # then it is not the hosts
-    if found is None:
-        return None
-    return search.look(fleet_of(question, kind, found, replicas))
+        fleet = fleet_of(question, kind, hosts, replicas)
+        if best is not None and fleet.usd_per_hour >= best.fleet.usd_per_hour:
+            break
+        if search.holds(fleet):
+            return search.look(fleet)
+        hosts += max(1, hosts // _COARSE)
+        if replicas and step % _HOSTS_FIRST == 0:
+            replicas += max(1, replicas // _COARSE)  # then it is not the hosts
+    return None
 
 
 def _fewest_hosts(search: Search, kind: Kind, least: tuple[int, int], best: Trial | None) -> int | None:
     question, (hosts, replicas) = search.question, least
 
-    def holds(count: int) -> bool:
-        return search.holds(fleet_of(question, kind, count, replicas))
+    def seems(count: int) -> bool:
+        return search.seems_to_hold(fleet_of(question, kind, count, replicas))
 
     if best is None:
-        return _smallest(holds, hosts, is_bound=search.traffic.users is None)
-    if fleet_of(question, kind, hosts, replicas).usd_per_hour >= best.fleet.usd_per_hour:
+        return _smallest(seems, hosts, is_bound=search.traffic.users is None)
+    usd_per_hour = _WORTH * best.fleet.usd_per_hour
+    if fleet_of(question, kind, hosts, replicas).usd_per_hour >= usd_per_hour:
         return None
-    most = _most_below(question, kind, least, best.fleet)
-    if not holds(most):
+    most = _most_below(question, kind, least, usd_per_hour)
+    if not seems(most):
         return None
-    return _between(holds, hosts - 1 if search.traffic.users is None else _below(holds, hosts), most)
+    return _between(seems, hosts - 1 if search.traffic.users is None else _below(seems, hosts), most)
 
 
-def _most_below(question: Question, kind: Kind, least: tuple[int, int], best: Fleet) -> int:
-    """Return how many hosts, of a kind that is cheaper with the least of them, still cost less than the best."""
+def _most_below(question: Question, kind: Kind, least: tuple[int, int], usd_per_hour: Decimal) -> int:
+    """Return how many hosts, of a kind that costs less with the least of them, still do."""
     hosts, replicas = least
     step = 1
-    while fleet_of(question, kind, hosts + step, replicas).usd_per_hour < best.usd_per_hour:
+    while fleet_of(question, kind, hosts + step, replicas).usd_per_hour < usd_per_hour:
         hosts, step = hosts + step, 2 * step
     while step := step // 2:
-        if fleet_of(question, kind, hosts + step, replicas).usd_per_hour < best.usd_per_hour:
+        if fleet_of(question, kind, hosts + step, replicas).usd_per_hour < usd_per_hour:
             hosts += step
     return hosts
 
 
-def in_proportion(question: Question, best: Trial, factor: float, effort: Effort) -> Trial | None:
-    """Return the fewest machines that surely hold a multiple of a load, of the best's kind and in its proportions.
+def in_proportion(question: Question, best: Trial, factor: float) -> Trial | None:
+    """Return the fewest machines that hold a multiple of a load, of the best's kind and in its proportions.
 
-    None when none does within a few more than in proportion.
+    They hold where nothing is in doubt, with as much room as the best's doubt takes. None when none does within a few
+    more than in proportion.
     """
     fleet, traffic = best.fleet, best.traffic.times(factor)
     least = [ceil(count * factor) for count in (fleet.hosts, fleet.replicas)]
     for more in range(_MOST_UP):
         hosts, replicas = (count + ceil(more * count / 16) for count in least)
         changed = fleet_of(question, fleet.kind, hosts, replicas)
-        found = trial(question, changed, traffic, effort, best.in_flight * factor)
-        if found is not None and found.is_sure:
+        found = trial(question, changed, traffic, MEAN, best.in_flight * factor)
+        if found is not None and has_room(question, found, best):
             return found
     return None

@@ -8,7 +8,7 @@ from orchprof.capacity.fleet import Fleet, Kind
 from orchprof.capacity.laws import TARGET_BUSY, Traffic
 from orchprof.capacity.plan import Search, in_proportion
 from orchprof.capacity.question import Question
-from orchprof.capacity.rig import BRIEF, MEAN
+from orchprof.capacity.rig import MEAN
 from orchprof.capacity.said import assumptions, findings
 from orchprof.capacity.trial import Trial, trial, with_arrivals
 from orchprof.errors import OrchprofError
@@ -31,7 +31,7 @@ def plan(question: Question, kinds: list[Kind]) -> Record:
     """
     rate_per_s = next(iter(question.target.rates_per_s), None)
     search = Search(question, Traffic(rate_per_s, question.target.users))
-    found = answer(search, kinds, BRIEF)
+    found = answer(search, kinds)
     best = found.best
     record = _record(question, best) | _answer(found)
     if record["cores_per_accelerator"]:
@@ -191,7 +191,7 @@ def _searched(question: Question, rate_per_s: float, kinds: list[Kind]) -> Recor
 
 
 def _scaled(question: Question, best: Trial, factor: float) -> Record:
-    found = in_proportion(question, best, factor, BRIEF)
+    found = in_proportion(question, best, factor)
     if found is None:
         why = "not held by the answer's machines in proportion"
         return {"rate_per_s": best.traffic.times(factor).rate_per_s, "holds": False, "why": why}

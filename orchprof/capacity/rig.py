@@ -8,14 +8,14 @@ import numpy as np
 
 from orchprof.capacity.arrivals import Closed, Load, Open
 from orchprof.capacity.fleet import Fleet, Slots, cores_of, slots
-from orchprof.capacity.laws import SPEED_DOUBT, Traffic, flying, mean_items
+from orchprof.capacity.laws import SPEED_DOUBT, Traffic, flying, mean_items, needed_per_s, response_s
 from orchprof.capacity.question import Question
 from orchprof.capacity.simulation import Length, Outcome, simulate
 from orchprof.capacity.system import Host, Replicas, Station, System
 from orchprof.models.batch import Limits
 
 SEARCH: Final = 0  # the stream of chances that every fleet of every search is tried with
-LOOKS: Final = (4, 8, 16)  # after so many runs it is seen whether more are needed
+LOOKS: Final = (4, 8, 16, 32)  # after so many runs it is seen whether more are needed
 _LEAST_WARM: Final = 20  # tasks
 FILLED: Final = 1.5  # times the tasks in flight come before a fleet is taken to be filled
 _SPARE_SLOTS: Final = 4
@@ -45,9 +45,8 @@ class Effort:
         return int(min(max(self.items / mean_items(question), self.least), self.most))
 
 
-MEAN: Final = Effort((), 20_000, 150, 300, 60)
-BRIEF: Final = Effort(LOOKS[:2], 10_000, 100, 200, 60)
-FULL: Final = Effort(LOOKS, 20_000, 150, 300, 60)
+MEAN: Final = Effort((), 20_000, 80, 300, 60)
+FULL: Final = Effort(LOOKS, 20_000, 80, 300, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Rig:
             )
             for each in self.question.asks
         ]
-        length = Length(max(self.tasks, self.warm // 2), self.warm)
+        length = Length(max(self.tasks, round(self.warm / FILLED)), self.warm)
         return simulate(self._system(scenario.speed), mix, self._load(), length, scenario.seed)
 
     def _load(self) -> Load:
@@ -125,7 +124,9 @@ def rig_of(
     question: Question, fleet: Fleet, traffic: Traffic, effort: Effort, at_once: float | None
 ) -> Rig | None:
     """Return a fleet ready to be simulated; None where not one worker fits its hosts' memory."""
-    at_once = at_once or flying(question, traffic, question.no_load_s)
+    if at_once is None:
+        alone_s = response_s(question, needed_per_s(question, traffic), fleet.replicas)
+        at_once = flying(question, traffic, alone_s)
     layout = slots(fleet.kind.host, question.layout, wanted(question, fleet, traffic), question.size)
     if layout is None:
         return None
@@ -177,5 +178,7 @@ def _part(question: Question, fleet: Fleet, at_once: float, most: int) -> float:
     cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
     part = min(1.0, max(most / at_once, _LEAST_CORES / (fleet.hosts * cores.count)))
     if fleet.replicas:
-        part = min(fleet.replicas, max(2, ceil(fleet.replicas * part))) / fleet.replicas
+        # One that is full of requests is as good as several; of few requests two share better than one.
+        least = 1 if at_once / fleet.replicas >= most else 2
+        part = min(fleet.replicas, max(least, ceil(fleet.replicas * part))) / fleet.replicas
     return part

@@ -17,6 +17,7 @@ from orchprof.capacity.simulation import Outcome
 Record = dict[str, Any]
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
 _HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
+_HASTE: Final = 10.0  # and in so many times fewer where it makes up its mind before the last look
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +113,37 @@ def held(question: Question, run: dict[str, float]) -> bool:
     return all(run[f"{slo.name}_s"] <= slo.most_s for slo in question.target.slos)
 
 
+def has_room(question: Question, found: Trial, like: Trial, times: float = 1.0) -> bool:
+    """Return whether a fleet holds where nothing is in doubt, with some times the room that another's doubt takes."""
+    for slo in question.target.slos:
+        value, other = (each.figures[f"{slo.name}_s"] for each in (found, like))
+        if not found.is_near or value["value"] is None or not other["value"]:
+            return False
+        doubt = max(other["interval"][1] or other["value"], other["value"]) / other["value"]
+        if value["value"] * doubt * times > slo.most_s and value["value"] > other["value"]:
+            return False
+    return True
+
+
+def keeps(question: Question, found: Trial, room: float) -> bool:
+    """Return whether every limit holds where nothing is in doubt, were everything so many times as slow."""
+    return found.is_near and all(
+        (found.figures[f"{slo.name}_s"]["value"] or np.inf)
+        <= max(slo.most_s / room, question.no_load_at(slo.q) * room)
+        for slo in question.target.slos
+    )
+
+
 def _verdict(question: Question, runs: Sequence[Outcome]) -> bool | None:
     """Return whether every limit surely holds, or one surely does not; None: more runs would tell."""
     target, likely = question.target, True
-    wrong = (1 - target.confidence) / _HOPE
+    wrong = (1 - target.confidence) / (_HOPE if len(runs) >= LOOKS[-1] else _HASTE)
     for slo in target.slos:
         values = [slo.of(run.response_s) for run in runs]
-        if not np.isfinite(values).all() or np.median(values) > slo.most_s:
+        missed = sum(value > slo.most_s for value in values)
+        if not np.isfinite(values).all() or missed > (1 - target.confidence) / 2 * LOOKS[-1]:
             return False
+        likely = likely and missed <= (1 - target.confidence) / 2 * len(runs)
         if not _is_below(values, slo.most_s, 1 - wrong, question.least_tasks):
             likely = False
             if len(runs) > LOOKS[0] and not _is_below(values, slo.most_s, target.confidence, None):

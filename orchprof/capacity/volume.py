@@ -8,19 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
-from typing import Any, Final
+from typing import Any
 
 from orchprof.capacity.answer import checked
 from orchprof.capacity.binding import tightest, utilisation
 from orchprof.capacity.demand import Demand
 from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind, Layout, cores_of, kinds
-from orchprof.capacity.laws import TARGET_BUSY, Traffic, batched_s, fleet_of, least_accelerator_s
+from orchprof.capacity.laws import (
+    TARGET_BUSY,
+    Traffic,
+    batch_of,
+    batched_s,
+    fleet_of,
+    least_accelerator_s,
+    response_s,
+)
 from orchprof.capacity.plan import Search, refuse_limits
 from orchprof.capacity.question import Question, Slo, Target, check
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.prices.price import Book
 
-_MOST_BATCH: Final = 4096
 Record = dict[str, Any]
 
 
@@ -119,10 +126,8 @@ def _by_law(question: Question, kind: Kind, rate_per_s: float, most_busy: float)
     cores = cores_of(kind.host, question.calibration, question.asks[0].core_speed)
     busy = rate_per_s * question.core_s / (cores.count * cores.speed)
     replicas = ceil(rate_per_s * least_accelerator_s(question) / most_busy)
-    batch = _batch(question, rate_per_s, replicas)
     queued_s = question.core_s * most_busy / (1 - most_busy) / cores.speed
-    served_s = batched_s(question, batch)[1] - batched_s(question, 1)[1] if replicas else 0.0
-    at_once = rate_per_s * (question.no_load_s + queued_s + served_s)
+    at_once = rate_per_s * (response_s(question, rate_per_s, replicas) + queued_s)
     held_bytes = at_once * (base + each if question.layout.mode == "processes" else each)
     hosts = max(1, ceil(busy / most_busy), ceil(held_bytes / room / most_busy))
     fleet = fleet_of(question, kind, hosts, max(replicas, 1))
@@ -133,17 +138,9 @@ def _by_law(question: Question, kind: Kind, rate_per_s: float, most_busy: float)
     return _held(question, fleet, full, rule)
 
 
-def _batch(question: Question, rate_per_s: float, replicas: int) -> int:
-    """Return the requests at once, to a power of two, with which each replica keeps up."""
-    batch = 1
-    while batch < _MOST_BATCH and batched_s(question, batch)[0] * rate_per_s > replicas:
-        batch *= 2
-    return batch
-
-
 def _own_s(question: Question, rate_per_s: float, replicas: int) -> float:
     """Return accelerator-seconds per task in the batches that a rate makes."""
     if question.model is None or not replicas:
         return 0.0
-    own_s = batched_s(question, _batch(question, rate_per_s, replicas))[0]
+    own_s = batched_s(question, batch_of(question, rate_per_s, replicas))[0]
     return own_s * question.model.setup.count

@@ -36,14 +36,13 @@ def _load(target: Record) -> str:
         for each in target["runs"]
     )
     if target["rate_per_s"] is None:
-        return f"{target['users']} users of {names}"
+        thinking = f" who think for {text.fine_seconds(target['think_s'])}" if target["think_s"] else ""
+        return f"{target['users']} users of {names}{thinking}"
     return f"{text.number(target['rate_per_s'])} tasks/s of {names}, {target['arrivals']} arrivals"
 
 
 def _slo(target: Record) -> str:
-    return ", ".join(
-        f"p{text.number(each['percentile'])} < {text.fine_seconds(each['most_s'])}" for each in target["slo"]
-    )
+    return ", ".join(f"{each['name']} < {text.fine_seconds(each['most_s'])}" for each in target["slo"])
 
 
 def _answer(record: Record) -> list[str]:
@@ -51,19 +50,55 @@ def _answer(record: Record) -> list[str]:
     rest = ", ".join(f"{name} {share:.0%}" for name, share in sorted(left.items(), key=lambda each: each[1]))
     rows = [
         ("Machines", "; ".join(_machine(each) for each in record["machines"])),
-        (
-            "Cost",
-            f"${record['usd_per_hour']:.2f} per hour, ${text.number(1000 * record['usd_per_task'])} per 1,000 tasks",
-        ),
+        ("Cost", _cost(record)),
         ("Predicted", _figures(predicted)),
-        ("Binds", record["binding"]),
-        ("Head-room", rest),
+        ("Checked", _checked(record["confidence"])),
+        ("Binds", record["binding"] or "nothing: it is the least that can be had"),
+        ("Holds", _holds(record)),
+        ("Free", rest),
         ("Needs", _needs(record)),
     ]
     rows += (
         [("Cores/GPU", _ratio(record["cores_per_accelerator"]))] if record["cores_per_accelerator"] else []
     )
     return [line for label, said in rows for line in text.labelled(label, said)]
+
+
+def _cost(record: Record) -> str:
+    per_task, tokens = record["usd_per_task_machines"], record["usd_per_task_tokens"]
+    low, high = record["usd_per_hour_interval"]
+    said = f"${record['usd_per_hour']:.2f} per hour"
+    said += f" (${low:.2f} could do, the next size is ${high:.2f})" if low < record["usd_per_hour"] else ""
+    said += f", ${_usd(1000 * per_task)} per 1,000 tasks"
+    if tokens is None:
+        return f"{said} for the machines; tokens are not priced: {record['unpriced'][0]['reason']}"
+    if tokens:
+        said += f" and ${_usd(1000 * tokens)} for their tokens: ${_usd(1000 * record['usd_per_task'])}"
+    return said
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else text.number(amount)
+
+
+def _checked(found: Record) -> str:
+    return f"it held in {found['held']} of {found['runs']} runs of {found['tasks']} tasks with chances of their own"
+
+
+def _holds(record: Record) -> str:
+    most, up = record["most"], record["next_up"]
+    load = (
+        f"{most['users']} users"
+        if most["users"] is not None
+        else f"{text.number(most['rate_per_s'])} tasks/s"
+    )
+    if most["is_more"]:
+        return f"more than {load}"
+    sizes = " + ".join(f"{each['count']} x {each['name'].rpartition('/')[2]}" for each in up["machines"])
+    return (
+        f"at most {load} ({most['headroom']:+.0%}), then {most['first']}; "
+        f"the next size is {sizes} at ${up['usd_per_hour']:.2f} per hour"
+    )
 
 
 def _machine(each: Record) -> str:
@@ -117,8 +152,8 @@ def _rate(row: Record) -> tuple[str, ...]:
         text.fine_seconds(row["p50_s"]),
         text.fine_seconds(row["p95_s"]),
         f"{row['usd_per_hour']:.2f}",
-        text.number(1000 * row["usd_per_task"]),
-        row["binding"],
+        text.number(1000 * row["usd_per_task_machines"]),
+        row["binding"] or "-",
     )
 
 
@@ -137,8 +172,9 @@ def _explained(record: Record) -> list[str]:
     tried, asks = record["candidates"], record["demand"]
     method = (
         f"{tried['kinds']} kinds of machines; for each the fewest that could do by the utilisation law and memory, "
-        f"in order of price; {tried['simulated']} fleets simulated, counts halved between one that holds and one that "
-        "does not; the answer's interval is where one more run would lie"
+        f"in order of price; {tried['simulated']} fleets simulated, each with the same chances, counts halved between "
+        "one that holds and one that does not; the answer is checked with others, and its interval is where one more "
+        "run would lie"
     )
     by_role = ", ".join(f"{role} {text.fine_seconds(s)}" for role, s in asks["core_s_by_role"].items())
     lines = [*text.labelled("Method", method), *text.labelled("Core-seconds", by_role)]

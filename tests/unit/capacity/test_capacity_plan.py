@@ -18,7 +18,7 @@ from orchprof.capacity.plan import Search, cheapest, in_proportion
 from orchprof.capacity.question import Question, Slo, Target, Tokens, check
 from orchprof.capacity.quotas import read
 from orchprof.capacity.record import plan
-from orchprof.capacity.rig import BRIEF, FULL, MEAN
+from orchprof.capacity.rig import FULL, MEAN
 from orchprof.capacity.trial import trial
 from orchprof.cli.words import limits
 from orchprof.errors import OrchprofError, RunError, UsageError
@@ -282,9 +282,11 @@ def test_an_interval_of_one_more_run():
     assert found["value"] == pytest.approx(sum(runs) / 4)
     assert found["interval"] == pytest.approx([math.exp(2.5 - half), math.exp(2.5 + half)], rel=2e-3)
     assert predicted(runs, 0.9, least=2.0)["interval"][0] == 2.0
-    # Of three tasks: 2.920 with two degrees, and sqrt(3 / 2) more.
-    wider = 2.920 * 1.291 * 1.118 * math.sqrt(1.5)
+    # Drawn from three tasks: t of two degrees, 2.920, by the normal's 1.645, and sqrt(3 / 2).
+    wider = half * 2.920 / 1.645 * math.sqrt(1.5)
     assert predicted(runs, 0.9, sample=3)["interval"][1] == pytest.approx(math.exp(2.5 + wider), rel=2e-3)
+    # Of 19 runs the first and the last are the ends: one more lies beyond each in one case of 20.
+    assert predicted([float(each) for each in range(1, 20)], 0.9)["interval"] == pytest.approx([1.0, 19.0])
     assert predicted([1.0], 0.9)["interval"] == [None, None]
 
 
@@ -302,12 +304,12 @@ def test_the_record_keeps_to_its_contract():
 def test_machines_in_proportion_to_a_rate():
     question = asked(rate=100.0)
     one = best(question, names=["x/small"])
-    more = in_proportion(question, one, 3.0, BRIEF)
+    more = in_proportion(question, one, 3.0)
     # 300/s of 50 ms each keep 15 cores busy, which 8 machines of 2 have; never fewer than in proportion.
     assert more.fleet.kind.host.name == "x/small"
     assert more.fleet.hosts >= 3 * one.fleet.hosts >= 8
-    assert more.is_sure
-    assert in_proportion(asked(rate=100.0, slo="p95=1ms"), one, 3.0, BRIEF) is None
+    assert more.is_near
+    assert in_proportion(asked(rate=100.0, slo="p95=1ms"), one, 3.0) is None
 
 
 def test_what_lies_beyond_the_measurement_is_said():
