@@ -52,7 +52,7 @@ def brief(  # noqa: PLR0913  typer reads the options from the signature
     basis: BasisOption = ON_DEMAND,
     form: FormatOption = "console",
 ) -> None:
-    """Say on one page where the time goes, what binds, and what it costs.
+    """Say on one page where the time goes and what it costs.
 
     The machines and prices are those of `orchprof cost` and `orchprof plan`.
     """

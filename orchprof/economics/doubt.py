@@ -65,6 +65,7 @@ def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
     asked = run.options.tornado or run.options.monte_carlo is not None
     if not asked:
         return {"sensitivity": [], "monte_carlo": None}
+    ranges.parsed(run.options.ranges)  # wrong ones are wrong whether or not there is anything to ask
     if run.bill.total is None:
         nothing = {"n": run.options.monte_carlo, "reason": UNPRICED, **dict.fromkeys(("p5", "p50", "p95"))}
         return {"sensitivity": [], "monte_carlo": nothing}

@@ -205,20 +205,31 @@ def core_prices(book: Book) -> dict[str, float]:
     }
 
 
-def with_ranges(ranges: Mapping[str, Range], given: Sequence[str]) -> dict[str, Range]:
-    """Return the ranges with those that were given, `NAME=LOW:HIGH` each, in place of the defaults.
+def parsed(given: Sequence[str]) -> list[tuple[str, float, float]]:
+    """Return name, low and high end of ranges that were given, `NAME=LOW:HIGH` each.
 
     Raises:
-        UsageError: a name that is no input, or none of this run's cost; ends that are no range of it.
+        UsageError: a name that is no input, or ends that are no range of it.
     """
-    chosen = dict(ranges)
+    found = []
     for text in given:
         name, _, ends = text.partition("=")
         if name not in UNITS:
             raise unknown("input", name, list(UNITS), f"--range {text}")
+        found.append((name, *_ends(text, ends, UNITS[name])))
+    return found
+
+
+def with_ranges(ranges: Mapping[str, Range], given: Sequence[str]) -> dict[str, Range]:
+    """Return the ranges with those that were given in place of the defaults.
+
+    Raises:
+        UsageError: as `parsed`, or an input that this run's cost does not have.
+    """
+    chosen = dict(ranges)
+    for text, (name, low, high) in zip(given, parsed(given), strict=True):
         if name not in ranges:
             raise UsageError(f"no part of this run's cost, {name!r} @ --range {text}, leave it out")
-        low, high = _ends(text, ends, UNITS[name])
         chosen[name] = replace(ranges[name], low=low, high=high, source="given")
     return chosen
 
