@@ -10,7 +10,7 @@ from scipy import stats
 
 from orchprof.capacity.binding import LATENCY, MEMORY, SLOTS, is_near, is_slots_bound
 from orchprof.capacity.fleet import Fleet, Kind, per_machine
-from orchprof.capacity.laws import Traffic, fleet_of, most_per_s, shares
+from orchprof.capacity.laws import Traffic, fleet_of, most_per_s
 from orchprof.capacity.plan import Search, cheapest
 from orchprof.capacity.question import Question
 from orchprof.capacity.rig import MEAN, Effort, Scenario, plain_scenarios, rig_of, scenarios
@@ -25,6 +25,8 @@ _MOST_TIMES: Final = 64.0  # more than so many times the load is not looked for
 _ROOMY: Final = 2.0  # a single machine that holds so many times the load is bound by nothing
 _ROOM: Final = 1.1  # more room than at the answer: what is in doubt matters more where more is at work
 _DOUBT: Final = 0.05  # with which a check may refute an answer that is right
+_AT_BOUND: Final = 1.15  # a law's bound this near to the most that a fleet holds is what it holds no more for
+_BEYOND: Final = 1.5  # times the most that it holds, where it is seen what tasks wait for
 _NO_WAIT: Final = 0.02  # of a task alone: waits below it are none
 
 
@@ -146,39 +148,26 @@ def _up(question: Question, fleet: Fleet, first: str) -> Fleet:
 
 def _most(question: Question, best: Trial) -> Most:
     """Return the most that a fleet holds: doubled until it has no room, and halved in between."""
-    bound = _bound(question, best)
-    low, high, failed = 1.0, 1.0, None
-    while low < bound and failed is None:
-        high = min(2 * low, bound)
-        found = _tried(question, best, high)
-        low, failed = (high, None) if has_room(question, found, best, _ROOM) else (low, found)
-    while failed is not None and high > _FINE * low and _differ(best, low, high):
+    bound, fullest = _bound(question, best)
+    low, high, is_held = 1.0, 1.0, True
+    while low < min(bound, _MOST_TIMES) and is_held:
+        high = min(2 * low, bound, _MOST_TIMES)
+        is_held = has_room(question, _tried(question, best, high), best, _ROOM)
+        low = high if is_held else low
+    while not is_held and high > _FINE * low and _differ(best, low, high):
         middle = sqrt(low * high)
-        found = _tried(question, best, middle)
-        low, high, failed = (
-            (middle, high, failed) if has_room(question, found, best, _ROOM) else (low, middle, found)
-        )
-    if failed is None:
-        return _up_to(question, best, low, bound)
-    return Most(best.traffic.times(low), low, _first(question, best, failed), is_more=False)
+        has = has_room(question, _tried(question, best, middle), best, _ROOM)
+        low, high = (middle, high) if has else (low, middle)
+    first = fullest if fullest and bound <= _AT_BOUND * low else _first(question, best, low)
+    return Most(best.traffic.times(low), low, LATENCY if is_near(question) else first, low >= _MOST_TIMES)
 
 
-def _bound(question: Question, best: Trial) -> float:
-    """Return how many times the load a fleet could hold by the utilisation law, _MOST_TIMES at most."""
+def _bound(question: Question, best: Trial) -> tuple[float, str | None]:
+    """Return how many times the load a fleet could hold by the utilisation law, and the pool that is full then."""
     if best.traffic.rate_per_s is None:
-        return _MOST_TIMES
-    return max(1.0, min(most_per_s(question, best.fleet, best.layout) / best.traffic.rate_per_s, _MOST_TIMES))
-
-
-def _up_to(question: Question, best: Trial, low: float, bound: float) -> Most:
-    traffic = best.traffic.times(low)
-    busy = (
-        best.busy
-        if traffic.rate_per_s is None
-        else shares(question, best.fleet, best.layout, traffic.rate_per_s)
-    )
-    first = LATENCY if is_near(question) else _fullest(busy)
-    return Most(traffic, low, first, is_more=bound >= _MOST_TIMES)
+        return _MOST_TIMES, None
+    most, fullest = most_per_s(question, best.fleet, best.layout)
+    return max(1.0, most / best.traffic.rate_per_s), fullest
 
 
 def _differ(best: Trial, low: float, high: float) -> bool:
@@ -192,19 +181,12 @@ def _tried(question: Question, best: Trial, times: float) -> Trial:
     return found
 
 
-def _first(question: Question, best: Trial, failed: Trial) -> str:
-    """Return what a task waits longer for where a fleet just fails; the fullest pool where that is not known."""
-    if is_near(question):
-        return LATENCY
+def _first(question: Question, best: Trial, low: float) -> str:
+    """Return what a task waits longer for beyond the most that a fleet holds; the fullest pool where none is known."""
+    failed = _tried(question, best, _BEYOND * low)
     longer = {name: wait_s - best.waits_s.get(name, 0.0) for name, wait_s in failed.waits_s.items()}
-    first = max(longer, key=lambda name: longer[name]) if longer else _fullest(failed.busy)
+    first = max(longer or failed.busy, key=lambda name: (longer or failed.busy)[name])
     if longer and longer[first] < _NO_WAIT * question.no_load_s:
-        first = max(failed.waits_s, key=lambda name: failed.waits_s[name])
-        if failed.waits_s[first] < _NO_WAIT * question.no_load_s:
-            return LATENCY
+        return LATENCY
     is_memory = first == SLOTS and question.layout.workers is None and is_slots_bound(question, failed)
     return MEMORY if is_memory else first
-
-
-def _fullest(busy: dict[str, float]) -> str:
-    return max(busy, key=lambda name: busy[name])

@@ -113,6 +113,8 @@ def assumptions(question: Question, best: Trial) -> list[str]:
         said.append(f"model time is MODELLED, x{low:.2g}-{high:.2g}; the interval does not hold that doubt")
     else:
         said.append("the model's times stay as they were recorded, whatever the load")
+    if best.traffic.users is not None and not best.traffic.is_closed:
+        said.append("users think for longer than they may wait: their tasks come like a stream of as many")
     if best.part < 1:
         said.append(f"{best.part:.0%} of the machines were simulated, with their part of the load")
     said += [f"{quota.station}: {quota.per_s:.4g} per second for all machines" for quota in question.quotas]

@@ -17,7 +17,7 @@ from orchprof.capacity.simulation import Outcome
 Record = dict[str, Any]
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
 _HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
-_HASTE: Final = 10.0  # and in so many times fewer where it makes up its mind before the last look
+_HASTE: Final = 5.0  # and in so many times fewer where it makes up its mind before the last look
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def trial(
     if rig is None:
         return None
     rig, pilot = _filled(rig)
-    if traffic.users is None and _is_full(question, fleet, traffic, rig.layout):
+    if not traffic.is_closed and _is_full(question, fleet, traffic, rig.layout):
         return _judged(rig, pilot, [], is_sure=False, is_near=False)
     is_near = not pilot.saturated and _holds(question, pilot)
     runs: list[Outcome] = []
@@ -158,7 +158,7 @@ def _is_below(values: Sequence[float], most: float, confidence: float, sample: i
 
 def _is_full(question: Question, fleet: Fleet, traffic: Traffic, layout: Slots) -> bool:
     """Return whether a pool is fuller than MOST_BUSY, cores as slow as they may be."""
-    return (traffic.rate_per_s or 0.0) > most_per_s(question, fleet, layout)
+    return (traffic.rate_per_s or 0.0) > most_per_s(question, fleet, layout)[0]
 
 
 def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool, is_near: bool) -> Trial:
@@ -168,7 +168,7 @@ def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool,
     busy = {name: use.busy_share for name, use in pilot.uses.items()}
     per_s = rig.traffic.rate_per_s or found["throughput_per_s"]["value"]
     by_law = shares(question, rig.fleet, rig.layout, per_s)
-    if rig.traffic.users is not None:
+    if rig.traffic.is_closed:
         by_law = {name: min(share, 1.0) for name, share in by_law.items()}
     return Trial(
         rig.fleet, rig.traffic, rig.layout, found, is_near, is_sure,
