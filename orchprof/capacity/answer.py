@@ -6,7 +6,6 @@ from math import sqrt
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from orchprof.capacity.binding import LATENCY, MEMORY, SLOTS, is_near, is_slots_bound
 from orchprof.capacity.fleet import Fleet, Kind, per_machine
@@ -17,14 +16,13 @@ from orchprof.capacity.rig import MEAN, Effort, Scenario, plain_scenarios, rig_o
 from orchprof.capacity.trial import Trial, figures, figures_of, has_room, held, trial
 from orchprof.errors import OrchprofError
 
-CHECKS: Final = 20  # runs that the answer is checked with
+CHECKS: Final = (20, 60)  # runs that the answer is checked with, and where those leave it open
 PLAIN: Final = 4  # runs with nothing in doubt that its figures are the mean of
 _MOST_REFUTED: Final = 6  # answers, before none is given
 _FINE: Final = 1.08  # the most that a fleet holds is known within this factor
 _MOST_TIMES: Final = 64.0  # more than so many times the load is not looked for
 _ROOMY: Final = 2.0  # a single machine that holds so many times the load is bound by nothing
 _ROOM: Final = 1.1  # more room than at the answer: what is in doubt matters more where more is at work
-_DOUBT: Final = 0.05  # with which a check may refute an answer that is right
 _AT_BOUND: Final = 1.15  # a law's bound this near to the most that a fleet holds is what it holds no more for
 _BEYOND: Final = 1.5  # times the most that it holds, where it is seen what tasks wait for
 _NO_WAIT: Final = 0.02  # of a task alone: waits below it are none
@@ -109,14 +107,10 @@ def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, fl
         OrchprofError: nothing holds it, or nothing does as surely as asked.
     """
     question = search.question
-    refuting = 1 + stats.binom.ppf(1 - _DOUBT, CHECKS, 1 - question.target.confidence)
     for _ in range(_MOST_REFUTED):
         best = cheapest(search, kinds)
-        values = _fresh(
-            question, best, search.effort, scenarios(question, 1 + question.target.seed, 0, CHECKS)
-        )
-        kept = sum(held(question, run) for run in values)
-        if CHECKS - kept < refuting:
+        values = _checks(question, best, search.effort)
+        if _is_borne_out(question, values):
             plain = _fresh(question, best, search.effort, plain_scenarios(question, PLAIN))
             means = {name: float(np.mean([run[name] for run in plain])) for name in plain[0]}
             return replace(best, figures=figures(question, means, [*best.runs, *values])), values
@@ -124,6 +118,21 @@ def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, fl
     raise OrchprofError(
         f"nothing holds it so surely, {question.target.confidence:.0%} @ --confidence, allow more time or less of it"
     )
+
+
+def _checks(question: Question, best: Trial, effort: Effort) -> list[dict[str, float]]:
+    """Return runs that the search has not seen; more of them where a few leave it open."""
+    values: list[dict[str, float]] = []
+    for count in CHECKS:
+        chances = scenarios(question, 1 + question.target.seed, len(values), count)
+        values += _fresh(question, best, effort, chances)
+        if _is_borne_out(question, values):
+            break
+    return values
+
+
+def _is_borne_out(question: Question, values: list[dict[str, float]]) -> bool:
+    return sum(held(question, run) for run in values) >= question.target.confidence * len(values)
 
 
 def _fresh(
