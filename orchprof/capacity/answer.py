@@ -6,25 +6,25 @@ from math import sqrt
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from orchprof.capacity.binding import LATENCY, MEMORY, SLOTS, is_near, is_slots_bound
 from orchprof.capacity.fleet import Fleet, Kind, per_machine
-from orchprof.capacity.laws import Traffic, fleet_of, most_per_s, shares
+from orchprof.capacity.laws import Traffic, fleet_of, most_per_s
 from orchprof.capacity.plan import Search, cheapest
 from orchprof.capacity.question import Question
 from orchprof.capacity.rig import MEAN, Effort, Scenario, plain_scenarios, rig_of, scenarios
 from orchprof.capacity.trial import Trial, figures, figures_of, has_room, held, trial
 from orchprof.errors import OrchprofError
 
-CHECKS: Final = 20  # runs that the answer is checked with
+CHECKS: Final = (20, 60)  # runs that the answer is checked with, and where those leave it open
 PLAIN: Final = 4  # runs with nothing in doubt that its figures are the mean of
 _MOST_REFUTED: Final = 6  # answers, before none is given
 _FINE: Final = 1.08  # the most that a fleet holds is known within this factor
 _MOST_TIMES: Final = 64.0  # more than so many times the load is not looked for
 _ROOMY: Final = 2.0  # a single machine that holds so many times the load is bound by nothing
 _ROOM: Final = 1.1  # more room than at the answer: what is in doubt matters more where more is at work
-_DOUBT: Final = 0.05  # with which a check may refute an answer that is right
+_AT_BOUND: Final = 1.15  # a law's bound this near to the most that a fleet holds is what it holds no more for
+_BEYOND: Final = 1.5  # times the most that it holds, where it is seen what tasks wait for
 _NO_WAIT: Final = 0.02  # of a task alone: waits below it are none
 
 
@@ -107,14 +107,10 @@ def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, fl
         OrchprofError: nothing holds it, or nothing does as surely as asked.
     """
     question = search.question
-    refuting = 1 + stats.binom.ppf(1 - _DOUBT, CHECKS, 1 - question.target.confidence)
     for _ in range(_MOST_REFUTED):
         best = cheapest(search, kinds)
-        values = _fresh(
-            question, best, search.effort, scenarios(question, 1 + question.target.seed, 0, CHECKS)
-        )
-        kept = sum(held(question, run) for run in values)
-        if CHECKS - kept < refuting:
+        values = _checks(question, best, search.effort)
+        if _is_borne_out(question, values):
             plain = _fresh(question, best, search.effort, plain_scenarios(question, PLAIN))
             means = {name: float(np.mean([run[name] for run in plain])) for name in plain[0]}
             return replace(best, figures=figures(question, means, [*best.runs, *values])), values
@@ -122,6 +118,21 @@ def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, fl
     raise OrchprofError(
         f"nothing holds it so surely, {question.target.confidence:.0%} @ --confidence, allow more time or less of it"
     )
+
+
+def _checks(question: Question, best: Trial, effort: Effort) -> list[dict[str, float]]:
+    """Return runs that the search has not seen; more of them where a few leave it open."""
+    values: list[dict[str, float]] = []
+    for count in CHECKS:
+        chances = scenarios(question, 1 + question.target.seed, len(values), count)
+        values += _fresh(question, best, effort, chances)
+        if _is_borne_out(question, values):
+            break
+    return values
+
+
+def _is_borne_out(question: Question, values: list[dict[str, float]]) -> bool:
+    return sum(held(question, run) for run in values) >= question.target.confidence * len(values)
 
 
 def _fresh(
@@ -146,39 +157,26 @@ def _up(question: Question, fleet: Fleet, first: str) -> Fleet:
 
 def _most(question: Question, best: Trial) -> Most:
     """Return the most that a fleet holds: doubled until it has no room, and halved in between."""
-    bound = _bound(question, best)
-    low, high, failed = 1.0, 1.0, None
-    while low < bound and failed is None:
-        high = min(2 * low, bound)
-        found = _tried(question, best, high)
-        low, failed = (high, None) if has_room(question, found, best, _ROOM) else (low, found)
-    while failed is not None and high > _FINE * low and _differ(best, low, high):
+    bound, fullest = _bound(question, best)
+    low, high, is_held = 1.0, 1.0, True
+    while low < min(bound, _MOST_TIMES) and is_held:
+        high = min(2 * low, bound, _MOST_TIMES)
+        is_held = has_room(question, _tried(question, best, high), best, _ROOM)
+        low = high if is_held else low
+    while not is_held and high > _FINE * low and _differ(best, low, high):
         middle = sqrt(low * high)
-        found = _tried(question, best, middle)
-        low, high, failed = (
-            (middle, high, failed) if has_room(question, found, best, _ROOM) else (low, middle, found)
-        )
-    if failed is None:
-        return _up_to(question, best, low, bound)
-    return Most(best.traffic.times(low), low, _first(question, best, failed), is_more=False)
+        has = has_room(question, _tried(question, best, middle), best, _ROOM)
+        low, high = (middle, high) if has else (low, middle)
+    first = fullest if fullest and bound <= _AT_BOUND * low else _first(question, best, low)
+    return Most(best.traffic.times(low), low, LATENCY if is_near(question) else first, low >= _MOST_TIMES)
 
 
-def _bound(question: Question, best: Trial) -> float:
-    """Return how many times the load a fleet could hold by the utilisation law, _MOST_TIMES at most."""
+def _bound(question: Question, best: Trial) -> tuple[float, str | None]:
+    """Return how many times the load a fleet could hold by the utilisation law, and the pool that is full then."""
     if best.traffic.rate_per_s is None:
-        return _MOST_TIMES
-    return max(1.0, min(most_per_s(question, best.fleet, best.layout) / best.traffic.rate_per_s, _MOST_TIMES))
-
-
-def _up_to(question: Question, best: Trial, low: float, bound: float) -> Most:
-    traffic = best.traffic.times(low)
-    busy = (
-        best.busy
-        if traffic.rate_per_s is None
-        else shares(question, best.fleet, best.layout, traffic.rate_per_s)
-    )
-    first = LATENCY if is_near(question) else _fullest(busy)
-    return Most(traffic, low, first, is_more=bound >= _MOST_TIMES)
+        return _MOST_TIMES, None
+    most, fullest = most_per_s(question, best.fleet, best.layout)
+    return max(1.0, most / best.traffic.rate_per_s), fullest
 
 
 def _differ(best: Trial, low: float, high: float) -> bool:
@@ -192,19 +190,12 @@ def _tried(question: Question, best: Trial, times: float) -> Trial:
     return found
 
 
-def _first(question: Question, best: Trial, failed: Trial) -> str:
-    """Return what a task waits longer for where a fleet just fails; the fullest pool where that is not known."""
-    if is_near(question):
-        return LATENCY
+def _first(question: Question, best: Trial, low: float) -> str:
+    """Return what a task waits longer for beyond the most that a fleet holds; the fullest pool where none is known."""
+    failed = _tried(question, best, _BEYOND * low)
     longer = {name: wait_s - best.waits_s.get(name, 0.0) for name, wait_s in failed.waits_s.items()}
-    first = max(longer, key=lambda name: longer[name]) if longer else _fullest(failed.busy)
+    first = max(longer or failed.busy, key=lambda name: (longer or failed.busy)[name])
     if longer and longer[first] < _NO_WAIT * question.no_load_s:
-        first = max(failed.waits_s, key=lambda name: failed.waits_s[name])
-        if failed.waits_s[first] < _NO_WAIT * question.no_load_s:
-            return LATENCY
+        return LATENCY
     is_memory = first == SLOTS and question.layout.workers is None and is_slots_bound(question, failed)
     return MEMORY if is_memory else first
-
-
-def _fullest(busy: dict[str, float]) -> str:
-    return max(busy, key=lambda name: busy[name])

@@ -22,26 +22,44 @@ TARGET_BUSY: Final = 0.7  # what pools are planned for where no limit of latency
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What comes: tasks at a rate, or users who wait for each answer; None: the other one."""
+    """What comes.
+
+    Attributes:
+        rate_per_s: of tasks, however many are under way; None: users send the next when they have an answer.
+        users: who send them; None: nobody said.
+    """
 
     rate_per_s: float | None
     users: int | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether who waits for an answer sends nothing meanwhile."""
+        return self.rate_per_s is None
+
     def times(self, factor: float) -> "Traffic":
         """Return a multiple of it."""
-        if self.users is not None:
-            return Traffic(None, max(1, round(self.users * factor)))
-        return Traffic((self.rate_per_s or 0.0) * factor)
+        users = None if self.users is None else max(1, round(self.users * factor))
+        return Traffic(None if self.rate_per_s is None else self.rate_per_s * factor, users)
 
     def __str__(self) -> str:
         """Return it as messages say it."""
         return f"{self.users} users" if self.users is not None else f"{self.rate_per_s:.4g} tasks/s"
 
 
-def load_of(question: Question) -> Traffic:
-    """Return the first load of a target."""
+def traffic_of(question: Question) -> Traffic:
+    """Return the first load of a target.
+
+    Users who think for longer than they may wait hardly hold each other up: their tasks come like a stream at the
+    rate of users whose tasks run alone, which is the most that they send.
+    """
     target = question.target
-    return Traffic(next(iter(target.rates_per_s), None), target.users)
+    if target.users is None:
+        return Traffic(next(iter(target.rates_per_s)))
+    longest_s = max((slo.most_s for slo in target.slos), default=0.0)
+    if target.think_s < longest_s:
+        return Traffic(None, target.users)
+    return Traffic(target.users / (target.think_s + question.no_load_s), target.users)
 
 
 def slowest(question: Question) -> float:
@@ -89,7 +107,7 @@ def needed_per_s(question: Question, load: Traffic) -> float:
 
     Source: Lazowska et al. (1984), Quantitative System Performance, chapter 3: the response time law.
     """
-    if load.users is None:
+    if load.rate_per_s is not None or load.users is None:
         return load.rate_per_s or 0.0
     longest_s = min(
         slo.most_s * question.no_load_s / max(question.no_load_at(slo.q), 1e-9)
@@ -100,7 +118,7 @@ def needed_per_s(question: Question, load: Traffic) -> float:
 
 def flying(question: Question, load: Traffic, response_s: float) -> float:
     """Return the tasks at once when each takes so long. Source: Little's law."""
-    if load.users is None:
+    if load.rate_per_s is not None or load.users is None:
         return (load.rate_per_s or 0.0) * response_s
     cycle_s = question.target.think_s + response_s
     return load.users * response_s / cycle_s if cycle_s else float(load.users)
@@ -239,15 +257,15 @@ def shares(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -
     return found
 
 
-def most_per_s(question: Question, fleet: Fleet, layout: Slots) -> float:
-    """Return the rate at which a fleet's fullest pool is as busy as it may be; inf where no pool limits it."""
+def most_per_s(question: Question, fleet: Fleet, layout: Slots) -> tuple[float, str | None]:
+    """Return the rate at which a fleet's fullest pool is as busy as it may be, and its name; inf where none is."""
     needs = {"cores": CPU, "interpreter": CPU, "accelerator": question.model_spec or ""}
     each = {
         name: share * (more_busy(question, needs[name]) if name in needs else 1.0)
         for name, share in shares(question, fleet, layout, 1.0).items()
     }
-    fullest = max(each.values(), default=0.0)
-    return MOST_BUSY / fullest if fullest else inf
+    fullest = max(each, key=lambda name: each[name])
+    return (MOST_BUSY / each[fullest], fullest) if each[fullest] else (inf, None)
 
 
 def mean_items(question: Question) -> float:

@@ -15,7 +15,7 @@ from orchprof.errors import OrchprofError
 
 _MOST_DOUBLINGS: Final = 12
 _COARSE: Final = 20  # of large numbers one part in so many is near enough
-_WORTH: Final = Decimal("0.97")  # of the best price so far: less of a difference is not looked for
+_WORTH: Final = Decimal("0.95")  # of the best price so far: less of a difference is not looked for
 _ROOM: Final = (
     1.1  # a fleet that holds with so much to spare where nothing is in doubt is worth a closer look
 )
@@ -96,7 +96,7 @@ def cheapest(search: Search, kinds: list[Kind]) -> Trial:
     if not fitting:
         raise _no_memory(question, kinds)
     least = min((bound for _, bound in _bounds(question, fitting, traffic, 0)), key=_price)
-    if traffic.users is None and search.holds(least):
+    if not traffic.is_closed and search.holds(least):
         found = search.look(least)
         assert found is not None
         return found  # nothing can be cheaper
@@ -178,7 +178,7 @@ def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
     found = _smallest(
         lambda replicas: search.seems_to_hold(Fleet(roomy, hosts, replicas, replicas)),
         least_replicas(question, traffic),
-        is_bound=traffic.users is None,
+        is_bound=not traffic.is_closed,
     )
     if found is None:
         raise OrchprofError(
@@ -248,14 +248,14 @@ def _fewest_hosts(search: Search, kind: Kind, least: tuple[int, int], best: Tria
         return search.seems_to_hold(fleet_of(question, kind, count, replicas))
 
     if best is None:
-        return _smallest(seems, hosts, is_bound=search.traffic.users is None)
+        return _smallest(seems, hosts, is_bound=not search.traffic.is_closed)
     usd_per_hour = _WORTH * best.fleet.usd_per_hour
     if fleet_of(question, kind, hosts, replicas).usd_per_hour >= usd_per_hour:
         return None
     most = _most_below(question, kind, least, usd_per_hour)
     if not seems(most):
         return None
-    return _between(seems, hosts - 1 if search.traffic.users is None else _below(seems, hosts), most)
+    return _between(seems, _below(seems, hosts) if search.traffic.is_closed else hosts - 1, most)
 
 
 def _most_below(question: Question, kind: Kind, least: tuple[int, int], usd_per_hour: Decimal) -> int:

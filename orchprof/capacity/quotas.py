@@ -101,7 +101,7 @@ def _of_tool(quota: Quota, tables: Mapping[str, Any], task: int, start_ns: int) 
 
 
 def check_names(quotas: Sequence[Quota], tables: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a limit on a tool that no run has called.
+    """Refuse a limit on what no run has called: it would limit nothing.
 
     Raises:
         UsageError: there is one.
@@ -110,6 +110,19 @@ def check_names(quotas: Sequence[Quota], tables: Sequence[Mapping[str, Any]]) ->
     names = sorted(
         {str(name) for each in spans for name in each.loc[each["role"] == "tool", "name"].unique()}
     )
+    counted = [_counted(each["model_calls"]) for each in tables]
     for quota in quotas:
         if quota.name not in (MODEL, *names):
             raise unknown("tool", quota.name, [MODEL, *names], "--limit")
+        if quota.name == MODEL and not any(each[quota.unit] for each in counted):
+            no = (
+                "no run has called a model" if quota.unit == "calls" else "no call of a run states its tokens"
+            )
+            raise UsageError(f"{no}, {quota.station} @ --limit, leave it out, or give a run that does")
+
+
+def _counted(calls: Any) -> dict[str, float]:
+    """Return the units of a run's model calls, refused attempts left out."""
+    calls = calls[~refused(calls)]
+    tokens = calls[["input_tokens", "output_tokens"]].fillna(0).to_numpy("float64").sum()
+    return {"calls": float(len(calls)), "tokens": float(tokens)}

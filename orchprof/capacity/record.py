@@ -5,7 +5,7 @@ from typing import Any, Final
 from orchprof.capacity.answer import Answer, answer, checked
 from orchprof.capacity.binding import memory_bytes, tightest, utilisation, workers
 from orchprof.capacity.fleet import Fleet, Kind
-from orchprof.capacity.laws import TARGET_BUSY, Traffic
+from orchprof.capacity.laws import TARGET_BUSY, Traffic, traffic_of
 from orchprof.capacity.plan import Search, in_proportion
 from orchprof.capacity.question import Question
 from orchprof.capacity.rig import MEAN
@@ -29,8 +29,7 @@ def plan(question: Question, kinds: list[Kind]) -> Record:
     Raises:
         OrchprofError: nothing holds it.
     """
-    rate_per_s = next(iter(question.target.rates_per_s), None)
-    search = Search(question, Traffic(rate_per_s, question.target.users))
+    search = Search(question, traffic_of(question))
     found = answer(search, kinds)
     best = found.best
     record = _record(question, best) | _answer(found)
@@ -95,8 +94,8 @@ def _answer(found: Answer) -> Record:
         "usd_per_hour_interval": [min(float(found.low_usd), question_usd), float(found.up.usd_per_hour)],
         "next_up": {"machines": found.up.machines(), "usd_per_hour": float(found.up.usd_per_hour)},
         "most": {
-            "rate_per_s": most.traffic.rate_per_s, "users": most.traffic.users, "headroom": most.times - 1,
-            "first": most.first, "is_more": most.is_more,
+            "rate_per_s": None if most.traffic.users else most.traffic.rate_per_s,
+            "users": most.traffic.users, "headroom": most.times - 1, "first": most.first, "is_more": most.is_more,
         },
     }  # fmt: skip
 
@@ -104,7 +103,7 @@ def _answer(found: Answer) -> Record:
 def _target(question: Question, traffic: Traffic) -> Record:
     target = question.target
     return {
-        "rate_per_s": traffic.rate_per_s,
+        "rate_per_s": None if traffic.users else traffic.rate_per_s,
         "users": traffic.users,
         "think_s": target.think_s if traffic.users is not None else None,
         "slo": [
@@ -173,8 +172,7 @@ def _market(kinds: list[Kind]) -> list[float]:
 
 def _rates(question: Question, best: Trial, kinds: list[Kind]) -> list[Record]:
     """Return a row per rate: the cheapest of all, or beside a single rate the answer's machines in proportion."""
-    rate_per_s = best.traffic.rate_per_s
-    if rate_per_s is None:
+    if best.traffic.users is not None:
         return []
     rows = [_row(question, best)]
     others = question.target.rates_per_s[1:]
@@ -207,7 +205,7 @@ def _row(question: Question, found: Trial) -> Record:
 
 def _bursts(question: Question, best: Trial) -> list[Record]:
     """Return what the same fleet does when tasks arrive otherwise, in the mean."""
-    if best.traffic.rate_per_s is None:
+    if best.traffic.users is not None:
         return []
     rows = []
     for kind, spread in _BURSTS:

@@ -90,9 +90,9 @@ class Rig:
 
     def _load(self) -> Load:
         target = self.question.target
-        if self.traffic.users is not None:
-            return Closed(max(1, round(self.traffic.users * self.part)), target.think_s)
-        return Open((self.traffic.rate_per_s or 0.0) * self.part, target.arrivals, target.burstiness)
+        if self.traffic.rate_per_s is None:
+            return Closed(max(1, round((self.traffic.users or 1) * self.part)), target.think_s)
+        return Open(self.traffic.rate_per_s * self.part, target.arrivals, target.burstiness)
 
     def _system(self, speed: float) -> System:
         """Return the part: as many whole hosts as come near to it, each with its part of the cores."""
@@ -131,7 +131,9 @@ def rig_of(
     if layout is None:
         return None
     part = _part(question, fleet, at_once, effort.in_flight)
-    warm = max(_LEAST_WARM, ceil(FILLED * at_once * part))
+    # Of users every one has to have sent a task before they send as they will.
+    filled = traffic.users if traffic.is_closed and traffic.users else at_once
+    warm = max(_LEAST_WARM, ceil(FILLED * filled * part))
     return Rig(question, fleet, traffic, layout, part, effort.tasks(question), warm)
 
 
@@ -166,7 +168,7 @@ def wanted(question: Question, fleet: Fleet, traffic: Traffic) -> int:
     """Return how many tasks a host should hold at once: all that come while one takes as long as it may (Little)."""
     longest_s = max((slo.most_s for slo in question.target.slos), default=2 * question.no_load_s)
     longest_s = min(longest_s, _MOST_ROOM * question.no_load_s)
-    if traffic.users is not None:
+    if traffic.is_closed:
         longest_s = max((slo.most_s for slo in question.target.slos), default=longest_s)
     return ceil(flying(question, traffic, longest_s) / fleet.hosts) + _SPARE_SLOTS
 

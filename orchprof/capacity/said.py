@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from orchprof.capacity.answer import CHECKS
 from orchprof.capacity.demand import Demand
 from orchprof.capacity.laws import SPEED_DOUBT
 from orchprof.capacity.question import Question, few
@@ -113,11 +112,13 @@ def assumptions(question: Question, best: Trial) -> list[str]:
         said.append(f"model time is MODELLED, x{low:.2g}-{high:.2g}; the interval does not hold that doubt")
     else:
         said.append("the model's times stay as they were recorded, whatever the load")
+    if best.traffic.users is not None and not best.traffic.is_closed:
+        said.append("users think for longer than they may wait: their tasks come like a stream of as many")
     if best.part < 1:
         said.append(f"{best.part:.0%} of the machines were simulated, with their part of the load")
     said += [f"{quota.station}: {quota.per_s:.4g} per second for all machines" for quota in question.quotas]
     said.append(
-        f"confidence: a run of {best.tasks} tasks holds; {CHECKS} runs checked it with chances of their own"
+        f"confidence: that of one more run of {best.tasks} tasks; runs with chances of their own checked it"
     )
     said.append("hosts are given to tasks by who has the fewest; machines are paid whole, on demand")
     return said

@@ -10,14 +10,15 @@ import numpy as np
 from orchprof.capacity.fleet import Fleet, Slots
 from orchprof.capacity.interval import predicted
 from orchprof.capacity.laws import Traffic, most_per_s, shares
-from orchprof.capacity.question import Question, fastest
+from orchprof.capacity.question import Question, fastest, few
 from orchprof.capacity.rig import FILLED, LOOKS, SEARCH, Effort, Rig, Scenario, rig_of, scenarios
 from orchprof.capacity.simulation import Outcome
 
 Record = dict[str, Any]
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
 _HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
-_HASTE: Final = 10.0  # and in so many times fewer where it makes up its mind before the last look
+_CHANCE: Final = 1.03  # by which a run may differ from one like it
+_HASTE: Final = 5.0  # and in so many times fewer where it makes up its mind before the last look
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def trial(
     if rig is None:
         return None
     rig, pilot = _filled(rig)
-    if traffic.users is None and _is_full(question, fleet, traffic, rig.layout):
+    if not traffic.is_closed and _is_full(question, fleet, traffic, rig.layout):
         return _judged(rig, pilot, [], is_sure=False, is_near=False)
     is_near = not pilot.saturated and _holds(question, pilot)
     runs: list[Outcome] = []
@@ -115,12 +116,13 @@ def held(question: Question, run: dict[str, float]) -> bool:
 
 def has_room(question: Question, found: Trial, like: Trial, times: float = 1.0) -> bool:
     """Return whether a fleet holds where nothing is in doubt, with some times the room that another's doubt takes."""
+    if not found.is_near:
+        return False
     for slo in question.target.slos:
         value, other = (each.figures[f"{slo.name}_s"] for each in (found, like))
-        if not found.is_near or value["value"] is None or not other["value"]:
-            return False
-        doubt = max(other["interval"][1] or other["value"], other["value"]) / other["value"]
-        if value["value"] * doubt * times > slo.most_s and value["value"] > other["value"]:
+        doubt = (other["interval"][1] or other["value"]) / other["value"]
+        # The other holds: what it needs is room enough, and chance moves a single run.
+        if value["value"] * times > max(slo.most_s / doubt, _CHANCE * other["value"]):
             return False
     return True
 
@@ -158,7 +160,7 @@ def _is_below(values: Sequence[float], most: float, confidence: float, sample: i
 
 def _is_full(question: Question, fleet: Fleet, traffic: Traffic, layout: Slots) -> bool:
     """Return whether a pool is fuller than MOST_BUSY, cores as slow as they may be."""
-    return (traffic.rate_per_s or 0.0) > most_per_s(question, fleet, layout)
+    return (traffic.rate_per_s or 0.0) > most_per_s(question, fleet, layout)[0]
 
 
 def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool, is_near: bool) -> Trial:
@@ -168,7 +170,7 @@ def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool,
     busy = {name: use.busy_share for name, use in pilot.uses.items()}
     per_s = rig.traffic.rate_per_s or found["throughput_per_s"]["value"]
     by_law = shares(question, rig.fleet, rig.layout, per_s)
-    if rig.traffic.users is not None:
+    if rig.traffic.is_closed:
         by_law = {name: min(share, 1.0) for name, share in by_law.items()}
     return Trial(
         rig.fleet, rig.traffic, rig.layout, found, is_near, is_sure,
@@ -195,12 +197,12 @@ def figures(
     level = 2 * question.target.confidence - 1
     least = {"p50_s": question.no_load_at(0.5), "p95_s": question.no_load_at(0.95)}
     least |= {f"{slo.name}_s": question.no_load_at(slo.q) for slo in question.target.slos}
-    fast = fastest(question)
+    fast, sample = fastest(question), question.least_tasks if few(question) else None
     found: dict[str, Record] = {}
     for name, value in pilot.items():
         floor = least.get(name, 0.0) / fast
         each = [run[name] for run in runs] or [value]
-        low, high = predicted(each, level, floor, question.least_tasks)["interval"]
+        low, high = predicted(each, level, floor, sample)["interval"]
         least_value = max(value, floor)
         around = [None, None] if low is None else [min(low, least_value), max(high, least_value)]
         found[name] = {"value": least_value if np.isfinite(value) else None, "interval": around}

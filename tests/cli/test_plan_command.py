@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchprof import report
+from orchprof.cli.words import limits
+from orchprof.errors import UsageError
 from orchprof.run import store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "capacity"))
@@ -53,7 +55,9 @@ def test_a_plan_for_a_person(run, tmp_path):
     for each in (
         "Machines",
         "Binds",
-        "Head-room",
+        "Checked",
+        "Holds at most",
+        "Free",
         "Cores/GPU",
         "the same, arrivals",
         "Assumed",
@@ -135,7 +139,8 @@ def test_a_file_without_calibrating(run, tmp_path):
         (("--slo", "p95=2s"), 2, "nothing to plan for"),
         (("--rate", "5", "--slo", "p95=soon"), 2, "not a limit of latency"),
         (("--rate", "5", "--slo", "p95=10ms"), 1, "no machines can hold it"),
-        (("--rate", "5", "--slo", "p99=2s"), 1, "p99 needs 100"),
+        (("--rate", "5", "--slo", "p95=2s", "--think", "5s"), 2, "only users think"),
+        (("--users", "5", "--slo", "p95=2s", "--think", "long"), 2, "not a time"),
         (("--rate", "5", "--slo", "p95=2s", "--machine", "aws/nothing.large"), 2, "no price for it"),
         (("--rate", "5", "--slo", "p95=2s", "--limit", "model"), 2, "not a limit"),
         (("--rate", "5", "--slo", "p95=2s", "--burstiness", "3"), 2, "only gamma has one"),
@@ -148,6 +153,52 @@ def test_options_that_cannot_be(run, tmp_path, options, code, says):
     assert says in said.err
     assert said.err.startswith("error: ")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("p95=10s,p50=800ms,p99=2min", ((0.95, 10.0), (0.5, 0.8), (0.99, 120.0))),
+        ("mean=2s", ((None, 2.0),)),
+        ("3s", ((0.95, 3.0),)),
+        ("2.5", ((0.95, 2.5),)),
+    ],
+)
+def test_limits_of_latency_are_read(text, read):
+    assert limits(text) == read
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["p95", "p95=", "p0=1s", "p95=0s", "p95=3days", "p95=.s", "p195=3s", "median=1s", "", "p95=1e400s"],
+)
+def test_limits_of_latency_that_cannot_be(text):
+    with pytest.raises(UsageError, match="not a limit of latency"):
+        limits(text)
+
+
+def test_users_who_think(run, tmp_path):
+    asked = ("--users", "500", "--think", "20s", "--slo", "mean=1s", "--format", "json")
+    record = json.loads(run("plan", keep(tmp_path / "one"), *asked).out)
+    report.validate(record)
+    assert (record["target"]["users"], record["target"]["think_s"]) == (500, 20.0)
+    assert record["target"]["slo"] == [{"name": "mean", "percentile": None, "most_s": 1.0}]
+    # 500 users of 20 s and a tenth send 25 a second.
+    assert record["predicted"]["throughput_per_s"] == pytest.approx(500 / 20.08, rel=0.1)
+    assert record["most"]["users"] >= 500
+
+
+def test_tokens_are_priced_as_cost_prices_them(run, tmp_path):
+    path = keep(tmp_path / "one", call=40, model="https://api.openai.com/v1#gpt-5-mini")
+    planned = json.loads(run("plan", path, "--rate", "50", "--slo", "p95=2s", "--format", "json").out)
+    billed = json.loads(run("cost", path, "--format", "json").out)
+    # 200 tokens in at $0.25 a million and 20 out at $2.
+    assert planned["usd_per_task_tokens"] == pytest.approx(billed["per_task"]["token_usd"])
+    assert planned["usd_per_task_tokens"] == pytest.approx(9e-5)
+    assert planned["usd_per_task"] == pytest.approx(planned["usd_per_hour"] / 180_000 + 9e-5)
+    own = keep(tmp_path / "two", call=40, model="http://localhost:1/v1#m")
+    said = run("plan", own, "--rate", "50", "--slo", "p95=2s")
+    assert "tokens are not priced" in " ".join(said.out.split())
 
 
 def test_weights(run, tmp_path):

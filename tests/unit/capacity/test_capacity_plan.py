@@ -9,17 +9,18 @@ import pytest
 from plan_runs import MACHINE, made
 
 from orchprof import report
+from orchprof.capacity.answer import answer
 from orchprof.capacity.calibration import Calibration
 from orchprof.capacity.demand import demand
 from orchprof.capacity.fleet import Fleet, Kind, Layout, kinds, slots
 from orchprof.capacity.interval import predicted
-from orchprof.capacity.laws import Traffic, at_least
+from orchprof.capacity.laws import Traffic, at_least, traffic_of
 from orchprof.capacity.plan import Search, cheapest, in_proportion
-from orchprof.capacity.question import Question, Slo, Target, Tokens, check
-from orchprof.capacity.quotas import read
+from orchprof.capacity.question import Question, Slo, Target, Tokens, check, mixed
+from orchprof.capacity.quotas import check_names, read
 from orchprof.capacity.record import plan
-from orchprof.capacity.rig import FULL, MEAN
-from orchprof.capacity.trial import trial
+from orchprof.capacity.rig import FULL, MEAN, rig_of, scenarios
+from orchprof.capacity.trial import figures_of, held, trial
 from orchprof.cli.words import limits
 from orchprof.errors import OrchprofError, RunError, UsageError
 from orchprof.prices.price import Book, Machine, Price
@@ -52,8 +53,13 @@ def asked(run=None, rate=20.0, slo="p95=2s", **more):
 
 def best(question, book=BOOK, names=()):
     check(question)
-    search = Search(question, Traffic(next(iter(question.target.rates_per_s), None), question.target.users))
+    search = Search(question, traffic_of(question))
     return cheapest(search, kinds(book, names, question.model))
+
+
+def settled(question, names=("x/small",)):
+    search = Search(question, traffic_of(question))
+    return answer(search, kinds(BOOK, names, question.model))
 
 
 def counts(found):
@@ -189,6 +195,118 @@ def test_a_rate_limit_binds():
     full = asked(run, rate=0.45, quotas=tuple(read(["model.tokens_per_min=6000"])), slo="p95=1000s")
     with pytest.raises(OrchprofError, match=r"a limit binds.*0\.43\d* tasks/s at most"):
         best(full)
+
+
+def test_a_limit_on_what_no_run_has_called():
+    silent = made(model=HOSTED)
+    with pytest.raises(UsageError, match=r"no run has called a model, model\.calls @ --limit"):
+        check_names(read(["model.calls_per_min=6"]), [silent.tables])
+    with pytest.raises(UsageError, match=r"no call of a run states its tokens, model\.tokens @ --limit"):
+        check_names(read(["model.tokens_per_min=6"]), [silent.tables])
+    with pytest.raises(UsageError, match="unknown tool"):
+        check_names(read(["search.calls_per_s=6"]), [silent.tables])
+    check_names(read(["model.calls_per_min=6"]), [silent.tables, made(call=40, model=HOSTED).tables])
+
+
+def test_the_answer_is_the_same_for_every_seed():
+    # Where the fifth machine is needed for one run in ten, it is a draw of chances that decides.
+    questions = [asked(rate=rate, slo="p95=200ms") for rate in (30.0, 95.0, 180.0)]
+    for question in questions:
+        targets = [replace(question.target, seed=seed) for seed in range(5)]
+        prices = {float(settled(replace(question, target=each)).best.fleet.usd_per_hour) for each in targets}
+        assert len(prices) == 1
+
+
+def test_the_confidence_holds_in_fresh_simulations():
+    for question in (asked(rate=95.0, slo="p95=200ms"), asked(rate=30.0, slo="mean=120ms")):
+        found = settled(question).best
+        rig = rig_of(question, found.fleet, found.traffic, FULL, found.in_flight)
+        chances = scenarios(question, 4711, 0, 100)
+        runs = [figures_of(question, rig.run(each), rig.part) for each in chances]
+        assert sum(held(question, run) for run in runs) >= 90
+
+
+def test_speeds_are_scenarios_and_none_is_faster():
+    question = asked()
+    speeds = [each.speed for each in scenarios(question, 0, 0, 64)]
+    assert min(speeds) == pytest.approx(0.9)
+    assert max(speeds) < 1
+    assert sum(speeds) / 64 == pytest.approx(0.95, abs=0.002)
+    assert speeds == [each.speed for each in scenarios(question, 7, 0, 64)]
+    equal = Calibration(MACHINE["core_speed"], MACHINE["core_speed"], 2.0)
+    assert {each.speed for each in scenarios(asked(calibration=equal), 0, 0, 8)} == {1.0}
+
+
+def test_no_figure_lies_below_a_task_alone():
+    question = asked(rate=1.0, slo="p95=1s,p50=1s,mean=1s")
+    figures = plan(question, kinds(BOOK, ["x/large"], None))["predicted"]
+    for name, q in (("p50_s", 0.5), ("p95_s", 0.95), ("mean_s", None)):
+        low, high = figures["interval"][name]
+        assert question.no_load_at(q) <= low <= figures[name] <= high
+
+
+def test_the_most_that_a_fleet_holds():
+    # Two cores of 60 ms end 33 a second, 28.9 where they are 9 % slower and 95 % busy at most.
+    record = plan(asked(rate=10.0), kinds(BOOK, ["x/small"], None))
+    assert record["most"]["first"] == "cores"
+    assert 20 < record["most"]["rate_per_s"] < 29
+    assert record["most"]["headroom"] == pytest.approx(record["most"]["rate_per_s"] / 10 - 1)
+    assert record["next_up"]["machines"][0]["count"] == record["machines"][0]["count"] + 1
+    low, high = record["usd_per_hour_interval"]
+    assert low <= record["usd_per_hour"] < high
+
+
+def test_nothing_binds_the_least_machine_that_idles():
+    record = plan(asked(rate=0.5), kinds(BOOK, ["x/small"], None))
+    assert record["binding"] is None
+    assert record["most"]["first"] == "cores"
+
+
+def test_slots_that_memory_limits_are_not_hidden():
+    # A worker holds 9 GiB: six on a machine. Tasks take a second: 4/s leave them 67 % busy, 6/s are too many.
+    question = asked(made(cpu=5, net=900, model=HOSTED), rate=4.0, slo="p95=2s")
+    heavy = replace(question, asks=(replace(question.asks[0], base_bytes=9.0 * 2**30),))
+    record = plan(heavy, kinds(BOOK, ["x/small"], None))
+    each = record["machines"][0]["count"]
+    assert record["binding"] == "memory"
+    assert record["most"]["first"] == "memory"
+    assert record["predicted"]["utilisation"]["worker slots"] == pytest.approx(4 / (6 * each), rel=0.15)
+    assert 0 <= record["headroom"]["memory"] <= 0.5
+
+
+def test_users_by_the_hundred_thousand():
+    # N / (think + response) tasks a second at 60 ms each: what they keep busy is the least there can be.
+    question = asked(rate=None, users=200_000, think_s=10.0, slo="p95=1s")
+    found = best(question, names=["x/large"])
+    per_s = 200_000 / (10 + found.figures["p50_s"]["value"])
+    assert found.figures["throughput_per_s"]["value"] == pytest.approx(per_s, rel=0.1)
+    assert found.fleet.hosts >= per_s * 0.06 / 16
+    assert found.fleet.hosts <= 1.6 * per_s * 0.06 / 16
+    with pytest.raises(UsageError, match="only users think"):
+        check(asked(think_s=1.0))
+
+
+def test_ten_thousand_a_second_take_no_more_simulations_than_ten():
+    found = best(asked(rate=10_000.0), names=["x/large"])
+    assert 10_000 * 0.06 / 16 < found.fleet.hosts <= 1.4 * 10_000 * 0.06 / 16
+    assert found.part < 0.1
+
+
+def test_tokens_are_part_of_a_task():
+    paid = replace(asked(), tokens=Tokens(0.002))
+    record = plan(paid, kinds(BOOK, (), None))
+    assert record["usd_per_task_tokens"] == 0.002
+    assert record["usd_per_task"] == pytest.approx(record["usd_per_hour"] / 72000 + 0.002)
+    assert record["usd_per_task_machines"] == pytest.approx(record["usd_per_hour"] / 72000)
+    unpriced = plan(replace(asked(), tokens=Tokens(None, "nobody sells it")), kinds(BOOK, (), None))
+    assert (unpriced["usd_per_task"], unpriced["usd_per_task_tokens"]) == (None, None)
+    assert unpriced["unpriced"] == [{"part": "tokens", "reason": "nobody sells it"}]
+    report.validate(unpriced)
+
+
+def test_tokens_of_a_mix():
+    assert mixed([(Tokens(0.3), 3.0), (Tokens(0.1), 1.0)]).usd == pytest.approx(0.25)
+    assert mixed([(Tokens(0.3), 3.0), (Tokens(None, "why"), 1.0)]) == Tokens(None, "why")
 
 
 def test_users_instead_of_a_rate():
