@@ -21,13 +21,14 @@ UNPRICED: Final = "what the model costs is not known, which may be the most of i
 def doubt(run: Priced, tables: Tables, book: Book) -> Record:
     """Return the record's `claim_in_money`, `fix_first`, `sensitivity`, `monte_carlo`, `market` and `energy`.
 
-    Time and money are of all tasks that are paid for, failed ones among them. Replaying is only done for what was
+    Time and money are of all tasks that are paid for, failed ones among them; in `claim_in_money` of those that
+    succeeded, as the report's shares of latency are, or of all where none did. Replaying is only done for what was
     asked, on a sample of the tasks; `sensitivity` is empty, `monte_carlo` and `market` are None where they were not
     asked.
     """
     tasks = _recorded(run, tables)
     return {
-        "claim_in_money": halving.claim_in_money(run.parts(), run.report["shares"]),
+        "claim_in_money": halving.claim_in_money(run.parts(right=True), run.report["shares"]),
         "fix_first": [] if tasks is None else _fix_first(run, tasks),
         **_sensitivity(run, tasks, book),
         "market": _market(run),

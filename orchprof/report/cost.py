@@ -216,13 +216,14 @@ def _cpu_side(record: Record) -> list[str]:
     )
     said += f"{text.fine_share(latency['host'])} of latency (agent code and tools running"
     said += f"; all outside the model {text.fine_share(latency['not_model'])})"
+    said += ", of the tasks that succeeded" if record["tasks"]["failed"] and record["tasks"]["ok"] else ""
     lines = text.labelled("CPU side", said)
     waiting = claim["waiting_for_model_usd"]
     if waiting and allocated:
         lines += text.labelled(
             "",
-            f"{money.per_thousand(waiting)} per 1,000 tasks of allocated CPU and memory wait for the model, "
-            f"{money.share(waiting, allocated)} of them",
+            f"CPU and memory held while the model works: {money.per_thousand(waiting)} per 1,000 of these tasks, "
+            f"{money.share(waiting, allocated)} of all that is allocated",
         )
     return lines
 

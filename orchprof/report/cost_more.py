@@ -153,7 +153,7 @@ def energy(record: Record, details: bool) -> list[str]:
 
 def states(record: Record) -> list[str]:
     """Return what allocated cores cost under each label of the ledger, the dearest first."""
-    rows = [("allocated CPU by what the task did", "", "$ per 1,000 tasks", "")]
+    rows = [("allocated CPU by what successful tasks did", "", "$ per 1,000 tasks", "")]
     total = sum(row["cpu_reserved_usd"] for row in record["states"])
     rows += [
         (f"  {row['role']}", row["state"], money.per_thousand(row["cpu_reserved_usd"]),

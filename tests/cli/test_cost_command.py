@@ -590,7 +590,10 @@ def test_a_tool_that_fails_slowly_is_what_to_fix_first(run, tmp_path):
     assert rows["fail in half the time"]["usd_saved"] == pytest.approx(1000 * 1.5e-5)
     # 37 s for 7; with half of the failures mended 7 + 1.5 + 15 s for 8.5.
     assert rows["fail half as often"]["usd_saved"] == pytest.approx(1000 * 0.7 * 1e-5 * (37 / 7 - 23.5 / 8.5))
+    # The CPU side is of those that succeeded: their 7 s of one core, beside no model.
+    assert costed(run, path, "--price", "core=0.036")["claim_in_money"]["cpu_side_usd"] == pytest.approx(1e-5)
     words = " ".join(run("cost", path).out.split())
+    assert "of the tasks that succeeded" in words
     assert "money of all tasks, 10, 3 failed ones among them" in words
 
 
