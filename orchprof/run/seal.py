@@ -20,6 +20,7 @@ from orchprof.run.elsewhere import Watched, elsewhere
 from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, main_strand, read_journal
 from orchprof.run.links import Links, find_children, has_recorded_ancestor, joined_up, line_of, links
 from orchprof.run.looks import read_looks
+from orchprof.run.lost import without_lost
 from orchprof.run.outside import Seen, outside
 from orchprof.run.processes import Process
 from orchprof.run.roots import below, roots
@@ -88,7 +89,8 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
         )
         findings.append({"code": "whole_program", "message": message})
     named = {where for journal in programs for _, where in journal.notes["named"]}
-    return Sealed({name: _typed(name, tables[name]) for name in TABLES}, findings, sorted(named))
+    whole_tables, lost = without_lost({name: _typed(name, tables[name]) for name in TABLES})
+    return Sealed(whole_tables, findings + lost, sorted(named))
 
 
 def _signals(programs: Sequence[Journal]) -> dict[int, list[tuple[int, int]]]:

@@ -476,6 +476,18 @@ def test_a_table_that_is_torn(ask, tmp_path, damage, fragment):
         refused(ask(command), fragment)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda path: None, Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")]
+)
+@pytest.mark.parametrize("name", ["tasks.parquet", "run.json"])
+def test_what_is_no_file_is_no_part_of_a_run(ask, tmp_path, name, make):
+    path = tmp_path / "RUN" / name
+    path.unlink()
+    make(path)
+    for command in COMMANDS:
+        refused(ask(command), "no run, RUN @ RUN" if name == "run.json" else "there is no such file")
+
+
 PROJECTS = [
     (b"[prices\n", "cannot read the project's prices"),
     (b"prices = 5\n", "not a table, 'prices' @ orchprof.toml"),
@@ -494,6 +506,21 @@ PROJECTS = [
     (b"[machines.box]\nvcpus = 1\n", "not a machine, 'box'"),
     (b"[machines.'a/b']\nvcpus = '2\xd9\xa3'\nmemory_gib = 1\nusd_per_hour = 1\n", "not a whole number"),
 ]
+
+
+LINKS = [
+    ("/dev/zero", "it holds more than 2 MiB @ orchprof.toml"),
+    (".", "Is a directory @ orchprof.toml"),
+    ("nowhere", "No such file or directory @ orchprof.toml"),
+    ("orchprof.toml", "Too many levels of symbolic links @ orchprof.toml"),
+]
+
+
+@pytest.mark.parametrize(("target", "fragment"), LINKS)
+def test_a_project_file_that_is_none(ask, tmp_path, target, fragment):
+    (tmp_path / "orchprof.toml").symlink_to(target)
+    for command in ("prices", "cost RUN", PLAN):
+        refused(ask(command), fragment)
 
 
 @pytest.mark.parametrize(("content", "fragment"), PROJECTS, ids=range(len(PROJECTS)))
