@@ -43,6 +43,7 @@ class Sealed(NamedTuple):
 
 
 _EMPTY: Final = pd.DataFrame()
+_LOST: Final = "(lost)"  # the name of a span whose log lost it
 _NO_STRANDS: Final = pd.DataFrame(
     {
         name: pd.Series(dtype=kind)
@@ -275,7 +276,7 @@ def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
             "strand": entered["strand"],
             "task": entered["strand"].map(by_strand["task"]),
             "role": entered["role"].map(dict(enumerate(rec.ROLES))),
-            "name": entered["arg"].map(journal.names),
+            "name": entered["arg"].map(lambda number: journal.names.get(number, _LOST)),
             "start_ns": entered["wall_ns"],
             "end_ns": entered["span"].map(ended[~ended.index.duplicated()]).astype("Int64"),
             "error": entered["span"].map(journal.told("error")).astype("object"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from orchprof.run import store
@@ -369,6 +370,12 @@ def test_a_byte_order_mark_is_no_fault(ask, tmp_path):
     assert ask("report RUN").code == 0
 
 
+SPAN = {
+    "span": 1, "parent": None, "strand": 1, "task": 1, "role": "tool", "name": None, "start_ns": 2000, "end_ns": None,
+    "error": None, "attributes": None,
+}  # fmt: skip
+
+
 def at(column, row, value):
     """Return what changes one value of a table."""
 
@@ -417,6 +424,11 @@ TABLES = [
     ("segments", at("span", 0, 4711), "a span that spans.parquet does not have, 4711 @ span"),
     ("segments", lambda table: table.iloc[::-1], "of segments.parquet"),
     ("segments", lambda table: table.loc[table.index.repeat(2)], "a segment before the end of the last"),
+    (
+        "spans",
+        lambda table: pd.DataFrame([SPAN]).astype(table.dtypes),
+        "a span without a name, None @ name of spans",
+    ),
     ("edges", at("kind", 0, "call"), "unknown value, 'call' @ kind of edges.parquet"),
     ("edges", at("src", 0, 4711), "a strand that strands.parquet does not have, 4711 @ src"),
     ("edges", at("dst", 0, 4711), "a strand that strands.parquet does not have, 4711 @ dst"),
@@ -451,8 +463,6 @@ TABLES = [
 
 @pytest.mark.parametrize(("name", "change", "fragment"), TABLES, ids=range(len(TABLES)))
 def test_a_table_that_contradicts_itself(ask, tmp_path, name, change, fragment):
-    import pandas as pd
-
     path = tmp_path / "RUN" / f"{name}.parquet"
     change(pd.read_parquet(path)).to_parquet(path, index=False)
     for command in COMMANDS:
@@ -572,8 +582,6 @@ STEERING = "\x1b[2Jmine\n\u202e\u200b\x07"
 
 
 def test_what_a_name_would_do_to_a_terminal_is_shown_instead(ask, tmp_path):
-    import pandas as pd
-
     named = {"spans": ["name"], "tasks": ["name", "reason"], "model_calls": ["model", "server", "error"]}
     for name, columns in named.items():
         path = tmp_path / "RUN" / f"{name}.parquet"
