@@ -104,9 +104,8 @@ def schedule(load: Load, tasks: int | None, seed: int) -> list[Due]:
         if at_s > end_s or measured == tasks:
             break
         if len(planned) == MOST_DUE:
-            raise UsageError(
-                f"too many tasks, more than {MOST_DUE:,} @ --rate, ask for a lower rate or fewer --tasks"
-            )
+            where = "--rate" if load.trace is None else "--arrivals"
+            raise UsageError(f"too many tasks, more than {MOST_DUE:,} @ {where}, ask for fewer --tasks")
         planned.append(Due(at_s, at_s < load.ramp_s))
         measured += at_s >= load.ramp_s
     if not measured:

@@ -16,7 +16,8 @@ from orchprof.prices.price import ON_DEMAND
 if TYPE_CHECKING:
     from orchprof.economics.options import Options
 
-# Nothing that is asked here is larger: such a figure is a slip of the pen.
+# Nothing that is asked here is smaller or larger: such a figure is a slip of the pen.
+LEAST: Final = Decimal(10) ** -12
 MOST: Final = Decimal(10) ** 12
 MOST_EACH: Final = Decimal(10) ** 6  # for one task, or one user's month
 _ROUTES: Final = ["auto", "accelerator", "token"]
@@ -28,7 +29,7 @@ def amount(option: str, most: Decimal = MOST) -> Callable[[str], Decimal]:
 
     def parse(value: str) -> Decimal:
         with suppress(InvalidOperation):
-            if 0 < (given := Decimal(str(value))) <= most:
+            if LEAST <= (given := Decimal(str(value))) <= most:
                 return given
         raise UsageError(
             f"not an amount it can be, {value!r} @ {option}, give a number above 0, at most {most:,}"

@@ -14,7 +14,9 @@ from orchprof.terminal import visible
 
 FORMATS: Final = ["console", "json"]
 INTERRUPTED: Final = 130
-MOST: Final = 1e12  # nothing that is asked for by a number is larger: such a figure is a slip of the pen
+# Nothing that is asked for by a number is smaller or larger: such a figure is a slip of the pen.
+LEAST: Final = 1e-9
+MOST: Final = 1e12
 MOST_AT_A_TIME: Final = 10_000  # tasks, or calls, in flight
 LONGEST: Final = 600  # of either end of an error line, in characters
 Parsed = TypeVar("Parsed")
@@ -54,7 +56,7 @@ def duration_s(option: str) -> Callable[[str], float]:
 
     def parse(value: str) -> float:
         given = units.number(str(value))
-        if given is not None and 0 < given <= units.YEAR_S:
+        if given is not None and LEAST <= given <= units.YEAR_S:
             return given
         raise UsageError(
             f"not a duration in seconds, {value!r} @ {option}, give a number above 0, a year at most"
@@ -109,7 +111,7 @@ def positive(option: str, most: float = MOST) -> Callable[[str], float]:
 
     def parse(value: str) -> float:
         given = units.number(str(value))
-        if given is not None and 0 < given <= most:
+        if given is not None and LEAST <= given <= most:
             return given
         raise UsageError(f"not a number it can be, {value!r} @ {option}, give {valid}")
 
@@ -121,7 +123,7 @@ def rate_per_s(option: str) -> Callable[[str], float]:
 
     def parse(value: str) -> float:
         given = units.number(value.removesuffix("/s"))
-        if given is not None and 0 < given <= MOST:
+        if given is not None and LEAST <= given <= MOST:
             return given
         raise UsageError(f"not a rate per second, {value!r} @ {option}, give a number above 0")
 

@@ -95,6 +95,8 @@ def _other_words(tables: Read) -> Iterator[str]:
         for value in _column(tables, where).unique().to_pylist():
             if value not in words:
                 yield _said("unknown value", value, where)
+    if tables["spans"].column("name").null_count:
+        yield _said("a span without a name", None, "spans.name")
 
 
 def _out_of_bounds(tables: Read) -> Iterator[str]:

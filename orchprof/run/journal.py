@@ -20,6 +20,7 @@ _WHAT, _WALL, _ARG = (COLUMNS.index(name) for name in ("what", "wall_ns", "arg")
 _CLOCKS: Final = tuple(COLUMNS.index(name) for name in ("cpu_ns", "delay_ns", "gc_ns", "carrier", "span"))
 # Notes whose second field is an id of the log.
 _NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries", "signal")
+_OF_STRANDS: Final = ("task", "outcome", "pid", "main", "carries", "signal")
 # A model call whose process was killed while it went on.
 _UNHEARD: Final = {"end_ns": None, "error": None, "provenance": "client_only", "granularity": "request"}
 
@@ -91,7 +92,8 @@ def read_journal(path: Path, offset: int) -> Journal:
     blocks = []
     for tag, payload in read_frames(path):
         if tag == b"ROWS":
-            blocks.append(np.frombuffer(payload, dtype="<i8").reshape(-1, len(COLUMNS)))
+            whole = len(payload) - len(payload) % (8 * len(COLUMNS))
+            blocks.append(np.frombuffer(payload[:whole], dtype="<i8").reshape(-1, len(COLUMNS)))
         else:
             for note in json.loads(payload):
                 notes[note[0]].append(note)
@@ -99,9 +101,11 @@ def read_journal(path: Path, offset: int) -> Journal:
     names = {number: text for _, number, text in notes["name"]}
     rows, unborn = _known(_left(told_apart(_stepped(table), offset)))
     moved = _moved(notes, offset)
+    born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
+    moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
+    for kind in _OF_STRANDS:  # a note goes to the disk before the rows of its strand
+        moved[kind] = [note for note in moved[kind] if note[1] in born]
     if unborn:
-        born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
-        moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
         moved["unborn"] = [("unborn", unborn)]
     return Journal(path, offset, rows, names, moved)
 

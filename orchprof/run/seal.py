@@ -20,6 +20,7 @@ from orchprof.run.elsewhere import Watched, elsewhere
 from orchprof.run.journal import CLOCKED, LOG_BITS, Journal, main_strand, read_journal
 from orchprof.run.links import Links, find_children, has_recorded_ancestor, joined_up, line_of, links
 from orchprof.run.looks import read_looks
+from orchprof.run.lost import without_lost
 from orchprof.run.outside import Seen, outside
 from orchprof.run.processes import Process
 from orchprof.run.roots import below, roots
@@ -42,6 +43,7 @@ class Sealed(NamedTuple):
 
 
 _EMPTY: Final = pd.DataFrame()
+_LOST: Final = "(lost)"  # the name of a span whose log lost it
 _NO_STRANDS: Final = pd.DataFrame(
     {
         name: pd.Series(dtype=kind)
@@ -88,7 +90,8 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
         )
         findings.append({"code": "whole_program", "message": message})
     named = {where for journal in programs for _, where in journal.notes["named"]}
-    return Sealed({name: _typed(name, tables[name]) for name in TABLES}, findings, sorted(named))
+    whole_tables, lost = without_lost({name: _typed(name, tables[name]) for name in TABLES})
+    return Sealed(whole_tables, findings + lost, sorted(named))
 
 
 def _signals(programs: Sequence[Journal]) -> dict[int, list[tuple[int, int]]]:
@@ -273,7 +276,7 @@ def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
             "strand": entered["strand"],
             "task": entered["strand"].map(by_strand["task"]),
             "role": entered["role"].map(dict(enumerate(rec.ROLES))),
-            "name": entered["arg"].map(journal.names),
+            "name": entered["arg"].map(lambda number: journal.names.get(number, _LOST)),
             "start_ns": entered["wall_ns"],
             "end_ns": entered["span"].map(ended[~ended.index.duplicated()]).astype("Int64"),
             "error": entered["span"].map(journal.told("error")).astype("object"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from orchprof.run import store
@@ -63,6 +64,7 @@ ASKED = [
     ("bench rag --concurrency 1000000000", "not a number it can be, '1000000000' @ --concurrency"),
     ("bench rag --concurrency 2 --mode sequential", "one task at a time cannot be 2 @ --concurrency"),
     ("bench rag --rate nan", "not a rate per second, 'nan' @ --rate"),
+    ("bench rag --rate 1e-300", "not a rate per second, '1e-300' @ --rate"),
     ("bench rag --rate 1e999", "not a rate per second, '1e999' @ --rate"),
     ("bench rag --rate 1e9 --duration 1e6", "too many tasks"),
     ("bench rag --rate 5/min", "not a rate per second, '5/min' @ --rate"),
@@ -134,6 +136,7 @@ ASKED = [
     ("whatif RUN --scale nobody=2", "unknown part of the run, 'nobody' @ --scale"),
     ("whatif RUN --swap model=nowhere", "no run, nowhere @ RUN"),
     ("whatif RUN --cores inf", "not a number it can be, 'inf' @ --cores"),
+    ("whatif RUN --cores 1e-300", "not a number it can be, '1e-300' @ --cores"),
     ("whatif RUN --cores 1e300", "not a number it can be, '1e300' @ --cores"),
     ("whatif RUN --workers 0", "not a number it can be, '0' @ --workers"),
     ("whatif RUN --model paced:x@y", "unknown accelerator, 'y'"),
@@ -147,6 +150,7 @@ ASKED = [
     ("cost RUN --price-per-task -1", "not an amount it can be, '-1' @ --price-per-task"),
     ("cost RUN --price-per-task ''", "not an amount it can be, '' @ --price-per-task"),
     ("cost RUN --tasks-per-month 1e999", "not an amount it can be, '1e999' @ --tasks-per-month"),
+    ("cost RUN --tasks-per-month 1e-300", "not an amount it can be, '1e-300' @ --tasks-per-month"),
     ("cost RUN --utilisation 1.5", "not an amount it can be, '1.5' @ --utilisation"),
     ("cost RUN --monte-carlo 5", "not a number it can be, '5' @ --monte-carlo"),
     ("cost RUN --route post", "unknown route, 'post' @ --route"),
@@ -369,6 +373,12 @@ def test_a_byte_order_mark_is_no_fault(ask, tmp_path):
     assert ask("report RUN").code == 0
 
 
+SPAN = {
+    "span": 1, "parent": None, "strand": 1, "task": 1, "role": "tool", "name": None, "start_ns": 2000, "end_ns": None,
+    "error": None, "attributes": None,
+}  # fmt: skip
+
+
 def at(column, row, value):
     """Return what changes one value of a table."""
 
@@ -417,6 +427,11 @@ TABLES = [
     ("segments", at("span", 0, 4711), "a span that spans.parquet does not have, 4711 @ span"),
     ("segments", lambda table: table.iloc[::-1], "of segments.parquet"),
     ("segments", lambda table: table.loc[table.index.repeat(2)], "a segment before the end of the last"),
+    (
+        "spans",
+        lambda table: pd.DataFrame([SPAN]).astype(table.dtypes),
+        "a span without a name, None @ name of spans",
+    ),
     ("edges", at("kind", 0, "call"), "unknown value, 'call' @ kind of edges.parquet"),
     ("edges", at("src", 0, 4711), "a strand that strands.parquet does not have, 4711 @ src"),
     ("edges", at("dst", 0, 4711), "a strand that strands.parquet does not have, 4711 @ dst"),
@@ -451,8 +466,6 @@ TABLES = [
 
 @pytest.mark.parametrize(("name", "change", "fragment"), TABLES, ids=range(len(TABLES)))
 def test_a_table_that_contradicts_itself(ask, tmp_path, name, change, fragment):
-    import pandas as pd
-
     path = tmp_path / "RUN" / f"{name}.parquet"
     change(pd.read_parquet(path)).to_parquet(path, index=False)
     for command in COMMANDS:
@@ -476,6 +489,18 @@ def test_a_table_that_is_torn(ask, tmp_path, damage, fragment):
         refused(ask(command), fragment)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda path: None, Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")]
+)
+@pytest.mark.parametrize("name", ["tasks.parquet", "run.json"])
+def test_what_is_no_file_is_no_part_of_a_run(ask, tmp_path, name, make):
+    path = tmp_path / "RUN" / name
+    path.unlink()
+    make(path)
+    for command in COMMANDS:
+        refused(ask(command), "no run, RUN @ RUN" if name == "run.json" else "there is no such file")
+
+
 PROJECTS = [
     (b"[prices\n", "cannot read the project's prices"),
     (b"prices = 5\n", "not a table, 'prices' @ orchprof.toml"),
@@ -494,6 +519,21 @@ PROJECTS = [
     (b"[machines.box]\nvcpus = 1\n", "not a machine, 'box'"),
     (b"[machines.'a/b']\nvcpus = '2\xd9\xa3'\nmemory_gib = 1\nusd_per_hour = 1\n", "not a whole number"),
 ]
+
+
+LINKS = [
+    ("/dev/zero", "it holds more than 2 MiB @ orchprof.toml"),
+    (".", "Is a directory @ orchprof.toml"),
+    ("nowhere", "No such file or directory @ orchprof.toml"),
+    ("orchprof.toml", "Too many levels of symbolic links @ orchprof.toml"),
+]
+
+
+@pytest.mark.parametrize(("target", "fragment"), LINKS)
+def test_a_project_file_that_is_none(ask, tmp_path, target, fragment):
+    (tmp_path / "orchprof.toml").symlink_to(target)
+    for command in ("prices", "cost RUN", PLAN):
+        refused(ask(command), fragment)
 
 
 @pytest.mark.parametrize(("content", "fragment"), PROJECTS, ids=range(len(PROJECTS)))
@@ -545,8 +585,6 @@ STEERING = "\x1b[2Jmine\n\u202e\u200b\x07"
 
 
 def test_what_a_name_would_do_to_a_terminal_is_shown_instead(ask, tmp_path):
-    import pandas as pd
-
     named = {"spans": ["name"], "tasks": ["name", "reason"], "model_calls": ["model", "server", "error"]}
     for name, columns in named.items():
         path = tmp_path / "RUN" / f"{name}.parquet"

@@ -14,6 +14,7 @@ META = ("meta", {"version": VERSION, "pid": 1, "python": "3.11"})
 
 def written(tmp_path, rows, notes=(META,)):
     """Write a log by hand: rows of (what, wall, cpu, carrier, strand, span, arg)."""
+    tmp_path.mkdir(exist_ok=True)
     log = Log(tmp_path)
     for note in notes:
         log.note(note)
@@ -79,3 +80,28 @@ def test_attributes_made_text_early_and_late_read_the_same(tmp_path):
     notes = [META, ("attributes", 5, attributes), ("attributes", 6, json.dumps(attributes))]
     spans = seal(written(tmp_path, rows, notes))[0]["spans"]
     assert [json.loads(text) for text in spans["attributes"]] == [attributes] * 2
+
+
+def test_notes_of_a_strand_whose_birth_was_lost_are_nobodys(tmp_path):
+    """Notes go to the disk before the rows of their strands: a kill in between leaves them alone."""
+    rows = [(SPAWN, 100, 0, 0, 1, 0, 0), (CUT, 100, 0, 9, 1, 0, 0), (CUT, 200, 50, 9, 1, 0, 0)]
+    lost = [
+        ("main", 2), ("pid", 2, 99), ("carries", 2, ["log-1-1.bin", 1]), ("signal", 2, [1, 150, 15]),
+        ("task", 2, {"index": 0}), ("outcome", 2, {"ok": True, "reason": None, "timed_out": False}),
+    ]  # fmt: skip
+    tables, findings, _ = seal(written(tmp_path, rows, [META, *lost]))
+    assert len(tables["strands"]) == 1
+    assert tables["segments"][["start_ns", "end_ns"]].values.tolist() == [[100, 200]]
+    assert tables["tasks"].empty
+    assert findings == []
+
+
+def test_a_span_whose_beginning_was_lost_is_named_by_nobody(tmp_path):
+    rows = [(SPAWN, 0, 0, 0, 1, 0, 0), (CUT, 0, 0, 9, 1, 0, 0), (rec.ENTER, 100, 10, 9, 1, 6, 0)]
+    rows += [(CUT, 200, 20, 9, 1, 5, 0), (CUT, 300, 30, 9, 1, 0, 0), (rec.EXIT, 400, 40, 9, 1, 0, 6)]
+    whole = seal(written(tmp_path / "whole", [*rows[:2], (rec.ENTER, 50, 5, 9, 1, 5, 0), *rows[2:]]))
+    tables, findings, _ = seal(written(tmp_path / "torn", rows))
+    assert whole.tables["segments"]["span"].notna().sum() > tables["segments"]["span"].notna().sum()
+    assert set(tables["segments"]["span"].dropna()) <= set(tables["spans"]["span"])
+    assert [finding["code"] for finding in findings] == ["lost_events"]
+    assert whole.findings == []

@@ -1,0 +1,45 @@
+"""What lost frames leave behind: rows that name a strand or a span of which nothing else is known."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from orchprof.run.contradictions import NAMES
+from orchprof.run.schema import TABLES
+
+Tables = dict[str, pd.DataFrame]
+
+
+def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[dict[str, Any]]]:
+    """Return tables in which every id names a row, and what there is to say of it, as findings.
+
+    A row that cannot be without what it names is left out; elsewhere the id becomes null.
+
+    Args:
+        tables: all of the schema's, typed.
+    """
+    found, lost = dict(tables), 0
+    for where, target in sorted(NAMES.items(), key=_may_be_null):
+        table, _, column = where.partition(".")
+        named = found[table][column]
+        known = named.isin(_column(found, target)) | named.isna()
+        lost += int((~known).sum())
+        if not known.all():
+            found[table] = (
+                found[table].assign(**{column: named.where(known)})
+                if _may_be_null((where, target))
+                else found[table][known].reset_index(drop=True)
+            )
+    message = f"{lost} rows name strands or spans whose start was lost: they stand alone, or are left out"
+    return found, [{"code": "lost_events", "message": message}] if lost else []
+
+
+def _may_be_null(pair: tuple[str, str]) -> bool:
+    table, _, column = pair[0].partition(".")
+    return TABLES[table][column] == "Int64"
+
+
+def _column(tables: Tables, where: str) -> "pd.Series[Any]":
+    table, _, column = where.partition(".")
+    return tables[table][column]
