@@ -53,7 +53,7 @@ class Demand:
         paths: each task's work.
         no_load_s: (n,) each task's latency with nobody to wait for; a simulated model at its fastest.
         latency_s: (n,) as recorded.
-        core_s: CPU of the agent, its tools and their children.
+        core_s: CPU of the agent, its tools and their children, and of a model that runs on cores.
         core_s_by_role: the same, as far as strands account for it.
         accelerator_s: None where it is not known.
         tokens: input and output tokens of a task's calls; None where no call said.
@@ -137,7 +137,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     spec = report["run"]["model"].get("spec")
     model = _model(spec)
     items = _items(run, graphs, quotas, (spec or "", model, extra))
-    core_s = _core_s(report, graphs)
+    core_s = _core_s(report, graphs) + _served_s_here(run.meta, spec) / len(graphs)
     between = turns(extra.between_need, extra.between_s)
     beside = [
         Item(CPU, _strays_s(core_s, items), ()),
@@ -253,6 +253,12 @@ def _core_s(report: Record, graphs: Sequence[TaskGraph]) -> float:
     """Return CPU per task from the processes' clocks; from the strands where those were not sampled."""
     sampled = report["resources"]["core_s_busy"]
     return float(sum(_by_role(graphs).values()) if sampled is None else sampled)
+
+
+def _served_s_here(meta: Mapping[str, Any], spec: str | None) -> float:
+    """Return CPU of the model's endpoint in s, of all tasks, where such cores are all that the model needs."""
+    on_cores = (spec or "").startswith("llama:")
+    return float((meta.get("metered") or {}).get("endpoint_core_s") or 0.0) if on_cores else 0.0
 
 
 def _by_role(graphs: Sequence[TaskGraph]) -> dict[str, float]:

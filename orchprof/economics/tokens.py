@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from orchprof.economics.options import Options
 from orchprof.economics.priced import priced
-from orchprof.economics.route import ACCELERATOR, TOKEN
+from orchprof.economics.route import ACCELERATOR, CPU, TOKEN
 from orchprof.ledger.strands import Tables
 from orchprof.prices.price import Book
 
@@ -17,7 +17,7 @@ def tokens_per_task(
 ) -> tuple[float | None, str | None]:
     """Return the USD per task, failed ones among them, and why where they are not known.
 
-    They are 0 where no model is asked, and where the machines that serve it are planned for.
+    They are 0 where no model is asked, and where the machines or cores that serve it are planned for.
 
     Args:
         report: orchprof.report/1 of the run.
@@ -30,7 +30,7 @@ def tokens_per_task(
         RunError: no task finished.
     """
     run = priced(report, tables, meta, book, Options())
-    if is_planned or run.usage.calls.refused.all():
+    if is_planned or run.route.kind == CPU or run.usage.calls.refused.all():
         return 0.0, None
     if run.route.kind != TOKEN:
         return None, _NOT_PLANNED if run.route.kind == ACCELERATOR else run.route.reason

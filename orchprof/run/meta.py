@@ -42,6 +42,16 @@ def _is_finding(value: Any) -> bool:
     )
 
 
+def _is_metered(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("part"), str)
+        and isinstance(value.get("tier"), str)
+        and _is_number(value.get("joules"))
+        and value["joules"] >= 0
+    )
+
+
 def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(holds, value))
 
@@ -67,6 +77,7 @@ NUMBERS: Final = Kind("a list of numbers", _list_of(_is_number))
 OBJECT: Final = Kind("an object", lambda value: isinstance(value, dict))
 BAND: Final = Kind("two numbers above 0, the smaller first", _is_band)
 FINDINGS: Final = Kind("a list of findings, each with a code", _list_of(_is_finding))
+METERED: Final = Kind("a list of part, joules and tier", _list_of(_is_metered))
 PROVENANCE: Final = Kind(f"one of {', '.join(PROVENANCES)}", lambda value: value in PROVENANCES)
 
 Kinds = Mapping[str, "Kind | Kinds"]
@@ -75,6 +86,7 @@ KINDS: Final[Kinds] = {
     "sealed": TRUTH, "complete": TRUTH, "interrupted": TRUTH, "labelled": TRUTH,
     "seed": WHOLE, "order": WHOLE, "exit_code": WHOLE, "findings": FINDINGS, "labels": TEXTS,
     "recorder": {"pid": PID, "started": FROM_0},
+    "metered": {"endpoint_core_s": FROM_0, "energy": METERED, "energy_reason": TEXT},
     "params": {
         "cores_per_worker": ABOVE_0, "mode": TEXT, "concurrency": FROM_1, "tasks": COUNT, "warmup": COUNT,
         "arrivals": TEXT, "rate_per_s": ABOVE_0, "burstiness": ABOVE_0, "trace": TEXT, "duration_s": ABOVE_0,
