@@ -160,7 +160,7 @@ def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     born = rows.loc[rows["kind"] == rec.SPAWN, "strand"]
     about_strands = ~rows["kind"].isin([rec.SAMPLE, rec.LOOKED])
     alien = (rows["strand"] > 0) & ~rows["strand"].isin(born) & about_strands
-    refers = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN]) & (rows["arg"] > 0)
+    refers = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.GAVE_UP]) & (rows["arg"] > 0)
     lost = refers & ~rows["arg"].isin(born)
     clocked, spawn = rows["kind"].isin(CLOCKED), rows["kind"] == rec.SPAWN
     rows.loc[alien, "strand"] = 0
@@ -177,7 +177,9 @@ def told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
     rows["role"] = (what >> rec.ROLE_SHIFT) & 0xFF
     rows["state"] = what >> rec.STATE_SHIFT
     ids = rows["kind"] != rec.LOOKED
-    arg_is_id = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT])
+    arg_is_id = rows["kind"].isin(
+        [rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT, rec.GAVE_UP, rec.FALLBACK, rec.LET_GO]
+    )
     for column, is_id in (("strand", ids), ("span", ids), ("arg", arg_is_id)):
         rows[column] += np.where(is_id & (rows[column] > 0), offset, 0)
     return rows

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from orchprof.record.strands import GAVE_UP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, Final
 
     from orchprof.record.strands import Carrier, Strands
+
+
+# A server's group of tasks may never end: of those that it has waited for, so many at most are remembered.
+OTHERS_KEPT: Final = 1 << 16
+
+
+def add_other(others: list[int], strand: int) -> None:
+    """Remember one more who was waited for; of too many, the newest half."""
+    others.append(strand)
+    if len(others) > OTHERS_KEPT:
+        del others[: OTHERS_KEPT // 2]
 
 
 def wait_for(
@@ -32,14 +45,16 @@ def wait_for(
         return block()
     finally:
         over = is_over is None or strands.safely(is_over) is not False
-        end_wait(carrier, targets if over else None)
+        end_wait(carrier, targets if over else None, () if over else targets)
 
 
-def end_wait(carrier: Carrier, targets: Iterable[int] | None) -> None:
-    """End the wait of the carrier's strand for others; None says that it timed out."""
+def end_wait(carrier: Carrier, targets: Iterable[int] | None, given_up: Iterable[int] = ()) -> None:
+    """End the wait of the carrier's strand for others; None says that it timed out, and they may go on without it."""
     carrier.joined(targets or [])
     if targets is None:
         carrier.expired()
+        for target in given_up:
+            carrier.say(GAVE_UP, target)
 
 
 def wait_as(strands: Strands, state: str, block: Callable[[], Any]) -> Any:
