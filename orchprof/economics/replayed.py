@@ -9,7 +9,7 @@ import numpy as np
 from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import Events, Scale, network, replay
+from orchprof.ledger.replay import Events, Scale, contended, replay
 from orchprof.ledger.shares import SHARES
 from orchprof.units import NS_PER_S
 
@@ -74,7 +74,7 @@ def recorded(graphs: Sequence[TaskGraph], seed: int = 0) -> Recorded | None:
     keep = min(n, TASKS, max(LEAST, PIECES * n // max(pieces, 1)))
     rows = np.sort(np.random.default_rng(seed).permutation(n)[:keep])
     chosen = tuple(graphs[row] for row in rows)
-    return Recorded(chosen, tuple(map(network, chosen)), n)
+    return Recorded(chosen, tuple(map(contended, chosen)), n)
 
 
 @dataclass(frozen=True, slots=True)
