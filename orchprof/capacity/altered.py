@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from orchprof.capacity.pace import Pace
-from orchprof.capacity.parts import Change, Part, find, parts_of, scaled_ns, weights
+from orchprof.capacity.parts import Change, Part, find, parts_of, scaled_ns, waits_left, weights
 from orchprof.errors import OrchprofError, RunError, UsageError
 from orchprof.ledger.checks import is_labelled
 from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph, build
 from orchprof.ledger.names import entered
+from orchprof.ledger.replay import Events, contended
 from orchprof.ledger.strands import Tables
 
 Scale = Sequence[tuple[str, float]]
@@ -27,6 +28,12 @@ class Recorded:
     tables: Tables
     meta: Mapping[str, Any]
     graphs: Sequence[TaskGraph]  # of the tasks that did not fail; of all when every one did
+    events: Sequence[Events]  # of each of them
+
+    @property
+    def replayable(self) -> list[tuple[TaskGraph, Events]]:
+        """The tasks with what it takes to replay them."""
+        return list(zip(self.graphs, self.events, strict=True))
 
     @classmethod
     def read(cls, tables: Tables, meta: Mapping[str, Any], where: str) -> "Recorded":
@@ -38,7 +45,7 @@ class Recorded:
         graphs = build(tables, failed=False) or build(tables)
         if not graphs:
             raise RunError(f"no task finished, {meta.get('id')} @ {where}, run it again with more time")
-        return cls(tables, meta, graphs)
+        return cls(tables, meta, graphs, [contended(graph) for graph in graphs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,10 @@ class Altered:
         """Return the time of a task's pieces under each of their labels, (P, SLOTS)."""
         ns = scaled_ns(graph, self.changes)
         return self.model.apply(graph, ns, factor) if self.model else ns
+
+    def waits_left(self, graph: TaskGraph) -> Floats:
+        """Return what is left of a task's waits for what others hold, by piece, (P,)."""
+        return waits_left(graph, self.changes)
 
 
 def changes(run: Recorded, asked: Asked) -> list[Change]:

@@ -113,6 +113,15 @@ def scaled_ns(graph: TaskGraph, changes: Sequence[Change]) -> Floats:
     return ns
 
 
+def waits_left(graph: TaskGraph, changes: Sequence[Change]) -> Floats:
+    """Return what is left of each piece (P,) as a wait for what others hold: only a change of a state scales waits."""
+    left = np.ones(len(graph.pieces.start))
+    for change in changes:
+        if change.part.state is not None:
+            left *= 1 - (1 - change.factor) * weights(graph, [change.part])[:, 0]
+    return left
+
+
 def _mine(owners: Ints, owner: int) -> Codes:
     return np.asarray((owners == owner) | (owner == NONE))[:, None]
 

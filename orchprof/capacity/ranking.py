@@ -10,37 +10,42 @@ from orchprof.ledger.columns import Floats, Ints
 from orchprof.ledger.critical import Path, critical_path
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.measures import MEASURES, measure
-from orchprof.ledger.replay import latest, network, work_before
+from orchprof.ledger.replay import Events, contended, latest, work_before
 from orchprof.units import NS_PER_S
 
 # What is left of a part's time: 10 % faster, twice as fast, without end.
 FASTER: Final = {"at_10pct_s": 0.9, "at_50pct_s": 0.5, "at_zero_s": 0.0}
 LEAST: Final = 0.001
+_ROUNDING: Final = 1e-6
 _EXPOSED = MEASURES.index("exposed")
 Record = dict[str, Any]
 
 
-def ranking(graphs: Sequence[TaskGraph], calls: Ints) -> list[Record]:
+def ranking(graphs: Sequence[TaskGraph], calls: Ints, events: Sequence[Events] | None = None) -> list[Record]:
     """Return a row per part, the one first that buys most when it takes half its time.
 
-    `cp_s` is its time on the critical path, the first-order worth; what speeding it up without end saves lies
-    between `exposed_s` and `cp_s`. `at_*` are mean latencies. Rows overlap: a tool's time is also its role's. Parts
-    without a name that take less than LEAST of the path have no row: they cannot save more than that.
+    `cp_s` is its time on the critical path, the first-order worth. Where nobody waits for what another strand holds,
+    what speeding it up without end saves lies between `exposed_s` and `cp_s`; `blocks_s` is what it saves beyond
+    `cp_s`, as others wait less for what it holds. `at_*` are mean latencies. Rows overlap: a tool's time is also its
+    role's. Parts without a name that take less than LEAST of the path have no row.
     `usd_per_task_at_50pct` is None: nothing here knows prices, `economics` does.
 
     Args:
         graphs: of a run's tasks, at least one.
         calls: (N,) how often each of the graphs' names was entered, in all of them.
+        events: of each of the tasks, where they are known already.
     """
+    events = events or [contended(graph) for graph in graphs]
     paths = [critical_path(graph) for graph in graphs]
     parts = _worth_a_row(parts_of(graphs))
     cp = sum((_on_path(*each, parts) for each in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
     least = LEAST * sum(graph.length_ns for graph in graphs)
     kept = [column for column, part in enumerate(parts) if part.name is not None or cp[column] >= least]
     parts, cp = [parts[column] for column in kept], cp[kept]
-    sums = np.sum([_task(*each, parts) for each in zip(graphs, paths, strict=True)], axis=0)
+    sums = np.sum([_task(*each, parts) for each in zip(graphs, events, paths, strict=True)], axis=0)
     means = np.vstack([cp, sums]) / (len(graphs) * NS_PER_S)
-    rows = [_row(part, means[:, column], calls, len(graphs)) for column, part in enumerate(parts)]
+    base_s = sum(graph.length_ns for graph in graphs) / (len(graphs) * NS_PER_S)
+    rows = [_row(part, means[:, column], calls, (len(graphs), base_s)) for column, part in enumerate(parts)]
     return sorted(rows, key=lambda row: (row["at_50pct_s"], -row["cp_s"], row["key"]))
 
 
@@ -64,19 +69,23 @@ def _worth_a_row(parts: Sequence[Part]) -> list[Part]:
     ]
 
 
-def _task(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:
+def _task(graph: TaskGraph, events: Events, path: Path, parts: Sequence[Part]) -> Floats:
     """Return exposed, and the latency at each of FASTER, (4, C) in ns."""
     share = weights(graph, parts)
     exposed = measure(graph, path, share)[_EXPOSED]
-    length = (graph.pieces.end - graph.pieces.start)[:, None]
-    events = network(graph)
+    length = ((graph.pieces.end - graph.pieces.start) * events.kept)[:, None]
     at = work_before(graph, events, np.hstack([length * ~graph.pieces.join[:, None], share * length]))
     cases = np.hstack([at[:, :1] + (left - 1) * at[:, 1:] for left in FASTER.values()])
-    return np.vstack([exposed, latest(events, cases).reshape(len(FASTER), -1)])
+    # What others hold lasts as long as they do: only who names a kind of wait makes it shorter.
+    waits = share * [part.state is not None for part in parts]
+    rest = np.hstack([1 + (left - 1) * waits for left in FASTER.values()])
+    return np.vstack([exposed, latest(events, cases, rest).reshape(len(FASTER), -1)])
 
 
-def _row(part: Part, sums: Floats, calls: Ints, n: int) -> Record:
+def _row(part: Part, sums: Floats, calls: Ints, tasks: tuple[int, float]) -> Record:
     cp, exposed, *at = sums.tolist()
+    n, base_s = tasks
+    blocks_s = base_s - at[-1] - cp
     return {
         "key": part.key,
         "role": part.role,
@@ -85,6 +94,7 @@ def _row(part: Part, sums: Floats, calls: Ints, n: int) -> Record:
         "calls_per_task": int(calls[part.owner]) / n if part.name is not None else None,
         "cp_s": cp,
         "exposed_s": exposed,
+        "blocks_s": blocks_s if blocks_s > _ROUNDING * base_s else 0.0,
         **dict(zip(FASTER, at, strict=True)),
         "usd_per_task_at_50pct": None,
     }

@@ -16,7 +16,7 @@ from orchprof.ledger.checks import REPLAY_LIMIT
 from orchprof.ledger.columns import Floats
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.names import entered
-from orchprof.ledger.replay import latest, network, work_before
+from orchprof.ledger.replay import Events, latest, work_before
 from orchprof.ledger.resources import asked_model
 from orchprof.ledger.strands import Tables
 from orchprof.stats.intervals import ratio_intervals
@@ -66,7 +66,7 @@ def whatif(tables: Tables, meta: Mapping[str, Any], asked: Asked | None = None) 
         "workers": _workers(run, figures, asked.workers) if asked.workers else None,
         "changes": _listed(altered, asked),
         "model": _model(run, altered.model, asked) if altered.model else None,
-        "ranking": [] if asked.anything else ranking(run.graphs, entered(tables, tasks)),
+        "ranking": [] if asked.anything else ranking(run.graphs, entered(tables, tasks), run.events),
         "assumptions": assumptions(run, asked),
         "findings": findings(run, fitted, asked, figures["ratio"]),
     }
@@ -78,7 +78,7 @@ def _replay_error(run: Recorded) -> float:
     Raises:
         RunError: by more than can be trusted.
     """
-    replayed = np.array([_replayed(graph, [recorded_ns(graph)])[0] for graph in run.graphs])
+    replayed = np.array([_replayed(*each, [recorded_ns(each[0])])[0] for each in run.replayable])
     recorded = np.array([graph.length_ns for graph in run.graphs])
     error = float((np.abs(replayed - recorded) / np.maximum(recorded, 1)).max())
     if error > REPLAY_LIMIT:
@@ -89,11 +89,13 @@ def _replay_error(run: Recorded) -> float:
     return error
 
 
-def _replayed(graph: TaskGraph, cases: Sequence[Floats]) -> Floats:
-    """Return the task's latency in ns for each case, the time of its pieces (P, SLOTS)."""
-    events = network(graph)
-    work = np.column_stack([ns.sum(axis=1) for ns in cases])
-    return latest(events, work_before(graph, events, work))
+def _replayed(
+    graph: TaskGraph, events: Events, cases: Sequence[Floats], left: Floats | None = None
+) -> Floats:
+    """Return the task's latency in ns for each case, the time of its pieces (P, SLOTS), `left` of its waits (P,)."""
+    work = np.column_stack([ns.sum(axis=1) * events.kept for ns in cases])
+    waits = () if left is None else (np.repeat(left[:, None], len(cases), axis=1),)
+    return latest(events, work_before(graph, events, work), *waits)
 
 
 def _pace(run: Recorded, asked: Asked) -> Pace | None:
@@ -155,7 +157,10 @@ def _predicted(run: Recorded, altered: Altered, fitted: Fitted | None, asked: As
         ]
         return base, np.array(cases) * (base.mean() / max(float(fitted.latency.mean()), 1.0))
     base = np.array([graph.length_ns for graph in run.graphs]) / NS_PER_S
-    each = [_replayed(graph, [altered.ns(graph, f) for f in altered.factors]) for graph in run.graphs]
+    each = [
+        _replayed(graph, events, [altered.ns(graph, f) for f in altered.factors], altered.waits_left(graph))
+        for graph, events in run.replayable
+    ]
     return base, np.array(each).T / NS_PER_S
 
 

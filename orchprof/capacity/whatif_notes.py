@@ -1,16 +1,21 @@
 """Notes of a what-if: what a prediction takes for granted, and what in its run speaks against it."""
 
+from collections.abc import Iterator
 from typing import Any, Final
+
+import numpy as np
 
 from orchprof.capacity.altered import Asked, Recorded
 from orchprof.capacity.fitted import MOST_TASKS, Fitted
 from orchprof.ledger.checks import is_labelled
 from orchprof.ledger.load import behind
+from orchprof.ledger.unexplained import unexplained_ns
 from orchprof.stats.intervals import LEAST
 
 _ENOUGH: Final = 0.9  # of the cores, for a run to have had them
 _RERUN_LIMIT: Final = 0.05
 _SAME: Final = 0.005
+_MUCH: Final = 0.01  # of latency, for what stays as it was to be worth a word
 _REMEDIES: Final = {
     "too_few_tasks": "measure more tasks",
     "only_failed": "mend the workload or the model's side first",
@@ -20,13 +25,20 @@ _REMEDIES: Final = {
     "rerun": "trust the direction rather than the figure, or measure it",
     "sampled": None,
     "no_contention": None,
+    "held_elsewhere": "measure with --concurrency 1 to see a task alone, or trust the direction",
+    "lock_holder": "mark what is done under the lock with orchprof.tool(), so that its end is seen",
+    "timeout_unknown": "measure with a longer time-out to see what would come of it",
 }
 Record = dict[str, Any]
 
 
 def assumptions(run: Recorded, asked: Asked) -> list[str]:
     """Return what is taken for granted, a sentence each."""
-    said = ["tasks take the same steps, and waits that nothing here changes are as long as they were"]
+    said = [
+        "tasks take the same steps, and waits that nothing here changes are as long as they were",
+        "who waits for a loop, a pool, a lock or the interpreter goes on when whoever held it lets go",
+        "workers that take from a queue take what they took",
+    ]
     if asked.swap:
         said.append("a swapped part takes as many times as long as its mean call, or mean task, did")
     if asked.rerun:
@@ -61,12 +73,32 @@ def findings(run: Recorded, fitted: Fitted | None, asked: Asked, ratio: float | 
         "rerun": _far_off(rerun),
         "sampled": _sampled(run, rerun),
         "no_contention": _unchanged(rerun, asked, ratio),
+        **dict(_as_recorded(run)),
     }
     return [
         {"code": code, "message": message, "remedy": _REMEDIES[code]}
         for code, message in found.items()
         if message
     ]
+
+
+def _as_recorded(run: Recorded) -> Iterator[tuple[str, str]]:
+    """Yield what of latency is waits that stay as they were because nobody knows what would end them."""
+    total_ns = max(sum(graph.length_ns for graph in run.graphs), 1)
+    elsewhere, lock, timeout = np.sum([unexplained_ns(*each) for each in run.replayable], axis=0) / total_ns
+    if elsewhere > _MUCH:
+        states = "an event loop, a pool or the interpreter"
+        yield (
+            "held_elsewhere",
+            f"{elsewhere:.0%} of latency is waits for {states} that no strand of the task held",
+        )
+    if lock > _MUCH:
+        yield "lock_holder", f"{lock:.0%} of latency is waits for locks of which nobody knows who held them"
+    if timeout > _MUCH:
+        yield (
+            "timeout_unknown",
+            f"{timeout:.0%} of latency is waits to their time-out for what nobody knows the end of",
+        )
 
 
 def _too_few(run: Recorded) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 from orchprof.ledger.columns import Floats, Ints
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import Events, Scale, latest, network, replay, work_before
+from orchprof.ledger.replay import Events, Scale, contended, latest, replay, work_before
 from orchprof.ledger.shares import SHARES
 from orchprof.units import NS_PER_S
 
@@ -72,7 +72,7 @@ class Recorded:
             pieces = graph.pieces
             mine = np.isin(graph.strands.id, strands)[pieces.strand]
             times = np.where(mine, multiplier, 1.0)
-            work = (pieces.ns.sum(axis=1) * times).astype(np.float64)  # a JOIN has none of its own
+            work = (pieces.ns.sum(axis=1) * times) * events.kept  # a JOIN has none of its own
             return float(latest(events, work_before(graph, events, work[:, None]))[0])
 
         return self._mean_s(changed)
@@ -113,7 +113,7 @@ def recorded(
         keep = np.sort(rng.permutation(rows)[:most])
         chosen += [graphs[row] for row in keep]
         weights += [whole / max(len(keep), 1)] * len(keep)
-    return Recorded(tuple(chosen), tuple(map(network, chosen)), sum(of or sizes), tuple(weights))
+    return Recorded(tuple(chosen), tuple(map(contended, chosen)), sum(of or sizes), tuple(weights))
 
 
 def strata(room: int, sizes: Sequence[int]) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.measures import label_weights, measure
 from orchprof.ledger.names import Names
-from orchprof.ledger.replay import replay
+from orchprof.ledger.replay import network, replay
 from orchprof.ledger.shares import membership
 
 
@@ -41,7 +41,7 @@ def account(graphs: Sequence[TaskGraph]) -> Account:
     by_share = np.zeros((len(graphs), 5, member.shape[1]))
     by_name = np.zeros((len(names), 3))
     latency = np.array([graph.length_ns for graph in graphs], dtype=np.int64)
-    replayed = np.array([replay(graph, {}) for graph in graphs])
+    replayed = np.array([replay(graph, {}, network(graph)) for graph in graphs])
     cuts = [len(labels), len(labels) + member.shape[1]]
     for row, graph in enumerate(graphs):
         weights = label_weights(graph, labels)

@@ -5,6 +5,7 @@ Instants are ns since the task's start, so that the root's window is [0, length_
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,9 +13,29 @@ from orchprof.ledger.columns import NONE, Bools, Codes, Columns, Ints, Line, ind
 from orchprof.ledger.joins import Joins, read_joins, wait_states
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
 from orchprof.ledger.names import Names, inherited_spans, span_names
+from orchprof.ledger.releases import Releases, read_releases, releases_of
 from orchprof.ledger.remote import read_remote
-from orchprof.ledger.segments import CPU, GC, SLOTS, composed, composed_tail, read_segments, slots
+from orchprof.ledger.segments import (
+    CPU,
+    GC,
+    GIL,
+    LAG,
+    REST,
+    SLOTS,
+    composed,
+    composed_tail,
+    read_segments,
+    slots,
+    threads_awaited,
+)
 from orchprof.ledger.strands import Tables, finished_tasks, read_strands
+from orchprof.ledger.timeouts import TimeOuts, read_time_outs, time_outs_of
+
+LOCKS: Final = [code for (_, state), code in CODES.items() if state == "lock"]
+# Waits that are worth a piece of their own; after a loop any is, for its end is a step's beginning.
+FELT_NS: Final = 1_000_000
+_LEAST_NS: Final = {LAG: 1, REST: FELT_NS, GIL: FELT_NS}
+POOL_WAITS: Final = [code for (_, state), code in CODES.items() if state == "pool_wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,10 @@ class Strands:
     until: Ints
     joined: Bools  # the root's result hangs on it; only these make up A(t)
     first: Ints  # (S + 1,) where its pieces start
+    pid: Ints
+    pool: Ints  # of a job, the pool that it was handed to; NONE where not known
+    workers: Ints  # how many threads that may have
+    ended: Ints  # when it ended in the end, be it after its task; NEVER where that is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +66,8 @@ class Pieces:
     ns: Ints  # (P, SLOTS) time under each; a JOIN has none
     core: Ints  # CPU time, orchprof's own left out; that of a child on several cores exceeds its length
     owner: Ints  # index into the graph's names, NONE where no span was open
+    thread: Ints  # on which it was, or, of a wait for a loop, for which it waits; NONE where not known
+    fallback: Bools  # done only because a time-out was reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +90,8 @@ class TaskGraph:
     pieces: Pieces
     targets: Targets
     names: Names
+    time_outs: TimeOuts
+    releases: Releases
 
 
 def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[TaskGraph]:
@@ -79,7 +108,7 @@ def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[
     tasks = finished_tasks(tables, warmup=warmup, failed=failed)
     strands = read_strands(tables, tasks)
     stride = int(tasks["length"].max(initial=0)) + 2
-    segments = read_segments(tables, tasks, strands)
+    segments = threads_awaited(read_segments(tables, tasks, strands))
     line = Line.over(segments["strand"], segments["start"], stride)
     joins = read_joins(tables, tasks, strands, segments, line)
     tiles = [*_segment_pieces(segments, joins), _remote_pieces(read_remote(tables, strands, segments, line))]
@@ -89,7 +118,9 @@ def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[
     names, pieces["owner"] = _owners(tables, pieces, inherited_spans(strands, segments, line))
     strands["begin"] = joins.lead
     strands["spawner"] = joins.spawner
-    return _cut_by_task(tasks, strands, pieces, _targets(pieces, joins), names)
+    time_outs = read_time_outs(tables, tasks, strands, segments)
+    releases = read_releases(tables, tasks, strands)
+    return _cut_by_task(tasks, strands, pieces, _targets(pieces, joins), names, (time_outs, releases))
 
 
 def _pieces(
@@ -98,7 +129,7 @@ def _pieces(
     """Return active pieces, or JOINs when `join` says of which segment, under the columns of Pieces."""
     wait = np.full(len(ns), NONE) if join is None else join
     return {
-        **{name: part[name] for name in ("strand", "start", "end", "span")},
+        **{name: part[name] for name in ("strand", "start", "end", "span", "thread", "awaited", "fallback")},
         "label": label,
         "ns": ns,
         "core": ns[:, [GC, CPU]].sum(axis=1) if core is None else core,
@@ -110,6 +141,12 @@ def _segment_pieces(segments: Columns, joins: Joins) -> list[Columns]:
     """Return the active pieces of plain segments, then those after, before and of the waits."""
     waits = joins.end >= 0
     label = slots(segments, wait_states(segments, joins))
+    # Whoever waits for others outside the task holds nothing, and nobody here lets it go.
+    outside = segments["join"] & ~waits
+    segments = {
+        **segments,
+        **{name: np.where(outside, NONE, segments[name]) for name in ("thread", "awaited")},
+    }
     active = take(segments, ~waits)
     core = np.maximum(active["cpu"] - active["profiler"], 0)
     plain = _pieces(active, label[~waits], composed(active), core=core)
@@ -123,12 +160,39 @@ def _segment_pieces(segments: Columns, joins: Joins) -> list[Columns]:
     ]
     body = _pieces({**held, "start": start, "end": end}, woken, np.zeros_like(after), np.flatnonzero(waits))
     aims = np.isin(body["wait"], joins.targets["join"])
-    return [plain, *(take(part, part["end"] > part["start"]) for part in parts), take(body, aims)]
+    active_parts = [plain, *(take(part, part["end"] > part["start"]) for part in parts)]
+    return [*(each for part in active_parts for each in _waits_apart(part)), take(body, aims)]
+
+
+def _waits_apart(pieces: Columns) -> list[Columns]:
+    """Return pieces of which each either waits for one thing that others hold, or for none: such waits come last.
+
+    Only where it is known who ran on which thread: elsewhere a piece stays whole.
+    """
+    found = []
+    for slot in (LAG, REST, GIL):
+        waited = pieces["ns"][:, slot]
+        held = waited >= _LEAST_NS[slot]
+        if slot == REST:
+            held &= np.isin(pieces["label"][:, slot], LOCKS)
+        some = (pieces["awaited"] != NONE) & held & (waited < pieces["end"] - pieces["start"])
+        cut = take(pieces, some)
+        at = cut["end"] - waited[some]
+        only = np.zeros_like(cut["ns"])
+        only[:, slot] = waited[some]
+        found.append({**cut, "start": at, "ns": only, "core": np.zeros(len(at), np.int64)})
+        ns, end = pieces["ns"].copy(), pieces["end"].copy()
+        ns[some, slot] = 0
+        end[some] = at
+        pieces = {**pieces, "ns": ns, "end": end}
+    return [pieces, *found]
 
 
 def _remote_pieces(tiles: Columns) -> Columns:
     label, ns = _single(tiles["label"], tiles["end"] - tiles["start"])
-    return _pieces(tiles, label, ns, core=np.zeros(len(ns), np.int64))
+    nowhere = np.full(len(ns), NONE)
+    nobody = {"thread": nowhere, "awaited": nowhere, "fallback": np.zeros(len(ns), bool)}
+    return _pieces({**tiles, **nobody}, label, ns, core=np.zeros(len(ns), np.int64))
 
 
 def _lead_pieces(strands: Columns, segments: Columns, line: Line, joins: Joins) -> Columns:
@@ -138,7 +202,9 @@ def _lead_pieces(strands: Columns, segments: Columns, line: Line, joins: Joins) 
     tile = line.last(joins.spawner[late], start, at=True)
     role = np.full(len(late), ROLE["framework"])
     role[tile >= 0] = segments["role"][tile[tile >= 0]]
-    part = {"strand": late, "start": start, "end": end, "span": np.full(len(late), NONE)}
+    nobody = np.full(len(late), NONE)
+    part = {"strand": late, "start": start, "end": end, "span": nobody, "thread": nobody, "awaited": nobody}
+    part["fallback"] = np.zeros(len(late), bool)
     label, ns = _single(role * N_STATES + STATE["unexplained"], end - start)
     return _pieces(part, label, ns, core=np.zeros(len(ns), np.int64))
 
@@ -181,7 +247,12 @@ def _joined(strands: Columns, pieces: Columns, targets: Columns) -> Bools:
 
 
 def _cut_by_task(
-    tasks: Columns, strands: Columns, pieces: Columns, targets: Columns, names: Names
+    tasks: Columns,
+    strands: Columns,
+    pieces: Columns,
+    targets: Columns,
+    names: Names,
+    more: tuple[Columns, Columns],
 ) -> list[TaskGraph]:
     """Return the columns of the whole run as one graph per task; a graph holds views, not copies."""
     n = len(tasks["id"])
@@ -200,15 +271,19 @@ def _cut_by_task(
         s, p, m = (slice(cut[i], cut[i + 1]) for cut in (of_strand, of_piece, of_target))
         begins = first[of_strand[i] : of_strand[i + 1] + 1] - of_piece[i]
         own = Strands(
-            strands["id"][s], spawner[s], strands["begin"][s], strands["until"][s], joined[s], begins
-        )
+            strands["id"][s], spawner[s], strands["begin"][s], strands["until"][s], joined[s], begins,
+            strands["pid"][s], strands["pool"][s], strands["workers"][s],
+            strands["raw_end"][s],
+        )  # fmt: skip
         tiled = Pieces(
             piece_strand[p], pieces["start"][p], pieces["end"][p], pieces["wait"][p] >= 0,
             pieces["label"][p], pieces["ns"][p], pieces["core"][p], pieces["owner"][p],
+            np.where(pieces["ns"][p, LAG] > 0, pieces["awaited"][p], pieces["thread"][p]), pieces["fallback"][p],
         )  # fmt: skip
         waits = Targets(target_piece[m], target_strand[m], targets["position"][m])
         graph = TaskGraph(
-            int(tasks["id"][i]), int(tasks["start"][i]), int(tasks["length"][i]), own, tiled, waits, names
-        )
+            int(tasks["id"][i]), int(tasks["start"][i]), int(tasks["length"][i]), own, tiled, waits, names,
+            time_outs_of(i, int(of_strand[i]), more[0]), releases_of(i, int(of_strand[i]), more[1]),
+        )  # fmt: skip
         graphs.append(graph)
     return graphs

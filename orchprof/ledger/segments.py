@@ -1,5 +1,7 @@
 """Segments: each strand's recorded tiles made whole (no gap, no overlap), and what each is composed of."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from orchprof.ledger.columns import (
@@ -18,16 +20,21 @@ from orchprof.ledger.columns import (
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
 from orchprof.ledger.strands import Tables
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COUNTERS = ("cpu", "gc", "profiler", "runq", "gil", "lag")
 SLOTS = 7
 GC, PROFILER, CPU = range(3)  # the slots of what used a core
+RUNQ, GIL, LAG, REST = range(3, SLOTS)  # and of what was waited for
 
 
 def read_segments(tables: Tables, tasks: Columns, strands: Columns) -> Columns:
     """Return the segments on their task's clock, sorted; they tile every strand but a remote one without any.
 
     Columns: `strand` (index), `start, end, at` (the recorded end), `role, cpu_state, wait_state` (codes; NONE:
-    nothing told it apart), `span, join` and the counters in ns, which shrink with a segment that is clipped.
+    nothing told it apart), `span, join, thread` (NONE: it was on none) and the counters in ns, which shrink with a
+    segment that is clipped.
     """
     table = tables["segments"]
     strand = indices(strands["id"], ints(table["strand"]))
@@ -48,9 +55,30 @@ def read_segments(tables: Tables, tasks: Columns, strands: Columns) -> Columns:
         "wait_state": codes(table["wait_state"], STATE, "segments.wait_state"),
         "span": ints(table["span"]),
         "join": flags(table["join"]),
+        "thread": ints(table["thread"]),
+        "natural": _on_clock(table["natural_end_ns"], zero, NEVER),
+        "limit": _on_clock(table["limit_ns"], zero, NONE),
+        "fallback": flags(table["fallback"]),
         **{name: np.maximum(ints(table[f"{name}_ns"]), 0) for name in COUNTERS},
     }
     return _fill(_trim(_ordered(columns), strands), strands)
+
+
+def _on_clock(column: "pd.Series[Any]", zero: Ints, missing: int) -> Ints:
+    at = ints(column, missing)
+    return np.where(at == missing, missing, at - zero)
+
+
+def threads_awaited(segments: Columns) -> Columns:
+    """Return the segments with `awaited`: the thread on which its strand goes on, or is; NONE where not known."""
+    n = len(segments["strand"])
+    on = np.where(segments["thread"] != NONE, np.arange(n), n)
+    following = np.minimum.accumulate(on[::-1])[::-1]
+    known = following < n
+    known[known] = segments["strand"][following[known]] == segments["strand"][known]
+    awaited = np.full(n, NONE)
+    awaited[known] = segments["thread"][following[known]]
+    return {**segments, "awaited": awaited}
 
 
 def _ordered(columns: Columns) -> Columns:
@@ -108,6 +136,10 @@ def _unknown(strand: Ints, start: Ints, end: Ints, role: Ints) -> Columns:
         "wait_state": nothing + STATE["unexplained"],
         "span": nothing + NONE,
         "join": nothing.astype(bool),
+        "thread": nothing + NONE,
+        "natural": nothing + NEVER,
+        "limit": nothing + NONE,
+        "fallback": nothing.astype(bool),
         **dict.fromkeys(COUNTERS, nothing),
     }
 

@@ -38,7 +38,8 @@ def read_strands(tables: Tables, tasks: Columns) -> Columns:
     """Return the strands of the tasks, clipped to their root's window; sorted by task, the root first.
 
     Columns: `id, task` (index), `begin, until` (clipped), `raw_end` (NEVER while alive), `parent` (index; the
-    root when the spawner is unknown or of another task), `remote, root, call` (row in model_calls or NONE).
+    root when the spawner is unknown or of another task), `remote, root, call` (row in model_calls or NONE), `pid`,
+    `pool` and `workers` (NONE where not known).
 
     Raises:
         RunError: a task without its root strand.
@@ -75,6 +76,9 @@ def _windows(tables: Tables, tasks: Columns) -> Columns:
         "remote": np.asarray(table["kind"] == "remote", dtype=bool),
         "root": root,
         "call": call,
+        "pid": ints(table["pid"]),
+        "pool": ints(table["pool"]),
+        "workers": ints(table["workers"]),
     }
     keep = (begin <= length) & (raw_end >= 0)
     return {name: column[keep] for name, column in columns.items()}

@@ -13,7 +13,7 @@ from orchprof.record.counters import cpu_ns, rss_bytes
 from orchprof.record.frames import hidden
 from orchprof.record.log import PLAIN, json_text, pack
 from orchprof.record.state import STATE, first_seen
-from orchprof.record.strands import BACK, ENTER, EXIT, LEFT, ROLE, SPAN_END, Carrier, Fiber
+from orchprof.record.strands import BACK, ENTER, EXIT, FALLBACK, LEFT, ROLE, SPAN_END, Carrier, Fiber
 from orchprof.record.yields import GENERATORS, HELD, hold, release
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,6 +55,8 @@ class Span:
             if attributes:
                 plain = PLAIN.issuperset(map(type, attributes.values()))
                 log.note(("attributes", number, attributes if plain else json_text(attributes)))
+            if isinstance(sys.exception(), TimeoutError):
+                carrier.say(FALLBACK, number)
             if not number & _RELIEVE_EVERY:
                 log.relieve()
             frame = sys._getframe(1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from _thread import get_native_id
+from sys import exception
 
 from orchprof.record.clock import Clock, FakeClock
 from orchprof.record.frames import is_ours
@@ -23,8 +24,15 @@ if TYPE_CHECKING:
 
     from orchprof.record.log import Log
 
+    Pool = tuple[int, int]
+
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
 CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT, STEP = range(1, 15)
+# Of time-outs: one was set, to the instant in the argument; the wait that ended with the last cut was cancelled, and
+# would have ended then; a strand does something only because of one: a span, what it
+# waits for from the last cut on, or after its step. And it let go of one unit of what the argument says, of so many.
+LIMIT, NATURAL, FALLBACK, LET_GO = range(15, 19)
+IN_WAIT, AFTER_STEP = 0, -1
 ROLE_SHIFT, STATE_SHIFT = 8, 16
 # A STEP is the WAKE of a strand and the CUT by which it goes on in one row: its waker is the argument, and for how long
 # it had been ready stands above the state, where that is less than this.
@@ -50,9 +58,6 @@ BACK: Final = -1
 # Whoever has nobody else to wait for shares this; it stays empty.
 NOBODY: Final[list[int]] = []
 
-# A server's group of tasks may never end: of those that it has waited for, so many at most are remembered.
-OTHERS_KEPT: Final = 1 << 16
-
 CLOSE_NS: Final = 10_000
 TRUST_NS: Final = 1_000_000
 CLOSER_LOOK_ABOVE_NS: Final = 50_000
@@ -60,13 +65,6 @@ REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
 # Under this name whatever runs or can be waited for has its fiber.
 FIBER: Final = "_orchprof_fiber"
-
-
-def add_other(others: list[int], strand: int) -> None:
-    """Remember one more who was waited for; of too many, the newest half."""
-    others.append(strand)
-    if len(others) > OTHERS_KEPT:
-        del others[: OTHERS_KEPT // 2]
 
 
 class Fiber:
@@ -221,6 +219,8 @@ class Carrier:
         self.fiber.wait = WAIT[state]
         self.cut()
         self.trusted = 0  # a wait, however short, is not CPU
+        if isinstance(exception(), TimeoutError):
+            self.say(FALLBACK, IN_WAIT)
 
     def joined(self, targets: Iterable[int], then: int = 0) -> int:
         """End a wait for other strands and return the wall; the segment that ends here was a JOIN on `targets`.
@@ -312,7 +312,7 @@ class Strands:
             carrier.clock.close()
             self.here.carrier = None
 
-    def spawn(self, kind: str, name: str, parent: Fiber | None, at_ns: int) -> Fiber:
+    def spawn(self, kind: str, name: str, parent: Fiber | None, at_ns: int, pool: Pool = (0, 0)) -> Fiber:
         """Return the fiber of a new strand that `parent` started at `at_ns`; None for one that nobody waits for.
 
         It begins under the parent's innermost span, so a tool's threads and children are the tool's.
@@ -320,14 +320,14 @@ class Strands:
         parent = parent or Fiber(0)
         fiber = Fiber(self.next_id(), parent.span, parent.task)
         fiber.of = self
-        self.born(kind, name, fiber, max(parent.strand, 0), at_ns)
+        self.born(kind, name, fiber, max(parent.strand, 0), at_ns, pool)
         return fiber
 
     @_guarded
-    def born(self, kind: str, name: str, fiber: Fiber, parent: int, at_ns: int) -> None:
-        """Log the birth of a strand."""
+    def born(self, kind: str, name: str, fiber: Fiber, parent: int, at_ns: int, pool: Pool = (0, 0)) -> None:
+        """Log the birth of a strand; a job's pool, any number above 0, and its size stand where others have clocks."""
         what, number = SPAWN | KIND[kind], self.log.name(name)
-        self.log.emit(pack(what, at_ns, 0, 0, 0, number, fiber.strand, fiber.span, parent))
+        self.log.emit(pack(what, at_ns, *pool, 0, number, fiber.strand, fiber.span, parent))
 
     @_guarded
     def end(self, strand: int, at_ns: int) -> None:
@@ -354,6 +354,11 @@ class Strands:
         """Log a reaped child's end and what it used: (CPU ns with its descendants, run delay ns, peak RSS bytes)."""
         cpu_ns, delay_ns, rss_bytes = used
         self.log.emit(pack(CHILD, end_ns, cpu_ns, delay_ns, 0, 0, strand, 0, rss_bytes))
+
+    @_guarded
+    def let_go(self, carrier: Carrier, held: int, units: int) -> None:
+        """Log that the strand on a carrier lets go of one unit of so many, which may be long after the last cut."""
+        self.log.emit(pack(LET_GO, carrier._wall_ns(), units, 0, 0, 0, carrier.fiber.strand, 0, held))
 
     def safely(self, function: Callable[..., Any], *args: Any) -> Any:
         """Return `function(*args)`, one of recording's own steps; None if it failed."""

@@ -51,7 +51,14 @@ def _list(record: Record, details: bool) -> list[str]:
     lines += text.columns(cells, "<>>>>>" + ">>" * details)
     left = len(record["ranking"]) - len(rows)
     rest = [f"and {left} parts that buy less, see --details"] if left else []
-    return [*lines, *rest, *_legend(rows)]
+    return [*lines, *rest, *_blocking(rows), *_legend(rows)]
+
+
+def _blocking(rows: list[Record]) -> list[str]:
+    """Return what named parts keep others waiting for, the longest first."""
+    rows = sorted((row for row in rows if row["name"] and row["blocks_s"]), key=lambda row: -row["blocks_s"])
+    said = ", ".join(f"{row['key']} {text.fine_seconds(row['blocks_s'])}" for row in rows)
+    return ["", *text.labelled("Blocks", f"others wait for what it holds: {said}")] if said else []
 
 
 def _row(row: Record, base: float, mark: str) -> tuple[str, ...]:

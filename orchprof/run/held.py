@@ -11,6 +11,10 @@ from orchprof.run.schema import ROLES
 from orchprof.run.timeline import Ints, Timeline
 
 _WIDTH: Final = len(ROLES)
+# For less than this, who of one's own role was at work is not asked.
+_FELT_NS: Final = 1_000_000
+# Of what ran while somebody waited, the last so many are looked at.
+_LOOKED_BACK: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,23 @@ class Holders:
         run = self.by_role.last(np.asarray(carrier) * _WIDTH + role, before)
         return np.where(run >= 0, self.span[run], 0) if len(self.span) else np.zeros(len(run), np.int64)
 
+    def longest(self, carrier: Ints, role: int, window: tuple[Ints, Ints]) -> Ints:
+        """Return the span that each carrier ran longest for a role within its window; the last before it for none."""
+        track, (start, end) = carrier * _WIDTH + role, window
+        found = self.spans(carrier, role, end)
+        runs = self.by_role
+        first, last = runs.last(track, start), runs.last(track, end)
+        for row in np.flatnonzero((last > first) & (last >= 0)).tolist():
+            its = slice(max(first[row], last[row] - _LOOKED_BACK, 0), last[row] + 1)
+            ns = np.minimum(runs.end[its], end[row]) - np.maximum(runs.start[its], start[row])
+            ns = np.where(runs.rank[its] == runs.rank[last[row]], np.maximum(ns, 0), 0)
+            spans, place = np.unique(self.span[its], return_inverse=True)
+            found[row] = spans[np.bincount(place, ns).argmax()]
+        return found
+
 
 def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the gaps without the lag that another role caused, and that lag as rows of that role.
+    """Return the gaps without the lag that another role or span caused, and that lag as rows of those.
 
     A strand that is ready waits for its loop at the end of its gap, and the loop's thread says exactly what it ran
     meanwhile. A gap that ends earlier than its cut still says when that was, as `at_ns`.
@@ -65,18 +83,32 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
     own = held["role"].map(ROLES.index).to_numpy(dtype="int64")
     ready = held["end_ns"] - held["lag_ns"]
     foreign = holders.shares(held["carrier"], ready, held["end_ns"])
+    carrier, span = (np.array(held[name], dtype=np.int64) for name in ("carrier", "span"))
+    until = np.array(held["end_ns"], dtype=np.int64)
+    window = until - np.array(held["lag_ns"], dtype=np.int64), until
+    alike = foreign[np.arange(len(held)), own] >= _FELT_NS
     foreign[np.arange(len(held)), own] = 0
-    mixed = np.flatnonzero(foreign.any(axis=1))
-    held, foreign = held.iloc[mixed], foreign[mixed]
-    end = held["end_ns"].to_numpy().copy()
-    # Laid from the cut backwards: first the lag that is its own, before it what each other role held.
-    rest = held["lag_ns"].to_numpy() - foreign.sum(axis=1)
+    holder = span.copy()
+    for role in np.unique(own[alike]).tolist():
+        its = alike & (own == role)
+        holder[its] = holders.longest(carrier[its], role, (window[0][its], window[1][its]))
+    mixed = np.flatnonzero(foreign.any(axis=1) | (holder != span))
+    held, foreign, carrier, window = (
+        held.iloc[mixed],
+        foreign[mixed],
+        carrier[mixed],
+        (window[0][mixed], until[mixed]),
+    )
+    end = window[1]
+    # Laid from the cut backwards: first the lag that its own role held, before it what each other role did.
+    rest = end - window[0] - foreign.sum(axis=1)
     joins = held["by_waker"].to_numpy() | (held["state"] != 0).to_numpy()
-    rows = [_lag(held, end - rest, end, None, held["span"].to_numpy(), joins)]
+    span = holder[mixed]
+    rows = [_lag(held, end - rest, end, None, span, joins)]
     end = end - rest
-    for role in np.flatnonzero(foreign.any(axis=0)):
+    for role in np.flatnonzero(foreign.any(axis=0)).tolist():
         lasted = foreign[:, role]
-        span = holders.spans(held["carrier"], int(role), end)
+        span = holders.longest(carrier, role, window)
         rows.append(_lag(held, end - lasted, end, ROLES[role], span, joins))
         end = end - lasted
     gaps.loc[held.index, "end_ns"] = end

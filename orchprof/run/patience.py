@@ -18,12 +18,14 @@ class Patience:
 
     Attributes:
         joined: rows `strand, wall_ns, arg`: who waited until when for whom.
-        ended: waits that a time-out ended.
+        given_up: such rows of the waits that a time-out ended.
+        ended: those waits.
         went_on: waits that one cut short, but the same was waited for next, until it was over, and nothing was done in
             between that could have ended it: slices of one wait, as a loop has them that stays open to Ctrl-C.
     """
 
     joined: pd.DataFrame
+    given_up: pd.DataFrame
     ended: pd.MultiIndex
     went_on: pd.MultiIndex
 
@@ -33,7 +35,8 @@ class Patience:
         expired, joins = _at(journal.of(rec.EXPIRED)), journal.of(rec.JOIN)
         went_on = _slices(journal, joins, joins[_at(joins).isin(expired)])
         ended = expired.difference(went_on)
-        return cls(joins[~_at(joins).isin(ended)], ended, went_on)
+        late = _at(joins).isin(ended)
+        return cls(joins[~late], joins[late], ended, went_on)
 
     def released_ns(self, turns: pd.DataFrame, strands: pd.DataFrame) -> "pd.Series[float]":
         """Return when the last strand of this process ended that each turn waited for until its end; NaN: none did.

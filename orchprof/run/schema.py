@@ -20,7 +20,7 @@ STATES: Final = (
 STRAND_KINDS: Final = ("thread", "task", "job", "coroutine", "child", "remote")
 # What is counted of a segment, in ns.
 COUNTERS: Final = ("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns")
-EDGE_KINDS: Final = ("spawn", "wake", "join")
+EDGE_KINDS: Final = ("spawn", "wake", "join", "timeout", "release")
 PROVENANCES: Final = ("measured", "reported", "modelled", "client_only")
 GRANULARITIES: Final = ("request", "aggregate")
 
@@ -47,6 +47,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "start_ns": "int64",  # the instant of the spawn: waiting to be run for the first time counts
         "end_ns": "Int64",  # null: still alive when the log ended
         "peak_rss_bytes": "Int64",  # of a child process that was reaped, or of its largest descendant
+        "pool": "Int64",  # of a job: the pool of threads that it was handed to, where that is known
+        "workers": "Int64",  # how many threads that pool may have
     },
     # The tiles: per strand, in order, without gap or overlap between start_ns and end_ns of the strand.
     # A remote strand has no segments: its tiles come from its row in model_calls.
@@ -65,12 +67,18 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "runq_ns": "int64",
         "gil_ns": "int64",  # ready to run, but another thread held the interpreter, as seen from outside
         "lag_ns": "int64",  # ready to run, but its event loop was busy
+        "thread": "Int64",  # on which it was; null while it was on none, as between the steps of a loop
+        "natural_end_ns": "Int64",  # of a wait that its time-out ended: when it would have ended by itself
+        "limit_ns": "Int64",  # and when that time-out was set
+        "fallback": "boolean",  # done while a time-out was being handled: without it, not at all
     },
+    # timeout: dst gave up waiting for src, which went on; release: src let go of a unit of dst, no strand
     "edges": {
         "kind": "string",  # EDGE_KINDS; spawn src -> dst; join: dst waited for src; wake: src made dst ready
         "src": "int64",
         "dst": "int64",
         "at_ns": "int64",
+        "units": "Int64",  # of a release: how many there are
     },
     "spans": {
         "span": "int64",
@@ -126,5 +134,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
 
 # Columns that came later within this version: a run that was written without them has nulls there.
 ADDED: Final[dict[str, tuple[str, ...]]] = {
+    "strands": ("pool", "workers"),
+    "edges": ("units",),
+    "segments": ("thread", "natural_end_ns", "limit_ns", "fallback"),
     "model_calls": ("cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens"),
 }

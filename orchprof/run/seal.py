@@ -251,6 +251,8 @@ def _strands(journal: Journal, seen: Seen) -> pd.DataFrame:
             "start_ns": born["wall_ns"],
             "end_ns": born["strand"].map(ended).astype("Int64"),
             "peak_rss_bytes": born["strand"].map(reaped).astype("Int64"),
+            "pool": born["cpu_ns"].where(born["cpu_ns"] > 0).astype("Int64") + journal.offset,
+            "workers": born["delay_ns"].where(born["delay_ns"] > 0).astype("Int64"),
             "span": born["span"],
             "log": journal.offset,
         }

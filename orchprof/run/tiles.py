@@ -56,7 +56,7 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
     turns["role"] = turns["span"].map(roles).astype("object").fillna("framework")
     holders = Holders.of(turns, threads)
     own_tasks = strands[strands["strand"].isin(list(journal.told("task")))]
-    gaps = _gaps(turns, strands, own_tasks)
+    gaps = _gaps(journal, turns, strands, own_tasks)
     gaps, lags = held_loops(gaps, holders)
     patience = Patience.of(journal)
     turns["released_ns"] = patience.released_ns(turns, strands)
@@ -71,11 +71,10 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
     waits = {number: name for number, name in enumerate(rec.WAITS) if number not in (_NONE, JOIN)}
     told = segments["wait_state"].notna()
     segments["wait_state"] = segments["wait_state"].where(told, segments["state"].map(waits))
+    segments["fallback"] = _fallbacks(journal, segments)
     asked = turns[turns["target"] > 0]
     seen_to_wait = edge("join", asked["target"], asked["strand"], asked["end_ns"])
-    edges = pd.concat(
-        [_edges(journal, patience.joined, strands, gaps, moved), seen_to_wait], ignore_index=True
-    )
+    edges = pd.concat([_edges(journal, patience, strands, gaps, moved), seen_to_wait], ignore_index=True)
     return Tiled(segments, edges, served)
 
 
@@ -92,6 +91,7 @@ def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
         {
             "strand": rows["strand"],
             "carrier": rows["carrier"],
+            "thread": rows["carrier"] + journal.offset,
             "start_ns": rows["wall_ns"],
             "end_ns": after["wall_ns"],
             "span": rows["span"],
@@ -139,7 +139,17 @@ def _wakes(journal: Journal) -> pd.DataFrame:
     return pd.DataFrame({"ready_ns": before["wall_ns"][woken], "waker": before["arg"][woken]})
 
 
-def _gaps(turns: pd.DataFrame, strands: pd.DataFrame, own_tasks: pd.DataFrame) -> pd.DataFrame:
+def _looked_up(rows: pd.DataFrame, key: str, value: str, gaps: pd.DataFrame, at: str) -> "pd.Series[int]":
+    """Return what rows say of each gap, by its strand and an instant; null where they say nothing."""
+    known = dict(zip(zip(rows["strand"], rows[key], strict=True), rows[value], strict=True))
+    keys = zip(gaps["strand"], gaps[at], strict=True) if known else ()
+    found = [known.get(key) for key in keys] or None
+    return pd.Series(found, index=gaps.index, dtype="Int64")
+
+
+def _gaps(
+    journal: Journal, turns: pd.DataFrame, strands: pd.DataFrame, own_tasks: pd.DataFrame
+) -> pd.DataFrame:
     """Return the time in which a strand of this process was not on any carrier, from its birth to its end."""
     turns = turns.sort_values(["strand", "start_ns", "end_ns"], kind="stable")
     ended = turns.groupby("strand")["end_ns"].shift()
@@ -164,6 +174,8 @@ def _gaps(turns: pd.DataFrame, strands: pd.DataFrame, own_tasks: pd.DataFrame) -
         }
     )
     gaps = gaps[gaps["end_ns"] > gaps["start_ns"]].copy()
+    gaps["natural_end_ns"] = _looked_up(journal.of(rec.NATURAL), "wall_ns", "arg", gaps, "end_ns")
+    gaps["limit_ns"] = _looked_up(journal.of(rec.LIMIT), "arg", "wall_ns", gaps, "ready_ns")
     gaps["waker"] = _after_own_task(gaps, own_tasks)
     gaps["lag_ns"] = _lags(gaps, first.loc[gaps.index] & (kinds.loc[gaps.index] == "coroutine"))
     declared = gaps["state"] != _NONE
@@ -199,6 +211,28 @@ def _expired(patience: Patience, pieces: pd.DataFrame) -> pd.DataFrame:
     return pieces.assign(expired=joins, state=pieces["state"].where(~timed_out | joins, _TIMEOUT))
 
 
+def _fallbacks(journal: Journal, segments: pd.DataFrame) -> "pd.Series[bool]":
+    """Return what strands did only because of a time-out: from its end to the last thing begun in handling it."""
+    done = pd.Series(data=False, index=segments.index)
+    ends = journal.of(rec.EXIT).set_index("arg")["wall_ns"]
+    for strand, rows in journal.of(rec.FALLBACK).groupby("strand"):
+        mine = segments[segments["strand"] == strand].sort_values("start_ns")
+        late = mine.loc[mine["wait_state"] == rec.WAITS[_TIMEOUT], "end_ns"].to_numpy()
+        start, end = mine["start_ns"].to_numpy(), mine["end_ns"].to_numpy()
+        for at, arg in zip(rows["wall_ns"], rows["arg"], strict=True):
+            begun = np.searchsorted(late, at, "right")
+            if not begun:
+                continue  # what it handles was no wait of its own
+            place = min(np.searchsorted(start, at, "right") - 1 + (arg == rec.AFTER_STEP), len(end) - 1)
+            until = ends.get(arg, at) if arg > 0 else end[place]
+            done |= (
+                (segments["strand"] == strand)
+                & (segments["start_ns"] >= late[begun - 1])
+                & (segments["end_ns"] <= until)
+            )
+    return done
+
+
 def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the pieces with each declared wait for other strands in one: it lasts until its strand goes on.
 
@@ -213,7 +247,7 @@ def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     waits = pieces[declared]
     whole = ((~declared & ~pieces["within_join"].eq(other=True)) | alone).cumsum()[declared]
     part = (~declared | alone).cumsum()[declared]
-    how = dict.fromkeys(("start_ns", "span", "role", "state", "cpu_state", "wait_state"), "first")
+    how = dict.fromkeys(("start_ns", "span", "role", "state", "cpu_state", "wait_state", "thread"), "first")
     how |= {"end_ns": "last", "at_ns": "last", "expired": "max", **dict.fromkeys(COUNTERS, "sum")}
     grouped = waits.assign(whole=whole).groupby([waits["strand"], part], sort=False)
     merged = grouped.agg(how | {"whole": "first"}).reset_index(level=0)
@@ -225,10 +259,11 @@ def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _edges(
-    journal: Journal, joined: pd.DataFrame, strands: pd.DataFrame, gaps: pd.DataFrame, moved: pd.DataFrame
+    journal: Journal, patience: Patience, strands: pd.DataFrame, gaps: pd.DataFrame, moved: pd.DataFrame
 ) -> pd.DataFrame:
     spawned = strands[strands["parent"].notna()]
-    told = gaps[gaps["by_waker"]]
+    told, joined, given_up = gaps[gaps["by_waker"]], patience.joined, patience.given_up
+    let_go = journal.of(rec.LET_GO)
     woken = journal.of(rec.WAKE)
     woken = woken[(woken["arg"] > 0) & (woken["arg"] != woken["strand"])]
     parts = joined.merge(moved, left_on=["strand", "wall_ns"], right_on=["strand", "at_ns"])
@@ -239,6 +274,10 @@ def _edges(
             edge("join", parts["arg"], parts["strand"], parts["end_ns"]),
             edge("join", told["waker"], told["strand"], told["end_ns"]),
             edge("wake", woken["arg"], woken["strand"], woken["wall_ns"]),
+            edge("timeout", given_up["arg"], given_up["strand"], given_up["wall_ns"]),
+            edge("release", let_go["strand"], let_go["arg"], let_go["wall_ns"]).assign(
+                units=let_go["cpu_ns"].to_numpy()
+            ),
         ]
     )
     return edges.drop_duplicates(ignore_index=True)

@@ -16,10 +16,12 @@ from orchprof.run.held import Holders
 from orchprof.run.looks import GIL, LOCK, OTHER, RUNNING, Looks
 from orchprof.run.schema import COUNTERS, ROLES
 from orchprof.run.serving import Around, Windows, answers
-from orchprof.run.timeline import Floats, Ints, Timeline
+from orchprof.run.timeline import Ints, Timeline
 
 # Less than this of a turn is not worth a segment of its own.
 _LEAST_NS: Final = 1_000
+# Waits and work above this are worth an order.
+_FELT_NS: Final = 1_000_000
 _WIDTH: Final = len(ROLES)
 # Beyond what can be seen of a thread itself: others compute for it.
 _HELPED: Final = len(rec.LOOKS)
@@ -62,9 +64,38 @@ def told_apart(
     parts[~bare, GIL] = np.minimum(seen[~bare, GIL], back[~bare])
     keepers = _keepers(looks, holders)
     known = np.minimum(keepers.shares(tid, start, end) / np.maximum(within[:, [GIL]], 1), 1.0)
-    foreign = _foreign(turns, known, np.where(bare | _last(turns), parts[:, GIL], 0))
+    foreign = np.rint(known * np.where(bare | _last(turns), parts[:, GIL], 0)[:, None]).astype(np.int64)
     spans = [keepers.spans(tid, role, turns["end_ns"]) for role in range(_WIDTH)]
-    return _carved(turns, parts, foreign, spans, answered.work), answered.served
+    carved = _carved(turns, parts, foreign, spans, answered.work)
+    return _locks_first(carved, threads, looks), answered.served
+
+
+def _locks_first(turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks) -> pd.DataFrame:
+    """Return the turns with those in two that computed after a wait for a lock, as far as their thread was seen in it.
+
+    Who let go is asked for when the wait ended, and not when the turn did.
+    """
+    names = ("start_ns", "end_ns", "cpu_ns", "runq_ns", "gil_ns")
+    start, end, cpu, runq, gil = (np.array(turns[name], dtype=np.int64) for name in names)
+    waited = end - start - cpu - runq - gil
+    long = ((turns["wait_state"] == rec.LOOKS[LOCK]) & (turns["state"] == 0)).to_numpy()
+    tid = turns["carrier"].map(threads).fillna(0).to_numpy(dtype="int64")
+    locked = looks.runs[looks.runs["state"] == LOCK]
+    until = end.copy()
+    for row in np.flatnonzero(long & (waited >= _FELT_NS) & (cpu >= _FELT_NS)).tolist():
+        seen = (locked["tid"] == tid[row]) & (locked["start_ns"] < end[row]) & (locked["end_ns"] > start[row])
+        if seen.any():
+            until[row] = min(max(int(locked.loc[seen, "end_ns"].max()), start[row] + waited[row]), end[row])
+    after_cpu = np.minimum(cpu, end - until)
+    after_runq = end - until - after_cpu
+    cut = np.flatnonzero((until < end) & (after_runq <= runq))
+    rest = dict.fromkeys(COUNTERS, 0) | {"cpu_ns": after_cpu[cut], "runq_ns": after_runq[cut]}
+    later = turns.iloc[cut].assign(start_ns=until[cut], wait_state=None, **rest)
+    for column, values in ((end, until), (cpu, cpu - after_cpu), (runq, runq - after_runq)):
+        column[cut] = values[cut]
+    at = np.array(turns["at_ns"], dtype=np.int64)
+    at[cut] = end[cut]
+    return pd.concat([turns.assign(end_ns=end, cpu_ns=cpu, runq_ns=runq, at_ns=at), later], ignore_index=True)
 
 
 def _helped(looks: Looks, known: list[int]) -> Timeline:
@@ -142,19 +173,6 @@ def _keepers(looks: Looks, holders: Holders) -> Holders:
         its = role == number
         span[its] = holders.spans(carrier[its], int(number), middle[runs.index][its])
     return Holders.of(runs.assign(carrier=runs["tid"], role=np.array(ROLES)[role], span=span), {})
-
-
-def _foreign(turns: pd.DataFrame, known: Floats, gil_ns: Ints) -> Ints:
-    """Return how much of each turn's wait for the interpreter another role held it (n, roles), in ns.
-
-    Args:
-        turns: who waited.
-        known: (n, roles), the fraction of what was seen of each wait in which a thread of that role was seen to run.
-        gil_ns: (n,) how long each waited.
-    """
-    others = known.copy()
-    others[np.arange(len(turns)), turns["role"].map(ROLES.index).to_numpy(np.int64)] = 0
-    return np.asarray(np.rint(others * gil_ns[:, None]), dtype=np.int64)
 
 
 def _carved(turns: pd.DataFrame, parts: Ints, foreign: Ints, spans: list[Ints], work: Ints) -> pd.DataFrame:

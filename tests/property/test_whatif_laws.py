@@ -4,8 +4,9 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from ledger_tables import Run
 from programs import Maker
 from simulation import record
 
@@ -13,9 +14,11 @@ from orchprof.capacity.parts import Change, parts_of, scaled_ns
 from orchprof.capacity.ranking import FASTER, ranking
 from orchprof.capacity.rerun import Load, Machine, latencies, script
 from orchprof.ledger.graph import build
-from orchprof.ledger.replay import latest, network, replay, work_before
+from orchprof.ledger.labels import LABELS
+from orchprof.ledger.replay import contended, latest, network, replay, work_before
 
 SEEDS = st.integers(0, 2**40)
+MS = 1_000_000
 
 
 def drawn(seed, n=3):
@@ -101,3 +104,48 @@ def test_a_rerun_with_cores_for_all_is_the_replay(seed):
         assert alone * (1 - 1e-9) <= slower <= 2 * alone * (1 + 1e-9)
         (twice,) = latencies([task], Load(1), Machine(1, speed=0.5))
         assert twice >= shared * (1 - 1e-9) or half.sum() == 0
+
+
+def one_loop(seed):
+    """Return a task whose coroutines sleep and work in turn, as one loop runs them: who is ready first comes first."""
+    rng = random.Random(seed)
+    plans = [
+        [(rng.randint(1, 40) * MS, rng.randint(1, 20) * MS) for _ in range(rng.randint(1, 4))]
+        for _ in range(rng.randint(2, 5))
+    ]
+    ready, free, steps = [(plan[0][0], strand, 0) for strand, plan in enumerate(plans, start=2)], 0, []
+    last = dict.fromkeys(range(2, len(plans) + 2), 0)
+    while ready:
+        at, strand, step = min(ready)
+        ready.remove((at, strand, step))
+        start = max(at, free)
+        free = start + plans[strand - 2][step][1]
+        steps.append((strand, last[strand], at, start, free))
+        last[strand] = free
+        if step + 1 < len(plans[strand - 2]):
+            ready.append((free + plans[strand - 2][step + 1][0], strand, step + 1))
+    run = Run(0)
+    run.task(1, 0, free)
+    run.strand(1, 0, free, kind="task")
+    run.wait(1, 0, free, list(last))
+    for strand, end in last.items():
+        run.strand(strand, 0, end, parent=1, kind="coroutine")
+    for strand, before, at, start, end in steps:
+        run.segment(strand, before, start, "framework", lag=start - at, wait_state="sleep")
+        run.segment(strand, start, end, "tool", cpu=end - start, thread=5)
+    return build(run.tables())[0]
+
+
+@given(seed=SEEDS)
+def test_on_one_loop_waits_are_as_long_as_others_work(seed):
+    graph = one_loop(seed)
+    events = contended(graph)
+    assume(events.rules is not None)  # somebody waited
+    assert replay(graph, {}, events) == pytest.approx(graph.length_ns, rel=1e-9)
+    asleep = np.array([state == "sleep" for _, state in LABELS])
+    # Without work nobody waits, and the longest row of sleeps is left.
+    sleeps = np.bincount(
+        graph.pieces.strand, (graph.pieces.ns * asleep[graph.pieces.label]).sum(axis=1)
+    ).max()
+    assert replay(graph, {"tool": 0.0}, events) == pytest.approx(sleeps, rel=1e-9)
+    assert replay(graph, {"tool": 3.0}, events) >= graph.length_ns * (1 - 1e-9)

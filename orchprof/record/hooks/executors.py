@@ -2,6 +2,7 @@
 
 import concurrent.futures._base as futures
 import functools
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -13,6 +14,8 @@ from orchprof.record.hooks.waits import wait_for
 from orchprof.record.strands import FIBER, Fiber, Strands
 
 _JOBS: Final = "_orchprof_jobs"
+_POOL: Final = "_orchprof_pool"
+_new_number: Final = itertools.count(1).__next__
 _Call = Callable[..., Any]
 
 
@@ -33,7 +36,7 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _submit(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def submit(pool: Any, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
-        fiber = new_job(strands, function)
+        fiber = new_job(strands, function, strands.safely(_pool, pool) or (0, 0))
         try:
             future = original(pool, run_job, strands, fiber, function, *args, **kwargs)
         except BaseException:
@@ -44,6 +47,14 @@ def _submit(strands: Strands, original: _Call) -> _Call:
         return future
 
     return submit
+
+
+def _pool(pool: Any) -> tuple[int, int]:
+    """Return a pool's number and how many threads it may have."""
+    known = vars(pool)
+    if _POOL not in known:
+        known[_POOL] = _new_number()
+    return known[_POOL], pool._max_workers
 
 
 def _shutdown(strands: Strands, original: _Call) -> _Call:

@@ -7,6 +7,7 @@ producer here. A bare lock is a C type that nobody can follow: what waits for on
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from collections import deque
 
@@ -23,12 +24,47 @@ if TYPE_CHECKING:
     _Call = Callable[..., Any]
 
 _TURNS: Final = "_orchprof_turns"
+_UNITS: Final = "_orchprof_units"
+_new_number: Final = itertools.count(1).__next__
 
 
 def hook(strands: Strands, patches: Patches) -> None:
     """Follow `Condition.wait` and `notify`."""
     patches.replace(threading.Condition, "wait", functools.partial(_wait, strands))
     patches.replace(threading.Condition, "notify", functools.partial(_notify, strands))
+    patches.replace(threading.Semaphore, "__init__", _made)
+    for kind in (threading.Semaphore, threading.BoundedSemaphore):
+        patches.replace(kind, "release", functools.partial(_let_go, strands))
+
+    def patch(module: Any) -> None:
+        for kind in (module.Semaphore, module.Lock):  # what is bounded calls them
+            patches.replace(kind, "__init__", _made)
+            patches.replace(kind, "release", functools.partial(_let_go, strands))
+
+    patches.when_imported("asyncio.locks", patch)
+
+
+def _made(original: _Call) -> _Call:
+    """Number what is held in units when it is made, and keep of how many."""
+
+    @functools.wraps(original)
+    def made(held: Any, *args: Any, **kwargs: Any) -> None:
+        original(held, *args, **kwargs)
+        held.__dict__[_UNITS] = (_new_number(), getattr(held, "_value", 1))
+
+    return made
+
+
+def _let_go(strands: Strands, original: _Call) -> _Call:
+    @functools.wraps(original)
+    def release(held: Any, *args: Any, **kwargs: Any) -> Any:
+        carrier = strands.here.carrier
+        if carrier is not None and _UNITS in held.__dict__:
+            number, units = held.__dict__[_UNITS]
+            strands.let_go(carrier, number, units)
+        return original(held, *args, **kwargs)
+
+    return release
 
 
 class _Turn:

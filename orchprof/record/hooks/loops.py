@@ -8,25 +8,29 @@ that what it schedules is still known to come from there. Nothing is guessed abo
 
 import asyncio
 import functools
+import sys
 import time
-from asyncio import base_events, events, selector_events
+from asyncio import base_events, events, futures, selector_events
 from collections.abc import Callable
 from typing import Any, Final
 
 from orchprof.record.flows import abandoned
 from orchprof.record.frames import hide
 from orchprof.record.hooks.patches import Patches
-from orchprof.record.hooks.waits import wait_for
+from orchprof.record.hooks.waits import add_other, wait_for
 from orchprof.record.strands import (
+    AFTER_STEP,
     BY_IO,
     BY_TIMEOUT,
     BY_TIMER,
+    FALLBACK,
     FIBER,
+    LIMIT,
+    NATURAL,
     NOBODY,
     Carrier,
     Fiber,
     Strands,
-    add_other,
 )
 from orchprof.record.yields import STREAMS, stepped
 from orchprof.units import nanoseconds
@@ -75,7 +79,9 @@ def _handle_class(strands: Strands, base: Any) -> Any:
     class StrandHandle(base):  # type: ignore[misc]
         __slots__ = (_ORIGIN,)
 
-        __init__ = _timed(start) if issubclass(base, events.TimerHandle) else _at_once(strands, start)
+        __init__ = (
+            _timed(strands, start) if issubclass(base, events.TimerHandle) else _at_once(strands, start)
+        )
 
         def _run(self) -> None:
             try:
@@ -84,16 +90,41 @@ def _handle_class(strands: Strands, base: Any) -> Any:
                 hide(error)
                 raise
 
+    if issubclass(base, events.TimerHandle):
+        StrandHandle.cancel = _cancelled(strands, base.cancel)
     StrandHandle.__name__ = StrandHandle.__qualname__ = base.__name__
     return StrandHandle
 
 
-def _timed(start: _Call) -> _Call:
+def _timed(strands: Strands, start: _Call) -> _Call:
     def init(handle: Any, *args: Any, **kwargs: Any) -> None:
         start(handle, *args, **kwargs)
-        handle._orchprof_origin = timer(handle._when, handle._callback)
+        origin = handle._orchprof_origin = timer(handle._when, handle._callback)
+        carrier = strands.here.carrier
+        if carrier is None:
+            return
+        if origin[1] == BY_TIMEOUT:
+            carrier.say(LIMIT, origin[0])
+        elif isinstance(sys.exception(), TimeoutError):
+            carrier.say(FALLBACK, AFTER_STEP)
 
     return init
+
+
+def _cancelled(strands: Strands, original: _Call) -> _Call:
+    """A sleep that is not over when it is left was cancelled, and says when it would have been."""
+    sleep: Any = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+    clock_ns = time.monotonic_ns
+
+    @functools.wraps(original)
+    def cancel(handle: Any) -> None:
+        if handle._callback is sleep:
+            due_ns, carrier = handle._orchprof_origin[0], strands.here.carrier
+            if carrier is not None and due_ns > clock_ns():
+                carrier.say(NATURAL, due_ns)
+        original(handle)
+
+    return cancel
 
 
 def _at_once(strands: Strands, start: _Call) -> _Call:

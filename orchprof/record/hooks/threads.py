@@ -125,11 +125,11 @@ def _belongs(strands: Strands, fiber: Fiber) -> bool:
     return 0 < fiber.task == strands.carrier().fiber.task
 
 
-def new_job(strands: Strands, function: Any) -> Fiber:
-    """Return the fiber of a job that the calling strand hands to somebody else."""
+def new_job(strands: Strands, function: Any, pool: tuple[int, int] = (0, 0)) -> Fiber:
+    """Return the fiber of a job that the calling strand hands to somebody else: a pool, and its size, if known."""
     carrier = strands.carrier()
     name = strands.safely(name_of, function) or "job"
-    return strands.spawn("job", name, carrier.fiber, carrier.cut())
+    return strands.spawn("job", name, carrier.fiber, carrier.cut(), pool)
 
 
 def run_job(strands: Strands, fiber: Fiber, function: _Call, /, *args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from orchprof.record.hooks.patches import Patches
 from orchprof.record.hooks.threads import name_of, run_job
-from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, NOBODY, Fiber, Strands, add_other
+from orchprof.record.hooks.waits import add_other
+from orchprof.record.strands import BY_IO, BY_TIMEOUT, BY_TIMER, NOBODY, Fiber, Strands
 
 _Call = Callable[..., Any]
 _SLEEP: Final = ("trio._timeouts", "sleep_until")

@@ -5,9 +5,20 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, Final
 
     from orchprof.record.strands import Carrier, Strands
+
+
+# A server's group of tasks may never end: of those that it has waited for, so many at most are remembered.
+OTHERS_KEPT: Final = 1 << 16
+
+
+def add_other(others: list[int], strand: int) -> None:
+    """Remember one more who was waited for; of too many, the newest half."""
+    others.append(strand)
+    if len(others) > OTHERS_KEPT:
+        del others[: OTHERS_KEPT // 2]
 
 
 def wait_for(

@@ -10,8 +10,8 @@ import pytest
 from support import assert_tiled
 
 import orchprof
+from orchprof.record.hooks.waits import OTHERS_KEPT, add_other
 from orchprof.record.state import STATE
-from orchprof.record.strands import OTHERS_KEPT, add_other
 
 WAIT_S = 0.03
 

@@ -37,6 +37,26 @@ def test_lag_of_ones_own_role_stays_in_the_wait(tmp_path):
     assert lags == [50_000_000]
 
 
+def test_loop_lag_goes_to_the_span_that_held_the_loop_longest(tmp_path):
+    """Coroutine 2 naps under span 51; the loop's thread runs 30 ms of tool 50 and then 2 ms of tool 52, both on 1."""
+    log = HandLog(tmp_path).born(1, 0, "coroutine").born(2, 0, "coroutine")
+    log.cut(0, 0, 2).enter(1, 1, 2, 51, "tool").cut(5, 5, 1).wake(2, 10, rec.BY_TIMER)
+    log.enter(10, 10, 1, 50, "tool").exit(40, 40, 1, 50).enter(40, 40, 1, 52, "tool").exit(42, 42, 1, 52)
+    log.cut(42, 42, 2).exit(45, 45, 2, 51).cut(50, 50, 0).end(2, 50).end(1, 50)
+    tables, *_ = sealed(tmp_path, log)
+    lag = tables["segments"].query(f"lag_ns > 0 and strand == {1 << 40 | 2}")
+    assert lag["span"].tolist() == [1 << 40 | 50]
+    assert lag["lag_ns"].tolist() == [32 * MS]
+
+
+def test_segments_say_on_which_thread_they_were(tmp_path):
+    tables, *_ = sealed(tmp_path, loop_with_a_blocking_tool(tmp_path))
+    of_2 = tables["segments"].query(f"strand == {1 << 40 | 2}").sort_values("start_ns")
+    on = of_2["thread"].notna().tolist()
+    assert on == [True, False, False, False, True]
+    assert of_2["thread"].nunique() == 1
+
+
 def test_a_declared_wait_is_divided_where_the_loop_was_held(tmp_path):
     log = HandLog(tmp_path).born(1, 0, "coroutine").born(2, 0, "coroutine").born(3, 0, "remote", parent=2)
     log.cut(0, 0, 2, wait="join").cut(5, 5, 1).enter(10, 10, 1, 50, "tool")
@@ -212,3 +232,9 @@ def test_a_step_is_a_wake_and_the_cut_by_which_its_strand_goes_on(tmp_path):
     assert rows(tables[0], 2) == rows(tables[1], 2)
     assert tables[0]["segments"].equals(tables[1]["segments"])
     assert tables[0]["edges"].equals(tables[1]["edges"])
+
+
+def test_what_follows_a_wait_for_a_lock_comes_after_it(tmp_path):
+    watch = HandWatch(tmp_path).looked("lock", 0, 60).looked("running", 70, 101)
+    tables, *_ = sealed(tmp_path, thread_with(tmp_path, cpu=30), watch)
+    assert rows(tables, 1) == [("framework", "lock", 0, 70, 0), ("framework", None, 70, 100, 30)]
