@@ -20,7 +20,9 @@ _ROOM: Final = (
     1.1  # a fleet that holds with so much to spare where nothing is in doubt is worth a closer look
 )
 _HOSTS_FIRST: Final = 2  # so many steps up of the hosts before one of the replicas
-_MOST_RUNS: Final = 80  # of a search; once something holds, no more kinds are tried after so many
+_MOST_RUNS: Final = (
+    80  # of a search; no more kinds are tried after so many, or twice as many where nothing has held
+)
 _MOST_UP: Final = 8  # steps from machines that seem to hold, or in proportion would
 
 
@@ -113,8 +115,8 @@ def cheapest(search: Search, kinds: list[Kind]) -> Trial:
     ):
         if best is not None and least.usd_per_hour >= _WORTH * best.fleet.usd_per_hour:
             break  # not even at its bound is it cheaper, and those after it are dearer still
-        if best is not None and search.runs > _MOST_RUNS:
-            break  # those that are left could be a little cheaper
+        if search.runs > _MOST_RUNS * (1 if best is not None else 2):
+            break  # those that are left could be a little cheaper; where none held, it is not the machines
         found = _fewest(search, kind, (least.hosts, replicas), best)
         best = found if found is not None else best
     if best is None:
