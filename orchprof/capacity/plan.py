@@ -20,6 +20,9 @@ _ROOM: Final = (
     1.1  # a fleet that holds with so much to spare where nothing is in doubt is worth a closer look
 )
 _HOSTS_FIRST: Final = 2  # so many steps up of the hosts before one of the replicas
+_MOST_RUNS: Final = (
+    80  # of a search; no more kinds are tried after so many, or twice as many where nothing has held
+)
 _MOST_UP: Final = 8  # steps from machines that seem to hold, or in proportion would
 
 
@@ -32,6 +35,7 @@ class Search:
     effort: Effort = FULL
     considered: int = 0
     tried: int = 0
+    runs: int = 0
     at_once: float | None = None  # tasks in flight, as the last fleet that kept up had
     near_usd: Decimal | None = None  # hourly price of the cheapest that held where nothing was in doubt
     refuted: list[Fleet] = field(default_factory=list)
@@ -42,7 +46,9 @@ class Search:
         key = _key(fleet)
         if key not in self.known:
             self.tried += 1
-            self.known[key] = trial(self.question, fleet, self.traffic, self.effort, self.at_once)
+            found = trial(self.question, fleet, self.traffic, self.effort, self.at_once)
+            self.known[key] = found
+            self.runs += 1 + (len(found.runs) if found else 0)
         found = self.known[key]
         if found is None:
             return None
@@ -62,6 +68,7 @@ class Search:
         key = (*_key(fleet), "seems")
         if key not in self.known:
             self.known[key] = trial(self.question, fleet, self.traffic, MEAN, self.at_once)
+            self.runs += 1
         found = self.known[key]
         return found is not None and keeps(self.question, found, _ROOM) and not self._is_refuted(fleet)
 
@@ -108,6 +115,8 @@ def cheapest(search: Search, kinds: list[Kind]) -> Trial:
     ):
         if best is not None and least.usd_per_hour >= _WORTH * best.fleet.usd_per_hour:
             break  # not even at its bound is it cheaper, and those after it are dearer still
+        if search.runs > _MOST_RUNS * (1 if best is not None else 2):
+            break  # those that are left could be a little cheaper; where none held, it is not the machines
         found = _fewest(search, kind, (least.hosts, replicas), best)
         best = found if found is not None else best
     if best is None:
