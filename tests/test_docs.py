@@ -41,7 +41,7 @@ def help_of(command):
 SHOWN = sorted(
     set(
         re.findall(
-            r"`orchprof (bench|claim|cost|env|plan|prices|record|report|serve-model|verify|whatif)\b([^`]*)`",
+            r"`orchprof (bench|brief|claim|cost|env|plan|prices|record|report|serve-model|verify|whatif)\b([^`]*)`",
             README,
         )
     )

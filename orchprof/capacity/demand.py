@@ -135,7 +135,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     _refuse(run, report, len(graphs))
     extra = extra or Extra()
     spec = report["run"]["model"].get("spec")
-    model = _model(spec)
+    model = _model(spec) if _calls(run) else None  # one that nobody asks needs nothing
     items = _items(run, graphs, quotas, (spec or "", model, extra))
     core_s = _core_s(report, graphs) + _served_s_here(run.meta, spec) / len(graphs)
     between = turns(extra.between_need, extra.between_s)

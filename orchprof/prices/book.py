@@ -16,7 +16,7 @@ from orchprof.prices import tables, values
 from orchprof.prices.names import canonical, unit_of
 from orchprof.prices.offers import on_basis
 from orchprof.prices.price import ON_DEMAND, Book, Machine, Price
-from orchprof.prices.rates import core_price, memory_price
+from orchprof.prices.rates import as_stated, core_price, memory_price
 
 OPTION: Final = "--price"  # the source of what was stated there
 STALE_AFTER: Final = timedelta(days=180)
@@ -46,6 +46,7 @@ def book(
     found = _with_project(found, project)
     found = _with_machines(found, tables.read_machines(machines) if machines else ())
     found = on_basis(_with_prices(found, (_override(text, found) for text in overrides)), basis)
+    found = as_stated(found)
     derived = {"core": core_price(found), "memory": memory_price(found)}
     return replace(found, prices={**found.prices, **derived})
 

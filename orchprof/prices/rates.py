@@ -11,6 +11,7 @@ half a core of silicon (`Machine.threads_per_core`).
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -58,6 +59,30 @@ def core_price(book: Book, machine: Machine | None = None) -> Price:
 def memory_price(book: Book, machine: Machine | None = None) -> Price:
     """Return what an hour of one GiB costs: as the user states `memory`, else a machine's share; see `core_price`."""
     return _of_machine("memory", book, machine)
+
+
+def as_stated(book: Book) -> Book:
+    """Return the book with machines at what the user states of cores and memory, both; their own price comes first.
+
+    One with accelerators keeps its price, which says nothing of its cores.
+    """
+    if not {"core", "memory"} <= book.given:
+        return book
+    core, memory = (book.prices[name] for name in ("core", "memory"))
+    return replace(
+        book, machines={name: _stated(book, each, core, memory) for name, each in book.machines.items()}
+    )
+
+
+def _stated(book: Book, machine: Machine, core: Price, memory: Price) -> Machine:
+    if machine.accelerator or machine.price.name in book.given:
+        return machine
+    value = machine.vcpus * core.value + Decimal(str(machine.memory_gib)) * memory.value
+    source = f"{machine.vcpus} x core, {machine.memory_gib:g} x memory: {core.source}"
+    return replace(
+        machine,
+        price=replace(core, name=machine.price.name, value=value, unit=machine.price.unit, source=source),
+    )
 
 
 def fit(machines: Iterable[Machine]) -> tuple[Decimal, Decimal]:

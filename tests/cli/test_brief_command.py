@@ -41,6 +41,16 @@ def test_a_volume_costs_what_the_machines_of_the_plan_cost(run, tmp_path):
     assert volume["usd_per_month"] == pytest.approx(plan["usd_per_hour"] * MONTH_S / 3600)
 
 
+def test_a_price_of_cores_that_is_stated_is_the_plans_too(run, tmp_path):
+    one = keep(tmp_path / "one", 20, calls=False)
+    stated = ("--price", "core=1", "--price", "memory=0.1", "--machine", "aws/m8i.2xlarge")
+    volume = costed(run, one, *SLO, *ONE_A_SECOND, *stated)["at_volume"]
+    plan = asked(run, "plan", one, *SLO, "--rate", "1", *stated)
+    count = volume["machines"][0]["count"]
+    assert volume["usd_per_hour"] == pytest.approx(count * (8 * 1 + 32 * 0.1))
+    assert plan["usd_per_hour"] == pytest.approx(volume["usd_per_hour"])
+
+
 def test_a_volume_of_tokens_costs_them_and_the_machines_of_the_agents(run, tmp_path):
     one = keep(tmp_path / "one", 20, model=HOSTED)
     record = costed(run, one, *SLO, *ONE_A_SECOND)
