@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+TUTORIAL = (ROOT / "docs/tutorial.md").read_text()
 TEST_COMMAND = "pip install -e '.[test]' && python -m pytest"
 
 
@@ -48,8 +49,11 @@ SHOWN = sorted(
 )
 
 
+SHOWN += re.findall(r"^orchprof ([a-z-]+)(.*)$", TUTORIAL, flags=re.MULTILINE)
+
+
 @pytest.mark.parametrize(("command", "rest"), SHOWN, ids=lambda part: part.strip() or "-")
-def test_every_command_in_the_readme_takes_the_options_shown(command, rest):
+def test_every_command_in_the_documents_takes_the_options_shown(command, rest):
     for option in re.findall(r"--[a-z-]+", rest):
         assert option in help_of(command)
 
