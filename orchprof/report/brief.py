@@ -8,7 +8,7 @@ from orchprof.report.money import Record
 
 _TITLES: Final = {
     "engineer": "For the engineer: where the time goes",
-    "platform": "For the platform: which machines, and what is full first",
+    "platform": "For the platform: which machines, and the bottleneck",
     "payer": "For who pays: what a success costs, and what it earns",
 }
 _SAID: Final = {
@@ -27,7 +27,7 @@ _SAID: Final = {
     "core_s_per_task": "CPU of a task",
     "memory_per_task_bytes": "memory a task adds",
     "usd_per_hour": "cost of an hour",
-    "binding": "full first",
+    "binding": "bottleneck",
     "fullest_pool_share": "  in use",
     "per_success_usd": "1,000 successes, at the load",
     "per_success_as_measured_usd": "1,000 successes, as measured",

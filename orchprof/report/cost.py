@@ -72,7 +72,7 @@ def _volume(record: Record, volume: Record) -> list[str]:
         f"{money.count(each['count'])} x {each['name']} at {usd(each['usd_per_hour'])} an hour"
         for each in volume["machines"]
     )
-    binds = f"; {volume['binding']} is full first" if volume["binding"] else ""
+    binds = f"; bottleneck: {volume['binding']}" if volume["binding"] else ""
     bought = (
         f"{machines}: {mark_of(record)}{usd(volume['usd_per_month'])} a month in all; {volume['rule']}{binds}"
     )

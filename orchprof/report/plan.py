@@ -19,7 +19,7 @@ def render(record: Record, details: bool = False) -> str:
         for table in (_rates(record), _bursts(record)):
             lines += ["", *table] if table else []
         for finding in record["findings"]:
-            lines += text.labelled("Mind", finding["message"])
+            lines += text.labelled("Note", finding["message"])
         lines += ["", *_explained(record)] if details else []
     if record["backtest"]:
         lines += [*([""] if lines else []), *_backtest(record["backtest"])]
@@ -53,7 +53,7 @@ def _answer(record: Record) -> list[str]:
         ("Cost", _cost(record)),
         ("Predicted", _figures(predicted)),
         ("Checked", _checked(record["confidence"])),
-        ("Binds", record["binding"] or "nothing: it is the least that can be had"),
+        ("Bottleneck", record["binding"] or "none: it is the least that can be bought"),
         ("Holds", _holds(record)),
         ("Free", rest),
         ("Needs", _needs(record)),
@@ -126,18 +126,18 @@ def _needs(record: Record) -> str:
 
 
 def _ratio(ratio: Record) -> str:
-    said = f"{text.number(ratio['busy'])} busy, {text.number(ratio['reserved'])} reserved"
-    said += f", {text.number(ratio['sold'])} sold with it" if ratio["sold"] else ""
+    said = f"{text.number(ratio['busy'])} cores used, {text.number(ratio['reserved'])} allocated"
+    said += f", {text.number(ratio['sold'])} sold with each accelerator" if ratio["sold"] else ""
     if ratio.get("market"):
         low, high = map(text.number, ratio["market"])
         said += f" ({low} to {high} elsewhere)" if low != high else ""
-    return f"{said}: the ratio {'binds' if ratio['binds'] else 'does not bind'}"
+    return f"{said}: {'too few' if ratio['binds'] else 'enough'}"
 
 
 def _rates(record: Record) -> list[str]:
     if not record["rates"]:
         return []
-    header: tuple[str, ...] = ("tasks/s", "machines", "~p50", "~p95", "$/hour", "$/1,000", "binds")
+    header: tuple[str, ...] = ("tasks/s", "machines", "~p50", "~p95", "$/hour", "$/1,000", "bottleneck")
     rows = [header, *map(_rate, record["rates"])]
     return text.columns(rows, "><>>>><")
 
@@ -215,7 +215,7 @@ def _backtest(found: Record) -> list[str]:
     strange = max((row.get("strange_cores") or 0.0 for row in found["loads"]), default=0.0)
     if strange > _QUIET_CORES:
         lines += text.labelled(
-            "Mind",
+            "Note",
             f"others kept up to {text.number(strange)} of its cores busy: repeat it on a quiet machine",
         )
     costly = [row for row in found["loads"] if abs((row.get("core_s_ratio") or 1.0) - 1) > _SAME_CPU]
@@ -223,7 +223,7 @@ def _backtest(found: Record) -> list[str]:
         worst = max(costly, key=lambda row: abs(row["core_s_ratio"] - 1))
         off = worst["core_s_ratio"] - 1
         by = f"{abs(off):.0%} {'more' if off > 0 else 'less'} CPU than one at a time just before"
-        lines += text.labelled("Mind", f"{_put_to(worst)}: a task took {by}, which was not foreseen")
+        lines += text.labelled("Note", f"{_put_to(worst)}: a task took {by}, which was not foreseen")
     return lines
 
 

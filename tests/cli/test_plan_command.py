@@ -54,7 +54,7 @@ def test_a_plan_for_a_person(run, tmp_path):
     words = " ".join(said.out.split())
     for each in (
         "Machines",
-        "Binds",
+        "Bottleneck",
         "Checked",
         "Holds at most",
         "Free",
