@@ -18,6 +18,7 @@ FASTER: Final = {"at_10pct_s": 0.9, "at_50pct_s": 0.5, "at_zero_s": 0.0}
 LEAST: Final = 0.001
 _ROUNDING: Final = 1e-6
 _EXPOSED = MEASURES.index("exposed")
+_OURS: Final = ("framework", "tool")
 Record = dict[str, Any]
 
 
@@ -47,6 +48,11 @@ def ranking(graphs: Sequence[TaskGraph], calls: Ints, events: Sequence[Events] |
     base_s = sum(graph.length_ns for graph in graphs) / (len(graphs) * NS_PER_S)
     rows = [_row(part, means[:, column], calls, (len(graphs), base_s)) for column, part in enumerate(parts)]
     return sorted(rows, key=lambda row: (row["at_50pct_s"], -row["cp_s"], row["key"]))
+
+
+def ours(rows: Sequence[Record]) -> list[Record]:
+    """Return the named rows of what the agent's owner can make faster, the one first that buys most."""
+    return [row for row in rows if row["name"] is not None and row["role"] in _OURS]
 
 
 def _on_path(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:

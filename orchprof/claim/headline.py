@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchprof.capacity.ranking import ranking
+from orchprof.capacity.ranking import ours, ranking
 from orchprof.ledger.graph import build
 from orchprof.ledger.names import entered
 from orchprof.ledger.strands import Tables
@@ -15,7 +15,6 @@ FASTER: Final = 0.5  # multiplies the time of what is made twice as fast
 _HALVED: Final = "at_50pct_s"
 RATE_PER_S: Final = 50.0
 BUSY: Final = 0.7  # cores busier than this make tasks wait for them
-_OURS: Final = ("framework", "tool")  # what the agent's owner can make faster
 Record = dict[str, Any]
 
 
@@ -43,8 +42,7 @@ def _wins(report: Mapping[str, Any], tables: Tables) -> list[Record]:
             "name": row["name"], "scale": FASTER, "base_s": base_s, "replayed_s": row[_HALVED],
             "gain_share": 1 - row[_HALVED] / base_s,
         }
-        for row in rows
-        if row["name"] is not None and row["role"] in _OURS
+        for row in ours(rows)
     ]  # fmt: skip
 
 

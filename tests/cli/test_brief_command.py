@@ -79,7 +79,7 @@ def test_its_figures_are_those_of_the_others(run, tmp_path):
     assert found["cpu_side_share"] == told["shares"]["host"]["cp"]
     parts = ("orchestration", "tool_local", "orchestration_wait", "tool_wait", "model", "user", "unexplained")
     assert sum(found[f"{part}_share"] for part in parts) == pytest.approx(1)
-    assert found["biggest_win"] == "tool"
+    assert found["biggest_win"] == "tool:search"
     assert found["biggest_win_share"] == pytest.approx(0.5 / 3)
     assert found["core_s_per_task"] == pytest.approx(1)
     assert found["usd_per_hour"] == cost["at_volume"]["usd_per_hour"]
