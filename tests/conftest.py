@@ -13,8 +13,9 @@ from orchprof.run.seal import seal
 
 Tables = dict[str, pd.DataFrame]
 
-# A shell's background job ignores Ctrl-C, and so would every program that a test starts and interrupts.
+# A shell's background job ignores Ctrl-C, one under nohup a hangup, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
