@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchprof.run.contradictions import NAMES
+from orchprof.run.contradictions import NAMES, UNNAMED
 from orchprof.run.schema import TABLES
 
 Tables = dict[str, pd.DataFrame]
@@ -24,6 +24,9 @@ def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[dict[
         table, _, column = where.partition(".")
         named = found[table][column]
         known = named.isin(_column(found, target)) | named.isna()
+        if where in UNNAMED:
+            by, kind = UNNAMED[where]
+            known |= found[table][by] == kind
         lost += int((~known).sum())
         if not known.all():
             found[table] = (

@@ -5,10 +5,13 @@ import queue
 import threading
 import time
 
+import pyarrow as pa
 import pytest
 from support import assert_tiled
 
 import orchprof
+from orchprof.run.contradictions import contradictions
+from orchprof.run.seal import seal
 
 NAP_S = 0.03
 
@@ -196,3 +199,25 @@ def test_a_queue_of_the_programs_own_kind_need_not_call_ours(recorded):
             queue.SimpleQueue(7)
 
     recorded(program)
+
+
+def test_what_is_let_go_of_is_no_strand_and_nothing_is_lost(recorded, tmp_path):
+    def use(units):
+        with units:
+            time.sleep(0.01)
+
+    def program():
+        with orchprof.task("t"):
+            units = threading.Semaphore(1)
+            users = [threading.Thread(target=use, args=(units,)) for _ in range(2)]
+            for each in users:
+                each.start()
+            for each in users:
+                each.join()
+
+    tables = recorded(program)
+    released = tables["edges"].query("kind == 'release'")
+    assert len(released)
+    assert not set(released["dst"]) & set(tables["strands"]["strand"])
+    assert seal(tmp_path.glob("*.bin"))[1] == []
+    assert list(contradictions({name: pa.Table.from_pandas(table) for name, table in tables.items()})) == []
