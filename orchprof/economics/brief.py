@@ -9,8 +9,10 @@ import numpy as np
 
 from orchprof.capacity.ranking import ours, ranking
 from orchprof.economics.curve import MONTH_S
+from orchprof.economics.halving import MONTHS, NO_LABELS
 from orchprof.economics.options import Options
-from orchprof.economics.record import cost_of
+from orchprof.economics.priced import Priced, priced
+from orchprof.economics.record import VOLUME, cost_of
 from orchprof.ledger.graph import build
 from orchprof.ledger.names import entered
 from orchprof.ledger.strands import Tables
@@ -29,6 +31,8 @@ _PARTS: Final = (
     "user",
     "unexplained",
 )
+# Where a bill's tokens are from, and a server's CPU; an accelerator's time is as the model's.
+_PAID: Final = {"token": "reported", "cpu": "measured"}
 Record = dict[str, Any]
 
 
@@ -56,9 +60,9 @@ def brief(
         RunError: no task finished.
     """
     asked = options.terms.tasks_per_month
-    cost = cost_of(report, tables, meta, book, options)
     if asked is None:
-        cost = cost_of(report, tables, meta, book, _at_measured(options, cost))
+        options = _at_measured(options, priced(report, tables, meta, book, options))
+    cost = cost_of(report, tables, meta, book, options)
     figures = [*_engineer(report, tables), *_platform(report, cost), *_payer(report, cost)]
     return {
         "schema": SCHEMA,
@@ -77,12 +81,12 @@ def brief(
     }
 
 
-def _at_measured(options: Options, cost: Record) -> Options:
+def _at_measured(options: Options, run: Priced) -> Options:
     """Return the options with the successes of the measured load as the volume; as they are where there is none."""
-    per_s, tasks = cost["measured_at"]["tasks_per_s"], cost["tasks"]
-    if not per_s or not tasks["ok"]:
+    per_s = run.usage.tasks_per_s
+    if not per_s or not run.bill.successes:
         return options
-    volume = Decimal(repr(per_s * MONTH_S * tasks["ok"] / tasks["n"]))
+    volume = Decimal(repr(per_s * MONTH_S * run.success_rate))
     return replace(options, terms=replace(options.terms, tasks_per_month=volume))
 
 
@@ -109,7 +113,8 @@ def _model(report: Mapping[str, Any]) -> str:
 
 def _engineer(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
     found, shares = report["latency_s"], report["shares"]
-    whole = _model(report)
+    # Whatever is known of what the model's server did, how long a task took is measured, unless that was simulated.
+    whole = "modelled" if _model(report) == "modelled" else "measured"
     yield _figure(ENGINEER, "latency_p50_s", found["p50"], "s", whole, interval=found["p50_ci95"])
     yield _figure(
         ENGINEER,
@@ -121,15 +126,13 @@ def _engineer(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
     )
     host = shares["host"] or {}
     yield _figure(
-        ENGINEER, "cpu_side_share", host.get("cp"), "share", whole, interval=host.get("ci95"), why=_NO_LABELS
+        ENGINEER, "cpu_side_share", host.get("cp"), "share", whole, interval=host.get("ci95"), why=NO_LABELS
     )
     for name in _PARTS:
         share = shares[name]
-        yield _figure(ENGINEER, f"{name}_share", share and share["cp"], "share", whole, why=_NO_LABELS)
+        told = _model(report) if name == "model" else whole
+        yield _figure(ENGINEER, f"{name}_share", share and share["cp"], "share", told, why=NO_LABELS)
     yield from _win(report, tables)
-
-
-_NO_LABELS: Final = "nothing said what is a tool and what the agent's own code"
 
 
 def _win(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
@@ -163,8 +166,8 @@ def _platform(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
 
 
 def _payer(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
-    whole, volume, reasons = _model(report), cost["at_volume"] or {}, cost["reasons"]
-    paid = "modelled" if whole == "modelled" else "measured"
+    volume, reasons = cost["at_volume"] or {}, cost["reasons"]
+    paid = _PAID.get(cost["route"]["kind"]) or _model(report)
     yield _figure(
         PAYER, "per_success_usd", volume.get("per_success_usd"), "USD", "modelled",
         why=volume.get("reason") or "the load is not known: say --tasks-per-month",
@@ -174,6 +177,7 @@ def _payer(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
         interval=cost["per_success_ci95"], why=reasons.get("per_success_usd"),
     )  # fmt: skip
     earned, even = cost["margin"], cost["break_even"]
+    sold = "modelled" if earned["cost_at"] == VOLUME else paid
     for key, unit in (
         ("contribution_margin", "share"),
         ("gross_margin", "share"),
@@ -181,18 +185,15 @@ def _payer(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
     ):
         yield _figure(PAYER, key, earned[key], unit, "modelled", why=earned["reasons"].get(key))
     yield _figure(
-        PAYER, "break_even_price_usd", even["price_usd"], "USD", paid, why=even["reasons"].get("price_usd")
+        PAYER, "break_even_price_usd", even["price_usd"], "USD", sold, why=even["reasons"].get("price_usd")
     )
     yield _figure(
-        PAYER, "break_even_tasks_per_month", even["tasks_per_month"], "tasks", paid,
+        PAYER, "break_even_tasks_per_month", even["tasks_per_month"], "tasks", sold,
         why=even["reasons"].get("tasks_per_month"),
     )  # fmt: skip
     saving = [row for row in cost["fix_first"] if row["usd_saved_per_year"]]
-    best = saving[0] if saving else None
+    best = max(saving, key=lambda row: float(row["usd_saved_per_year"]), default=None)
     why = "no volume, or no price" if cost["fix_first"] else "no task to replay"
     yield _figure(PAYER, "fix_first", best and best["what"], "part", "modelled", why=why)
-    monthly = best and best["usd_saved_per_year"] / _MONTHS
+    monthly = best and best["usd_saved_per_year"] / MONTHS
     yield _figure(PAYER, "fix_first_usd_per_month", monthly, "USD", "modelled", why=why)
-
-
-_MONTHS: Final = 12

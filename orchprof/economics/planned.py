@@ -35,6 +35,7 @@ class Planned:
         alone: what a mean task takes at the load that was measured: accelerators that no plan knows how to batch, and
             what each task pays by itself.
         known: what was found already, by load.
+        why: no machines hold the load that is sold, with its limits of latency; None: some do.
     """
 
     demand: Demand
@@ -42,6 +43,7 @@ class Planned:
     named: Sequence[str]
     alone: Fleet
     known: dict[float, Held] = field(default_factory=dict)
+    why: str | None = None
 
     @property
     def per_task_usd(self) -> float:
@@ -114,21 +116,23 @@ def planned(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
 
     The load that is sold is bought for with its limits of latency, where those were asked for.
     """
-    own_id = str(meta.get("id"))
     try:
-        asks = demand(Run(Path(own_id), dict(meta), dict(tables)))
+        asks = demand(Run(Path(str(meta.get("id"))), dict(meta), dict(tables)))
+        # Calls that were simulated here but are paid elsewhere have no replicas to be simulated on.
         is_hosted = run.route.kind == TOKEN and asks.model is not None
-        if is_hosted:
-            asks = replace(asks, model=None)  # paid by the token: somebody else's accelerators
-        found = Planned(asks, book, run.options.machines, run.fleet())
+        found = Planned(
+            replace(asks, model=None) if is_hosted else asks, book, run.options.machines, run.fleet()
+        )
         found.held(_LITTLE_PER_S)
-        load = run.tasks_per_s()
-        if (
-            load is not None
-        ):  # whose calls were simulated here but are paid elsewhere has no replicas to simulate
-            found.held(load, () if is_hosted else [Slo(*each) for each in run.options.slos])
     except OrchprofError as error:
         return str(error)
+    load = run.tasks_per_s()
+    if load is None:
+        return found
+    try:
+        found.held(load, () if is_hosted else [Slo(*each) for each in run.options.slos])
+    except OrchprofError as error:
+        return replace(found, why=str(error))
     return found
 
 

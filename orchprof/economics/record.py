@@ -116,9 +116,10 @@ def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
     mean, success = _intervals(bill, run.usage.ok)
     load, each = run.tasks_per_s(), _per_success(bill)
     supply = planned(run, tables, meta, book)
-    rows = _curve(run, supply, {"measured": run.usage.tasks_per_s, "asked": load})
     volume = None if load is None else _at_volume(run, supply, load)
-    times = supply.batching(load) if load is not None and isinstance(supply, Planned) else 1.0
+    is_planned = volume is not None and volume["per_success_usd"] is not None
+    times = supply.batching(load) if is_planned and load and isinstance(supply, Planned) else 1.0
+    rows = _curve(run, supply, {"measured": run.usage.tasks_per_s, "asked": load if is_planned else None})
     sold_at, found = _per_success(bill, times), doubt(run, tables, book)
     record: Record = _plain(
         {
@@ -158,7 +159,7 @@ def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
             ),
             "within_slo": _within_slo(run),
             "at_volume": volume,
-            "margin": margin(terms, sold_at, _cogs(volume)) | {"cost_at": VOLUME if load else MEASURED},
+            "margin": margin(terms, sold_at, _cogs(volume)) | {"cost_at": VOLUME if is_planned else MEASURED},
             "break_even": break_even(terms, sold_at),
             **found | {"fix_first": saved_at(found["fix_first"], run.parts(), times)},
             "prices": _prices(run),
@@ -208,7 +209,7 @@ def _curve(run: Priced, supply: Planned | str, also: Mapping[str, float | None])
 def _at_volume(run: Priced, supply: Planned | str, load: float) -> Record:
     """Return what the volume that is sold costs on the machines that a plan buys for it, or why that is not known."""
     total = _or_why(run.bill, run.bill.mean)
-    reason = supply if isinstance(supply, str) else total if isinstance(total, str) else None
+    reason = supply if isinstance(supply, str) else supply.why or (total if isinstance(total, str) else None)
     if isinstance(supply, str) or reason is not None:
         return {**dict.fromkeys(_AT_VOLUME), "tasks_per_s": load, "reason": reason}
     return supply.record(load, run.success_rate)

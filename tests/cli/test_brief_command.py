@@ -66,6 +66,8 @@ def test_a_volume_that_no_machines_hold_has_a_reason_and_no_margin(run, tmp_path
     record = costed(run, one, "--slo", "p50=1ms", *ONE_A_SECOND, *TERMS)
     assert record["at_volume"]["per_success_usd"] is None
     assert "no machines can hold it" in record["at_volume"]["reason"]
+    assert record["margin"]["cost_at"] == "measured"
+    assert "measured" in [row["at"] for row in record["curve"]]
     assert record["margin"]["gross_margin"] is None
     assert "At volume    not known" in run("cost", one, "--slo", "p50=1ms", *ONE_A_SECOND).out
 
@@ -107,6 +109,16 @@ def test_what_has_no_modelled_time_is_measured(run, tmp_path):
     known = {each["key"]: each["provenance"] for each in record["figures"] if each["value"] is not None}
     assert known["latency_p50_s"] == known["cpu_side_share"] == "measured"
     assert known["usd_per_hour"] == "modelled"
+
+
+def test_a_latency_is_measured_whoever_knows_of_the_models_part(run, tmp_path):
+    one = keep(tmp_path / "one", 20, model=HOSTED, provenance="client_only")
+    record, _ = briefed(run, one, *TERMS, *ONE_A_SECOND)
+    known = {each["key"]: each["provenance"] for each in record["figures"] if each["value"] is not None}
+    assert known["latency_p50_s"] == known["cpu_side_share"] == "measured"
+    assert known["model_share"] == "client_only"
+    assert known["per_success_as_measured_usd"] == "reported"
+    assert known["per_success_usd"] == known["break_even_tasks_per_month"] == "modelled"
 
 
 def test_a_model_without_a_price_has_no_cost_and_says_so(run, tmp_path):
