@@ -7,7 +7,7 @@ that one lets go (`rules`); other waits that are no JOIN are time like any other
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from orchprof.ledger.rules import Contended, Places, Rules, rules_of
 _SWEEPS: Final = 2
 _EXACT: Final = 1e-3
 Scale = Mapping[str | tuple[str, str], float]
+Marks = tuple[Ints, Ints]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Events:
     end: int  # the event of the task's end
     kept: Floats  # (P,) the share of each piece that nobody who held anything explains
     rules: Rules | None = None  # None: nobody waited for what another strand held
+    marks: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # the events of positions asked for
 
 
 def replay(graph: TaskGraph, scale: Scale, events: Events | None = None) -> float:
@@ -77,7 +79,13 @@ def work_before(graph: TaskGraph, events: Events, work: Floats) -> Floats:
 
 
 def latest(events: Events, at: Floats, left: Floats | None = None) -> Floats:
-    """Return when the last event comes in each of K cases, (K,).
+    """Return when the last event comes in each of K cases, (K,); arguments as of `instants`."""
+    last: Floats = instants(events, at, left)[events.end]
+    return last
+
+
+def instants(events: Events, at: Floats, left: Floats | None = None) -> Floats:
+    """Return when each event comes in each of K cases, (E, K).
 
     Args:
         events: of a task.
@@ -91,8 +99,7 @@ def latest(events: Events, at: Floats, left: Floats | None = None) -> Floats:
     for _ in range(_SWEEPS if events.rules and events.rules.gil else 0):
         assert held is not None
         when = _when(events, own, held.again(when))
-    last: Floats = when[events.end]
-    return last
+    return when
 
 
 def _when(events: Events, own: Floats, held: Contended | None) -> Floats:
@@ -139,26 +146,31 @@ def _named(graph: TaskGraph, key: str | tuple[str, str]) -> list[int]:
     return found
 
 
-def network(graph: TaskGraph) -> Events:
-    """Return the events of a task, which do not depend on any scale; all waits that are no JOIN as they were."""
-    return _Network(graph).events()
+def network(graph: TaskGraph, marks: Marks | None = None) -> Events:
+    """Return the events of a task, which do not depend on any scale; all waits that are no JOIN as they were.
+
+    Args:
+        graph: the task.
+        marks: strands, and a position of each, that are to be events too.
+    """
+    return _Network(graph, marks=marks).events()
 
 
-def contended(graph: TaskGraph) -> Events:
-    """Return the events of a task with rules for those of its waits of which it is known what ends them."""
+def contended(graph: TaskGraph, marks: Marks | None = None) -> Events:
+    """Return `network` with rules for those waits of which it is known what ends them."""
     contention = contention_of(graph)
     if not contention.anything:
-        return network(graph)
-    events = _Network(graph, contention).events()
+        return network(graph, marks)
+    events = _Network(graph, contention, marks).events()
     missed_ns = abs(replay(graph, {}, events) - graph.length_ns)
     # Where the record contradicts itself, waits are as long as they were.
-    return events if missed_ns <= _EXACT * graph.length_ns else network(graph)
+    return events if missed_ns <= _EXACT * graph.length_ns else network(graph, marks)
 
 
 class _Network:
     """The events of a task on their way to an order in which each comes after those it waits for."""
 
-    def __init__(self, graph: TaskGraph, held: Contention | None = None) -> None:
+    def __init__(self, graph: TaskGraph, held: Contention | None = None, marks: Marks | None = None) -> None:
         self.graph, self.held = graph, held
         strands, pieces, targets = graph.strands, graph.pieces, graph.targets
         born = np.arange(1, len(strands.id))
@@ -172,6 +184,7 @@ class _Network:
             "spawn": (strands.spawner[1:], strands.begin[1:]),
             "joined": (pieces.strand[joins], pieces.end[joins]),
             "asked": (targets.strand, targets.position),
+            "marks": marks or (zero[:0], zero[:0]),
             **(_points(graph, held) if held else {}),
         }
         stride = graph.length_ns + 2
@@ -207,8 +220,9 @@ class _Network:
                 self.graph, self.held, at, Places(line, strand[order], piece[order], into[order])
             )
         return Events(
-            before.tolist(), waits, strand[order], piece[order], into[order], int(at["end"][0]), kept, rules
-        )
+            before.tolist(), waits, strand[order], piece[order], into[order], int(at["end"][0]), kept, rules,
+            at["marks"],
+        )  # fmt: skip
 
     def _places(self) -> Ints:
         """Return where each event stands in the order."""
