@@ -38,7 +38,7 @@ def assumptions(run: Recorded, asked: Asked) -> list[str]:
     said = [
         "tasks take the same steps, and waits that nothing here changes are as long as they were",
         "who waits for a loop, a pool, a lock or the interpreter goes on when whoever held it lets go",
-        "workers that take from a queue take what they took",
+        "an item of a queue goes to the worker that is free first",
     ]
     if asked.swap:
         said.append("a swapped part takes as many times as long as its mean call, or mean task, did")

@@ -14,10 +14,11 @@ import numpy as np
 
 from orchprof.errors import UsageError
 from orchprof.ledger.columns import NONE, Floats, Ints, Line
-from orchprof.ledger.contention import Contention, Turns, contention_of
+from orchprof.ledger.contention import Contention, contention_of
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import CODES, LABELS, N_STATES, ROLE
 from orchprof.ledger.order import in_order
+from orchprof.ledger.queues import done_before
 from orchprof.ledger.rules import Contended, Places, Rules, rules_of
 
 # Who shares the interpreter ends when the others do, and they when it does: so often each is asked again.
@@ -234,30 +235,36 @@ class _Network:
             rank = _rank(self.position, self.waiting, self.awaited)
         assert rank is not None  # joins promise that no two waits release each other at one instant
         order = np.lexsort((rank, self.position))
-        if self.held and (self.held.turns.units > 1).any():
-            order = self._freed_first(order, self.held.turns)
+        if self.held and ((self.held.turns.units > 1).any() or len(self.held.items.strand)):
+            order = self._freed_first(order, self.held)
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         return place
 
-    def _freed_first(self, order: Ints, turns: Turns) -> Ints:
+    def _freed_first(self, order: Ints, held: Contention) -> Ints:
         """Return an order in which a unit is asked for only when all that were taken before it are known to be free.
 
         Of several units another than the recorded one may be free first. Where that is impossible, as one turn waits
         for the other, the recorded order stays.
         """
+        turns, items = held.turns, held.items
         several = turns.units[turns.resource] > 1
         same = several[1:] & (turns.resource[1:] == turns.resource[:-1])
-        soft = self.at["given"][:-1][same].tolist(), self.at["start"][1:][same].tolist()
+        through, taken = done_before(items, self.at)
+        freed = np.concatenate([self.at["given"][:-1][same], through])
+        asked = np.concatenate([self.at["start"][1:][same], taken])
+        soft = freed.tolist(), asked.tolist()
         follows = np.flatnonzero(self.strand[1:] == self.strand[:-1])
-        before = np.concatenate([follows, self.awaited]).tolist()
-        after = np.concatenate([follows + 1, self.waiting]).tolist()
+        put = items.putter != NONE
+        before = np.concatenate([follows, self.awaited, self.at["item_put"]]).tolist()
+        after = np.concatenate([follows + 1, self.waiting, self.at["item_start"][put]]).tolist()
         return np.array(in_order(order.tolist(), (before, after), soft), np.int64)
 
 
 def _points(graph: TaskGraph, held: Contention) -> dict[str, tuple[Ints, ...]]:
     """Return where strands hold, let go, wait for what is held, and are cut short."""
     turns, locks, gil, short = held.turns, held.locks, held.gil, held.short
+    items, theirs, ended = held.items, held.items.putter != NONE, held.items.over != NONE
     holders = [one for wait in gil for one in wait.holders]
     late, by, known = short.set != NONE, short.by != NONE, short.awaited != NONE
     fallback = np.flatnonzero(graph.pieces.fallback)
@@ -280,6 +287,10 @@ def _points(graph: TaskGraph, held: Contention) -> dict[str, tuple[Ints, ...]]:
         "high": (short.awaited[known], short.high[known]),
         "fallback": (graph.pieces.strand[fallback], graph.pieces.start[fallback]),
         "after": (graph.pieces.strand[fallback], graph.pieces.end[fallback]),
+        "item_asked": (items.strand, items.asked),
+        "item_start": (items.strand, items.start),
+        "item_over": (items.strand[ended], items.over[ended]),
+        "item_put": (items.putter[theirs], items.put[theirs]),
     }
 
 
