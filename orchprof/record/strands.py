@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
 CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT, STEP = range(1, 15)
 # Of time-outs: one was set, to the instant in the argument; the wait that ended with the last cut was cancelled, and
-# would have ended then; a strand does something only because of one: a span, what it
-# waits for from the last cut on, or after its step. And it let go of one unit of what the argument says, of so many;
-# it put an item of that number into the queue of the argument, or took it.
+# would have ended then; a strand does something only because of one: a span, what it waits for from the last cut on, or
+# after its step. To what the argument says it did: let go of a unit of so many, put an item of that number, took it.
 LIMIT, NATURAL, FALLBACK, LET_GO, PUT, TOOK = range(15, 21)
 IN_WAIT, AFTER_STEP = 0, -1
 ROLE_SHIFT, STATE_SHIFT = 8, 16
