@@ -16,6 +16,7 @@ from orchprof.ledger.graph import TaskGraph, build
 from orchprof.ledger.names import entered
 from orchprof.ledger.replay import Events, contended
 from orchprof.ledger.strands import Tables
+from orchprof.ledger.together import Together, together
 
 Scale = Sequence[tuple[str, float]]
 Swap = Sequence[tuple[str, Tables, Mapping[str, Any]]]
@@ -29,6 +30,7 @@ class Recorded:
     meta: Mapping[str, Any]
     graphs: Sequence[TaskGraph]  # of the tasks that did not fail; of all when every one did
     events: Sequence[Events]  # of each of them
+    together: Sequence[Together]  # those of them that are replayed with others
 
     @property
     def replayable(self) -> list[tuple[TaskGraph, Events]]:
@@ -45,7 +47,8 @@ class Recorded:
         graphs = build(tables, failed=False) or build(tables)
         if not graphs:
             raise RunError(f"no task finished, {meta.get('id')} @ {where}, run it again with more time")
-        return cls(tables, meta, graphs, [contended(graph) for graph in graphs])
+        events = [contended(graph) for graph in graphs]
+        return cls(tables, meta, graphs, events, together(tables, graphs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from orchprof.ledger.critical import Path, critical_path
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.measures import MEASURES, measure
 from orchprof.ledger.replay import Events, contended, latest, work_before
+from orchprof.ledger.together import Together
 from orchprof.units import NS_PER_S
 
 # What is left of a part's time: 10 % faster, twice as fast, without end.
@@ -22,7 +23,12 @@ _OURS: Final = ("framework", "tool")
 Record = dict[str, Any]
 
 
-def ranking(graphs: Sequence[TaskGraph], calls: Ints, events: Sequence[Events] | None = None) -> list[Record]:
+def ranking(
+    graphs: Sequence[TaskGraph],
+    calls: Ints,
+    events: Sequence[Events] | None = None,
+    groups: Sequence[Together] = (),
+) -> list[Record]:
     """Return a row per part, the one first that buys most when it takes half its time.
 
     `cp_s` is its time on the critical path, the first-order worth. Where nobody waits for what another strand holds,
@@ -35,6 +41,7 @@ def ranking(graphs: Sequence[TaskGraph], calls: Ints, events: Sequence[Events] |
         graphs: of a run's tasks, at least one.
         calls: (N,) how often each of the graphs' names was entered, in all of them.
         events: of each of the tasks, where they are known already.
+        groups: those of the tasks that are replayed together.
     """
     events = events or [contended(graph) for graph in graphs]
     paths = [critical_path(graph) for graph in graphs]
@@ -43,7 +50,11 @@ def ranking(graphs: Sequence[TaskGraph], calls: Ints, events: Sequence[Events] |
     least = LEAST * sum(graph.length_ns for graph in graphs)
     kept = [column for column, part in enumerate(parts) if part.name is not None or cp[column] >= least]
     parts, cp = [parts[column] for column in kept], cp[kept]
-    sums = np.sum([_task(*each, parts) for each in zip(graphs, events, paths, strict=True)], axis=0)
+    each = np.array([_task(*one, parts) for one in zip(graphs, events, paths, strict=True)])
+    place = {graph.task: row for row, graph in enumerate(graphs)}
+    for group in groups:
+        each[[place[task] for task in group.tasks.tolist()], 1:] = _group(group, parts)
+    sums = each.sum(axis=0)
     means = np.vstack([cp, sums]) / (len(graphs) * NS_PER_S)
     base_s = sum(graph.length_ns for graph in graphs) / (len(graphs) * NS_PER_S)
     rows = [_row(part, means[:, column], calls, (len(graphs), base_s)) for column, part in enumerate(parts)]
@@ -76,16 +87,28 @@ def _worth_a_row(parts: Sequence[Part]) -> list[Part]:
 
 
 def _task(graph: TaskGraph, events: Events, path: Path, parts: Sequence[Part]) -> Floats:
-    """Return exposed, and the latency at each of FASTER, (4, C) in ns."""
+    """Return exposed, and the latency at each of FASTER, (1 + 3, C) in ns."""
     share = weights(graph, parts)
     exposed = measure(graph, path, share)[_EXPOSED]
     length = ((graph.pieces.end - graph.pieces.start) * events.kept)[:, None]
     at = work_before(graph, events, np.hstack([length * ~graph.pieces.join[:, None], share * length]))
     cases = np.hstack([at[:, :1] + (left - 1) * at[:, 1:] for left in FASTER.values()])
-    # What others hold lasts as long as they do: only who names a kind of wait makes it shorter.
+    return np.vstack([exposed, latest(events, cases, _rest(share, parts)).reshape(len(FASTER), -1)])
+
+
+def _group(group: Together, parts: Sequence[Part]) -> Floats:
+    """Return the latency of each of its tasks at each of FASTER, (T, 3, C) in ns."""
+    share = weights(group.graph, parts) * group.of_task[:, None]
+    length = group.graph.pieces.ns.sum(axis=1)[:, None]
+    work = np.hstack([length * (1 + (left - 1) * share) for left in FASTER.values()])
+    found: Floats = group.latencies(work, _rest(share, parts)).reshape(len(group.tasks), len(FASTER), -1)
+    return found
+
+
+def _rest(share: Floats, parts: Sequence[Part]) -> Floats:
+    """Return what is left of waits, (P, 3 x C): what others hold lasts as long as they do, unless a state is named."""
     waits = share * [part.state is not None for part in parts]
-    rest = np.hstack([1 + (left - 1) * waits for left in FASTER.values()])
-    return np.vstack([exposed, latest(events, cases, rest).reshape(len(FASTER), -1)])
+    return np.hstack([1 + (left - 1) * waits for left in FASTER.values()])
 
 
 def _row(part: Part, sums: Floats, calls: Ints, tasks: tuple[int, float]) -> Record:

@@ -19,6 +19,7 @@ from orchprof.ledger.names import entered
 from orchprof.ledger.replay import Events, latest, work_before
 from orchprof.ledger.resources import asked_model
 from orchprof.ledger.strands import Tables
+from orchprof.ledger.together import Together
 from orchprof.stats.intervals import ratio_intervals
 from orchprof.units import NS_PER_S
 
@@ -66,7 +67,9 @@ def whatif(tables: Tables, meta: Mapping[str, Any], asked: Asked | None = None) 
         "workers": _workers(run, figures, asked.workers) if asked.workers else None,
         "changes": _listed(altered, asked),
         "model": _model(run, altered.model, asked) if altered.model else None,
-        "ranking": [] if asked.anything else ranking(run.graphs, entered(tables, tasks), run.events),
+        "ranking": []
+        if asked.anything
+        else ranking(run.graphs, entered(tables, tasks), run.events, run.together),
         "assumptions": assumptions(run, asked),
         "findings": findings(run, fitted, asked, figures["ratio"]),
     }
@@ -161,7 +164,21 @@ def _predicted(run: Recorded, altered: Altered, fitted: Fitted | None, asked: As
         _replayed(graph, events, [altered.ns(graph, f) for f in altered.factors], altered.waits_left(graph))
         for graph, events in run.replayable
     ]
-    return base, np.array(each).T / NS_PER_S
+    predicted = np.array(each)
+    place = {graph.task: row for row, graph in enumerate(run.graphs)}
+    for group in run.together:
+        rows = [place[task] for task in group.tasks.tolist()]
+        predicted[rows] = _replayed_together(group, altered)
+    return base, predicted.T / NS_PER_S
+
+
+def _replayed_together(group: Together, altered: Altered) -> Floats:
+    """Return the latencies of tasks that overlap, (T, K) in ns, for each of the factors."""
+    graph, of_task = group.graph, group.of_task
+    cases = [np.where(of_task[:, None], altered.ns(graph, f), recorded_ns(graph)) for f in altered.factors]
+    left = np.where(of_task, altered.waits_left(graph), 1.0)
+    work = np.column_stack([ns.sum(axis=1) for ns in cases])
+    return group.latencies(work, np.repeat(left[:, None], len(cases), axis=1))
 
 
 def _figures(run: Recorded, base: Floats, predicted: Floats) -> Record:

@@ -9,6 +9,7 @@ from orchprof.capacity.altered import Asked, Recorded
 from orchprof.capacity.fitted import MOST_TASKS, Fitted
 from orchprof.ledger.checks import is_labelled
 from orchprof.ledger.load import behind
+from orchprof.ledger.together import kept_of
 from orchprof.ledger.unexplained import unexplained_ns
 from orchprof.stats.intervals import LEAST
 
@@ -37,7 +38,7 @@ def assumptions(run: Recorded, asked: Asked) -> list[str]:
     said = [
         "tasks take the same steps, and waits that nothing here changes are as long as they were",
         "who waits for a loop, a pool, a lock or the interpreter goes on when whoever held it lets go",
-        "workers that take from a queue take what they took",
+        "an item of a queue goes to the worker that is free first",
     ]
     if asked.swap:
         said.append("a swapped part takes as many times as long as its mean call, or mean task, did")
@@ -85,12 +86,13 @@ def findings(run: Recorded, fitted: Fitted | None, asked: Asked, ratio: float | 
 def _as_recorded(run: Recorded) -> Iterator[tuple[str, str]]:
     """Yield what of latency is waits that stay as they were because nobody knows what would end them."""
     total_ns = max(sum(graph.length_ns for graph in run.graphs), 1)
-    elsewhere, lock, timeout = np.sum([unexplained_ns(*each) for each in run.replayable], axis=0) / total_ns
+    each = [unexplained_ns(graph, kept_of(graph, events, run.together)) for graph, events in run.replayable]
+    elsewhere, lock, timeout = np.sum(each, axis=0) / total_ns
     if elsewhere > _MUCH:
         states = "an event loop, a pool or the interpreter"
         yield (
             "held_elsewhere",
-            f"{elsewhere:.0%} of latency is waits for {states} that no strand of the task held",
+            f"{elsewhere:.0%} of latency is waits for {states} that nobody known held",
         )
     if lock > _MUCH:
         yield "lock_holder", f"{lock:.0%} of latency is waits for locks of which nobody knows who held them"

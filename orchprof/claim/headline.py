@@ -9,6 +9,7 @@ from orchprof.capacity.ranking import ours, ranking
 from orchprof.ledger.graph import build
 from orchprof.ledger.names import entered
 from orchprof.ledger.strands import Tables
+from orchprof.ledger.together import together
 from orchprof.units import NS_PER_S
 
 FASTER: Final = 0.5  # multiplies the time of what is made twice as fast
@@ -35,7 +36,8 @@ def _wins(report: Mapping[str, Any], tables: Tables) -> list[Record]:
     """Return by how much a run's tasks would be shorter with one name's own time halved, tasks replayed."""
     graphs = build(tables, failed=False) or build(tables)
     base_s = sum(graph.length_ns for graph in graphs) / max(len(graphs), 1) / NS_PER_S
-    rows = ranking(graphs, entered(tables, np.array([graph.task for graph in graphs]))) if base_s else []
+    tasks = np.array([graph.task for graph in graphs])
+    rows = ranking(graphs, entered(tables, tasks), groups=together(tables, graphs)) if base_s else []
     return [
         {
             "run": report["run"]["id"], "workload": report["run"]["workload"], "role": row["role"],

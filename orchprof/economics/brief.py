@@ -16,6 +16,7 @@ from orchprof.economics.record import VOLUME, cost_of
 from orchprof.ledger.graph import build
 from orchprof.ledger.names import entered
 from orchprof.ledger.strands import Tables
+from orchprof.ledger.together import together
 from orchprof.prices.price import Book
 
 SCHEMA: Final = "orchprof.brief/1"
@@ -140,7 +141,9 @@ def _win(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
     graphs = build(tables, failed=False)
     base_s = report["latency_s"]["mean"]
     tasks = np.array([graph.task for graph in graphs], np.int64)
-    rows = ranking(graphs, entered(tables, tasks)) if graphs and base_s else []
+    rows = []
+    if graphs and base_s:
+        rows = ranking(graphs, entered(tables, tasks), groups=together(tables, graphs))
     # As a bench's headline has it; where nothing has a name, the role.
     best = next(iter([*ours(rows), *(row for row in rows if row["key"] in ("framework", "tool"))]), None)
     yield _figure(ENGINEER, "biggest_win", best and best["key"], "part", "modelled", why="nothing to replay")

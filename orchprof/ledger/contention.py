@@ -14,6 +14,7 @@ import numpy as np
 from orchprof.ledger.columns import NONE, Ints
 from orchprof.ledger.cutshort import CutShort, cut_short
 from orchprof.ledger.graph import FELT_NS, LOCKS, POOL_WAITS, TaskGraph
+from orchprof.ledger.queues import Served, served
 from orchprof.ledger.segments import GIL, LAG, REST, RUNQ
 
 # Whoever goes on was let go shortly before: it had to be woken and to get a core. Who was at work then is asked for the
@@ -84,16 +85,20 @@ class Contention:
     locks: LockWaits
     gil: tuple[GilWait, ...]
     short: CutShort
+    items: Served
 
     @property
     def anything(self) -> bool:
         """Whether there is any."""
-        return bool(len(self.turns.strand) or len(self.locks.strand) or self.gil or len(self.short.strand))
+        rows = (self.turns.strand, self.locks.strand, self.short.strand, self.items.strand)
+        return bool(self.gil) or any(len(each) for each in rows)
 
 
 def contention_of(graph: TaskGraph) -> Contention:
     """Return what a task's strands held that others of it waited for, and the waits that were cut short."""
-    return Contention(turns_of(graph), lock_waits(graph), tuple(gil_waits(graph)), cut_short(graph))
+    return Contention(
+        turns_of(graph), lock_waits(graph), tuple(gil_waits(graph)), cut_short(graph), served(graph)
+    )
 
 
 def turns_of(graph: TaskGraph) -> Turns:

@@ -13,6 +13,7 @@ from orchprof.ledger.columns import NONE, Bools, Codes, Columns, Ints, Line, ind
 from orchprof.ledger.joins import Joins, read_joins, wait_states
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
 from orchprof.ledger.names import Names, inherited_spans, span_names
+from orchprof.ledger.queues import Taken, read_taken, taken_of
 from orchprof.ledger.releases import Releases, read_releases, releases_of
 from orchprof.ledger.remote import read_remote
 from orchprof.ledger.segments import (
@@ -92,6 +93,7 @@ class TaskGraph:
     names: Names
     time_outs: TimeOuts
     releases: Releases
+    taken: Taken
 
 
 def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[TaskGraph]:
@@ -119,8 +121,8 @@ def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[
     strands["begin"] = joins.lead
     strands["spawner"] = joins.spawner
     time_outs = read_time_outs(tables, tasks, strands, segments)
-    releases = read_releases(tables, tasks, strands)
-    return _cut_by_task(tasks, strands, pieces, _targets(pieces, joins), names, (time_outs, releases))
+    more = time_outs, read_releases(tables, tasks, strands), read_taken(tables, tasks, strands)
+    return _cut_by_task(tasks, strands, pieces, _targets(pieces, joins), names, more)
 
 
 def _pieces(
@@ -252,7 +254,7 @@ def _cut_by_task(
     pieces: Columns,
     targets: Columns,
     names: Names,
-    more: tuple[Columns, Columns],
+    more: tuple[Columns, Columns, Columns],
 ) -> list[TaskGraph]:
     """Return the columns of the whole run as one graph per task; a graph holds views, not copies."""
     n = len(tasks["id"])
@@ -284,6 +286,7 @@ def _cut_by_task(
         graph = TaskGraph(
             int(tasks["id"][i]), int(tasks["start"][i]), int(tasks["length"][i]), own, tiled, waits, names,
             time_outs_of(i, int(of_strand[i]), more[0]), releases_of(i, int(of_strand[i]), more[1]),
+            taken_of(i, int(of_strand[i]), more[2]),
         )  # fmt: skip
         graphs.append(graph)
     return graphs

@@ -7,23 +7,25 @@ that one lets go (`rules`); other waits that are no JOIN are time like any other
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from orchprof.errors import UsageError
 from orchprof.ledger.columns import NONE, Floats, Ints, Line
-from orchprof.ledger.contention import Contention, Turns, contention_of
+from orchprof.ledger.contention import Contention, contention_of
 from orchprof.ledger.graph import TaskGraph
 from orchprof.ledger.labels import CODES, LABELS, N_STATES, ROLE
 from orchprof.ledger.order import in_order
+from orchprof.ledger.queues import done_before
 from orchprof.ledger.rules import Contended, Places, Rules, rules_of
 
 # Who shares the interpreter ends when the others do, and they when it does: so often each is asked again.
 _SWEEPS: Final = 2
 _EXACT: Final = 1e-3
 Scale = Mapping[str | tuple[str, str], float]
+Marks = tuple[Ints, Ints]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Events:
     end: int  # the event of the task's end
     kept: Floats  # (P,) the share of each piece that nobody who held anything explains
     rules: Rules | None = None  # None: nobody waited for what another strand held
+    marks: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # the events of positions asked for
 
 
 def replay(graph: TaskGraph, scale: Scale, events: Events | None = None) -> float:
@@ -77,7 +80,13 @@ def work_before(graph: TaskGraph, events: Events, work: Floats) -> Floats:
 
 
 def latest(events: Events, at: Floats, left: Floats | None = None) -> Floats:
-    """Return when the last event comes in each of K cases, (K,).
+    """Return when the last event comes in each of K cases, (K,); arguments as of `instants`."""
+    last: Floats = instants(events, at, left)[events.end]
+    return last
+
+
+def instants(events: Events, at: Floats, left: Floats | None = None) -> Floats:
+    """Return when each event comes in each of K cases, (E, K).
 
     Args:
         events: of a task.
@@ -91,8 +100,7 @@ def latest(events: Events, at: Floats, left: Floats | None = None) -> Floats:
     for _ in range(_SWEEPS if events.rules and events.rules.gil else 0):
         assert held is not None
         when = _when(events, own, held.again(when))
-    last: Floats = when[events.end]
-    return last
+    return when
 
 
 def _when(events: Events, own: Floats, held: Contended | None) -> Floats:
@@ -139,26 +147,31 @@ def _named(graph: TaskGraph, key: str | tuple[str, str]) -> list[int]:
     return found
 
 
-def network(graph: TaskGraph) -> Events:
-    """Return the events of a task, which do not depend on any scale; all waits that are no JOIN as they were."""
-    return _Network(graph).events()
+def network(graph: TaskGraph, marks: Marks | None = None) -> Events:
+    """Return the events of a task, which do not depend on any scale; all waits that are no JOIN as they were.
+
+    Args:
+        graph: the task.
+        marks: strands, and a position of each, that are to be events too.
+    """
+    return _Network(graph, marks=marks).events()
 
 
-def contended(graph: TaskGraph) -> Events:
-    """Return the events of a task with rules for those of its waits of which it is known what ends them."""
+def contended(graph: TaskGraph, marks: Marks | None = None) -> Events:
+    """Return `network` with rules for those waits of which it is known what ends them."""
     contention = contention_of(graph)
     if not contention.anything:
-        return network(graph)
-    events = _Network(graph, contention).events()
+        return network(graph, marks)
+    events = _Network(graph, contention, marks).events()
     missed_ns = abs(replay(graph, {}, events) - graph.length_ns)
     # Where the record contradicts itself, waits are as long as they were.
-    return events if missed_ns <= _EXACT * graph.length_ns else network(graph)
+    return events if missed_ns <= _EXACT * graph.length_ns else network(graph, marks)
 
 
 class _Network:
     """The events of a task on their way to an order in which each comes after those it waits for."""
 
-    def __init__(self, graph: TaskGraph, held: Contention | None = None) -> None:
+    def __init__(self, graph: TaskGraph, held: Contention | None = None, marks: Marks | None = None) -> None:
         self.graph, self.held = graph, held
         strands, pieces, targets = graph.strands, graph.pieces, graph.targets
         born = np.arange(1, len(strands.id))
@@ -172,6 +185,7 @@ class _Network:
             "spawn": (strands.spawner[1:], strands.begin[1:]),
             "joined": (pieces.strand[joins], pieces.end[joins]),
             "asked": (targets.strand, targets.position),
+            "marks": marks or (zero[:0], zero[:0]),
             **(_points(graph, held) if held else {}),
         }
         stride = graph.length_ns + 2
@@ -207,8 +221,9 @@ class _Network:
                 self.graph, self.held, at, Places(line, strand[order], piece[order], into[order])
             )
         return Events(
-            before.tolist(), waits, strand[order], piece[order], into[order], int(at["end"][0]), kept, rules
-        )
+            before.tolist(), waits, strand[order], piece[order], into[order], int(at["end"][0]), kept, rules,
+            at["marks"],
+        )  # fmt: skip
 
     def _places(self) -> Ints:
         """Return where each event stands in the order."""
@@ -220,30 +235,36 @@ class _Network:
             rank = _rank(self.position, self.waiting, self.awaited)
         assert rank is not None  # joins promise that no two waits release each other at one instant
         order = np.lexsort((rank, self.position))
-        if self.held and (self.held.turns.units > 1).any():
-            order = self._freed_first(order, self.held.turns)
+        if self.held and ((self.held.turns.units > 1).any() or len(self.held.items.strand)):
+            order = self._freed_first(order, self.held)
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         return place
 
-    def _freed_first(self, order: Ints, turns: Turns) -> Ints:
+    def _freed_first(self, order: Ints, held: Contention) -> Ints:
         """Return an order in which a unit is asked for only when all that were taken before it are known to be free.
 
         Of several units another than the recorded one may be free first. Where that is impossible, as one turn waits
         for the other, the recorded order stays.
         """
+        turns, items = held.turns, held.items
         several = turns.units[turns.resource] > 1
         same = several[1:] & (turns.resource[1:] == turns.resource[:-1])
-        soft = self.at["given"][:-1][same].tolist(), self.at["start"][1:][same].tolist()
+        through, taken = done_before(items, self.at)
+        freed = np.concatenate([self.at["given"][:-1][same], through])
+        asked = np.concatenate([self.at["start"][1:][same], taken])
+        soft = freed.tolist(), asked.tolist()
         follows = np.flatnonzero(self.strand[1:] == self.strand[:-1])
-        before = np.concatenate([follows, self.awaited]).tolist()
-        after = np.concatenate([follows + 1, self.waiting]).tolist()
+        put = items.putter != NONE
+        before = np.concatenate([follows, self.awaited, self.at["item_put"]]).tolist()
+        after = np.concatenate([follows + 1, self.waiting, self.at["item_start"][put]]).tolist()
         return np.array(in_order(order.tolist(), (before, after), soft), np.int64)
 
 
 def _points(graph: TaskGraph, held: Contention) -> dict[str, tuple[Ints, ...]]:
     """Return where strands hold, let go, wait for what is held, and are cut short."""
     turns, locks, gil, short = held.turns, held.locks, held.gil, held.short
+    items, theirs, ended = held.items, held.items.putter != NONE, held.items.over != NONE
     holders = [one for wait in gil for one in wait.holders]
     late, by, known = short.set != NONE, short.by != NONE, short.awaited != NONE
     fallback = np.flatnonzero(graph.pieces.fallback)
@@ -266,6 +287,10 @@ def _points(graph: TaskGraph, held: Contention) -> dict[str, tuple[Ints, ...]]:
         "high": (short.awaited[known], short.high[known]),
         "fallback": (graph.pieces.strand[fallback], graph.pieces.start[fallback]),
         "after": (graph.pieces.strand[fallback], graph.pieces.end[fallback]),
+        "item_asked": (items.strand, items.asked),
+        "item_start": (items.strand, items.start),
+        "item_over": (items.strand[ended], items.over[ended]),
+        "item_put": (items.putter[theirs], items.put[theirs]),
     }
 
 

@@ -15,6 +15,7 @@ from orchprof.ledger.columns import NONE, Bools, Floats, Ints, Line
 from orchprof.ledger.contention import Contention, GilWait, Turns
 from orchprof.ledger.cutshort import CutShort
 from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.queues import Serving, Workers, serving
 
 # A loop looks for what is ready between its steps: shorter pauses are no rest.
 PAUSE_NS: Final = 200_000
@@ -60,6 +61,7 @@ class Rules:
     fallback: dict[int, int]  # strands, by the ends of what they did only because of a time-out
     units: tuple[int, ...]  # of each resource
     rest: dict[int, float]  # of turns after a JOIN: what of it nobody explains who held it, in ns
+    items: Serving
     waits: list[int]  # the longest piece of the wait before each turn, then of each for a lock; NONE for none
 
 
@@ -107,7 +109,7 @@ def rules_of(
     ]
     rules = Rules(
         takes, gives, held_until, _shared(held.gil, at, places), _cuts(held.short, at),
-        dict(zip(at["after"].tolist(), done, strict=True)), units, {}, longest,
+        dict(zip(at["after"].tolist(), done, strict=True)), units, {}, serving(held.items, at), longest,
     )  # fmt: skip
     granted = _granted(rules, turns)
     joined = np.append(graph.pieces.join, False)[longest[: len(granted)]]
@@ -193,6 +195,7 @@ class Contended:
 
     def _begin(self) -> None:
         self._units = _free(self._rules.units, self._work.shape[1])
+        self._workers = [Workers(count, self._work.shape[1]) for count in self._rules.items.workers]
         self._in_time: dict[int, Bools] = {}  # by strand: where its last time-out is not reached
 
     def again(self, when: Floats) -> Self:
@@ -214,6 +217,9 @@ class Contended:
             own: (K,) what its strand did last before it: of a wait, what no holder explains.
         """
         rules, now = self._rules, when[event]
+        if event in rules.items.takes:
+            self._ask(event, now)
+            self._take(event, rules.items, when)
         if event in rules.cuts:
             self._cut(event, rules.cuts[event], when)
         for resource, turn in rules.takes.get(event, ()):
@@ -234,6 +240,21 @@ class Contended:
             now[:] = when[shared.start] + rest + waited * part
         for resource, turn in rules.gives.get(event, ()):
             self._units[resource].give(turn, now)
+        if event not in rules.items.takes:
+            self._ask(event, now)
+
+    def _ask(self, event: int, now: Floats) -> None:
+        """Say who of a queue's workers asks for an item."""
+        for queue, done, _ in self._rules.items.asks.get(event, ()):
+            self._workers[queue].free(done, now)
+
+    def _take(self, event: int, items: Serving, when: Floats) -> None:
+        """Begin with an item when it is there and a worker free, whichever its own strand was before."""
+        now = when[event]
+        queue, item, rest = items.takes[event]
+        put, at = items.put[item]
+        ready = np.full(len(now), at) if put == NONE else when[put]
+        now[:] = self._workers[queue].take(item, ready, now - rest) + rest
 
     def _cut(self, event: int, cut: Cut, when: Floats) -> None:
         """End a wait by itself or by its time-out, whichever comes first."""

@@ -8,22 +8,28 @@ from orchprof.ledger.columns import NONE, Floats
 from orchprof.ledger.contention import lock_waits
 from orchprof.ledger.critical import critical_path
 from orchprof.ledger.cutshort import cut_short
-from orchprof.ledger.graph import FELT_NS, TaskGraph
+from orchprof.ledger.graph import FELT_NS, LOCKS, TaskGraph
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import Events
 
 _HELD: Final = np.array([state in ("gil", "loop_lag", "pool_wait") for _, state in LABELS])
 _TIMEOUT: Final = np.array([state == "timeout" for _, state in LABELS])
 
 
-def unexplained_ns(graph: TaskGraph, events: Events) -> Floats:
-    """Return (3,) in ns of the critical path: waits for what no strand of the task held, for locks, to a time-out."""
+def unexplained_ns(graph: TaskGraph, kept: Floats) -> Floats:
+    """Return (3,) in ns of the critical path: waits for what nobody known held, for locks, to a time-out.
+
+    Args:
+        graph: the task.
+        kept: (P,) the share of each piece that nobody who held anything explains.
+    """
     path, pieces = critical_path(graph), graph.pieces
     length = np.maximum(pieces.end - pieces.start, 1)
     on_path = np.bincount(path.piece, path.length_ns, len(length)) / length
-    held = (pieces.ns * _HELD[pieces.label]).sum(axis=1) * events.kept
+    held = (pieces.ns * _HELD[pieces.label]).sum(axis=1) * kept
     held *= held >= FELT_NS
     short = cut_short(graph)
     known = pieces.start[:, None] == short.start[(short.set != NONE) & (short.awaited != NONE)][None, :]
     late = (pieces.ns * _TIMEOUT[pieces.label]).sum(axis=1) * ~known.any(axis=1)
-    return np.array([on_path @ held, lock_waits(graph).unknown_ns, on_path @ late])
+    # Among strands of its own it may not be known who let a task go on, but with those of others.
+    locks = float((pieces.ns * np.isin(pieces.label, LOCKS)).sum(axis=1) @ kept)
+    return np.array([on_path @ held, min(lock_waits(graph).unknown_ns, locks), on_path @ late])

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
 CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT, STEP = range(1, 15)
 # Of time-outs: one was set, to the instant in the argument; the wait that ended with the last cut was cancelled, and
-# would have ended then; a strand does something only because of one: a span, what it
-# waits for from the last cut on, or after its step. And it let go of one unit of what the argument says, of so many.
-LIMIT, NATURAL, FALLBACK, LET_GO = range(15, 19)
+# would have ended then; a strand does something only because of one: a span, what it waits for from the last cut on, or
+# after its step. To what the argument says it did: let go of a unit of so many, put an item of that number, took it.
+LIMIT, NATURAL, FALLBACK, LET_GO, PUT, TOOK = range(15, 21)
 IN_WAIT, AFTER_STEP = 0, -1
 ROLE_SHIFT, STATE_SHIFT = 8, 16
 # A STEP is the WAKE of a strand and the CUT by which it goes on in one row: its waker is the argument, and for how long
@@ -356,9 +356,9 @@ class Strands:
         self.log.emit(pack(CHILD, end_ns, cpu_ns, delay_ns, 0, 0, strand, 0, rss_bytes))
 
     @_guarded
-    def let_go(self, carrier: Carrier, held: int, units: int) -> None:
-        """Log that the strand on a carrier lets go of one unit of so many, which may be long after the last cut."""
-        self.log.emit(pack(LET_GO, carrier._wall_ns(), units, 0, 0, 0, carrier.fiber.strand, 0, held))
+    def did(self, what: int, carrier: Carrier, thing: int, number: int) -> None:
+        """Log what the strand on a carrier did to a thing (LET_GO, PUT, TOOK), maybe long after the last cut."""
+        self.log.emit(pack(what, carrier._wall_ns(), number, 0, 0, 0, carrier.fiber.strand, 0, thing))
 
     def safely(self, function: Callable[..., Any], *args: Any) -> Any:
         """Return `function(*args)`, one of recording's own steps; None if it failed."""

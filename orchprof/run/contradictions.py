@@ -56,8 +56,8 @@ NAMES: Final = {
     "model_calls.task": "tasks.task",
     "samples.task": "tasks.task",
 }
-# But for rows of a kind that name something else: what is let go of is no strand.
-UNNAMED: Final = {"edges.dst": ("kind", "release")}
+# But for rows of kinds that name something else: what is let go of, or a queue, is no strand.
+UNNAMED: Final = {"edges.dst": ("kind", ("release", "put", "take"))}
 BEGINNINGS: Final = {
     "tasks": "start_ns", "strands": "start_ns", "segments": "start_ns", "spans": "start_ns", "model_calls": "sent_ns",
 }  # fmt: skip
@@ -138,13 +138,15 @@ def _nowhere(tables: Read) -> Iterator[str]:
 
 
 def _named(tables: Read, where: str) -> "pa.ChunkedArray":
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     if where not in UNNAMED:
         return _column(tables, where)
     name, _, column = where.partition(".")
-    by, kind = UNNAMED[where]
-    return tables[name].filter(pc.not_equal(tables[name].column(by), kind)).column(column)
+    by, kinds = UNNAMED[where]
+    others = pc.is_in(tables[name].column(by), value_set=pa.array(kinds))
+    return tables[name].filter(pc.invert(others)).column(column)
 
 
 def _backwards(tables: Read) -> Iterator[str]:

@@ -182,7 +182,7 @@ def told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
     rows["state"] = what >> rec.STATE_SHIFT
     ids = rows["kind"] != rec.LOOKED
     arg_is_id = rows["kind"].isin(
-        [rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT, rec.FALLBACK, rec.LET_GO]
+        [rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT, rec.FALLBACK, rec.LET_GO, rec.PUT, rec.TOOK]
     )
     for column, is_id in (("strand", ids), ("span", ids), ("arg", arg_is_id)):
         rows[column] += np.where(is_id & (rows[column] > 0), offset, 0)

@@ -25,8 +25,8 @@ def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[dict[
         named = found[table][column]
         known = named.isin(_column(found, target)) | named.isna()
         if where in UNNAMED:
-            by, kind = UNNAMED[where]
-            known |= found[table][by] == kind
+            by, kinds = UNNAMED[where]
+            known |= found[table][by].isin(kinds)
         lost += int((~known).sum())
         if not known.all():
             found[table] = (

@@ -20,7 +20,7 @@ STATES: Final = (
 STRAND_KINDS: Final = ("thread", "task", "job", "coroutine", "child", "remote")
 # What is counted of a segment, in ns.
 COUNTERS: Final = ("cpu_ns", "gc_ns", "profiler_ns", "runq_ns", "gil_ns", "lag_ns")
-EDGE_KINDS: Final = ("spawn", "wake", "join", "timeout", "release")
+EDGE_KINDS: Final = ("spawn", "wake", "join", "timeout", "release", "put", "take")
 PROVENANCES: Final = ("measured", "reported", "modelled", "client_only")
 GRANULARITIES: Final = ("request", "aggregate")
 
@@ -72,13 +72,14 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "limit_ns": "Int64",  # and when that time-out was set
         "fallback": "boolean",  # done while a time-out was being handled: without it, not at all
     },
-    # timeout: dst gave up waiting for src, which went on; release: src let go of a unit of dst, no strand
+    # timeout: dst gave up waiting for src, which went on; release: src let go of a unit of dst, no strand;
+    # put, take: src put an item into the queue dst, or took it
     "edges": {
         "kind": "string",  # EDGE_KINDS; spawn src -> dst; join: dst waited for src; wake: src made dst ready
         "src": "int64",
         "dst": "int64",
         "at_ns": "int64",
-        "units": "Int64",  # of a release: how many there are
+        "units": "Int64",  # of a release: how many there are; of a put or a take: which item, from 0
     },
     "spans": {
         "span": "int64",

@@ -258,12 +258,16 @@ def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.concat([pieces[~declared], merged.drop(columns="whole")], ignore_index=True), moved
 
 
+# What strands do to things that are no strands.
+_OF_THINGS: Final = {"release": rec.LET_GO, "put": rec.PUT, "take": rec.TOOK}
+
+
 def _edges(
     journal: Journal, patience: Patience, strands: pd.DataFrame, gaps: pd.DataFrame, moved: pd.DataFrame
 ) -> pd.DataFrame:
     spawned = strands[strands["parent"].notna()]
     told, joined, given_up = gaps[gaps["by_waker"]], patience.joined, patience.given_up
-    let_go = journal.of(rec.LET_GO)
+    things = [(name, journal.of(kind)) for name, kind in _OF_THINGS.items()]
     woken = journal.of(rec.WAKE)
     woken = woken[(woken["arg"] > 0) & (woken["arg"] != woken["strand"])]
     parts = joined.merge(moved, left_on=["strand", "wall_ns"], right_on=["strand", "at_ns"])
@@ -275,8 +279,11 @@ def _edges(
             edge("join", told["waker"], told["strand"], told["end_ns"]),
             edge("wake", woken["arg"], woken["strand"], woken["wall_ns"]),
             edge("timeout", given_up["arg"], given_up["strand"], given_up["wall_ns"]),
-            edge("release", let_go["strand"], let_go["arg"], let_go["wall_ns"]).assign(
-                units=let_go["cpu_ns"].to_numpy()
+            *(
+                edge(name, rows["strand"], rows["arg"], rows["wall_ns"]).assign(
+                    units=rows["cpu_ns"].to_numpy()
+                )
+                for name, rows in things
             ),
         ]
     )

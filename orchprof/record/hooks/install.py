@@ -28,7 +28,7 @@ _HOOKS: tuple[Callable[[Strands, Patches], Any], ...] = (
 
 # Put in place right after the module was imported.
 _AFTER: Final = {
-    "threading": ("threads", "locks"),
+    "threading": ("threads", "locks", "queues"),
     "queue": ("simple_queues",),
     "asyncio": ("loops",),
     "uvloop": ("uvloops",),

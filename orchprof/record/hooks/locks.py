@@ -12,6 +12,7 @@ import threading
 from collections import deque
 
 from orchprof.record.hooks.waits import end_wait
+from orchprof.record.strands import LET_GO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _let_go(strands: Strands, original: _Call) -> _Call:
         carrier = strands.here.carrier
         if carrier is not None and _UNITS in held.__dict__:
             number, units = held.__dict__[_UNITS]
-            strands.let_go(carrier, number, units)
+            strands.did(LET_GO, carrier, number, units)
         return original(held, *args, **kwargs)
 
     return release

@@ -120,7 +120,9 @@ def test_the_tool_that_blocks_is_named_first(recorded):
     assert "Blocks       others wait for what it holds: tool:hold" in render(record)
 
 
-def test_waits_that_nobody_explains_are_told(recorded):
+def test_waits_that_nobody_explains_are_told(recorded, monkeypatch):
+    monkeypatch.setattr("orchprof.ledger.together.MOST_SEGMENTS", 0)
+
     async def one(hold_s):
         with orchprof.task("t"):
             await asyncio.sleep(0.01)
@@ -132,4 +134,4 @@ def test_waits_that_nobody_explains_are_told(recorded):
 
     record = whatif(recorded(lambda: asyncio.run(main())), META)
     (found,) = [each for each in record["findings"] if each["code"] == "held_elsewhere"]
-    assert "no strand of the task held" in found["message"]
+    assert "nobody known held" in found["message"]

@@ -153,7 +153,7 @@ def test_a_lock_that_two_can_have_held_is_waited_for_as_it_was():
     graph = lock(others=[4])
     assert after(graph, h=0.5) == 81
     assert lock_waits(graph).unknown_ns == 60 * MS
-    assert unexplained_ns(graph, contended(graph)).tolist() == [0, 60 * MS, 0]
+    assert unexplained_ns(graph, contended(graph).kept).tolist() == [0, 60 * MS, 0]
 
 
 def interpreter():
@@ -255,7 +255,7 @@ def test_a_time_out_of_which_nobody_knows_what_for_stays():
     run.does(1, 50, 80, cpu=30, thread=10)
     graph = run.graph()
     assert after(graph, x=0.1) == 80
-    assert unexplained_ns(graph, contended(graph)).tolist() == [0, 0, 50 * MS]
+    assert unexplained_ns(graph, contended(graph).kept).tolist() == [0, 0, 50 * MS]
 
 
 def test_waits_for_what_another_task_held_are_told():
@@ -266,7 +266,7 @@ def test_waits_for_what_another_task_held_are_told():
     run.does(1, 50, 60, cpu=10, thread=7)
     graph = run.graph()
     assert contended(graph).rules is None
-    assert unexplained_ns(graph, contended(graph)).tolist() == [30 * MS, 0, 0]
+    assert unexplained_ns(graph, contended(graph).kept).tolist() == [30 * MS, 0, 0]
 
 
 def semaphore():
@@ -306,3 +306,48 @@ def test_where_the_record_contradicts_itself_waits_are_as_they_were():
     graph = run.graph()
     assert after(graph) == 50
     assert after(graph, a=0, b=1) == pytest.approx(50)
+
+
+def served(ends, *, workers=2, puts=None):
+    """Workers take items of a queue: (worker, since, until, name) in order, or name None for "no more"."""
+    length = max(until for _, _, until, _ in ends)
+    run = Drawn(length, "a", "b")
+    run.lives(1, 0, length)
+    run.does(1, 0, 1, cpu=1)
+    run.waits(1, 1, length, list(range(2, workers + 2)))
+    edges = run.rows["edges"]
+    for item, (worker, since, until, name) in enumerate(ends):
+        at = (puts[item] if puts else 0) * MS
+        edges.append({"kind": "put", "src": 1, "dst": 5, "at_ns": at, "units": item})
+        edges.append({"kind": "take", "src": worker, "dst": 5, "at_ns": since * MS, "units": item})
+        if name:
+            run.does(worker, since, until, name, wait_state="sleep", thread=worker)
+    for worker in range(2, workers + 2):
+        run.lives(worker, 0, max(until for who, _, until, _ in ends if who == worker))
+    return run.graph()
+
+
+TWO = [
+    (2, 0, 40, "a"), (3, 0, 30, "b"), (3, 30, 70, "a"), (2, 40, 70, "b"), (2, 70, 100, "b"),
+    (3, 70, 70, None), (2, 100, 100, None),
+]  # fmt: skip
+THREE = [
+    (2, 0, 90, "a"), (3, 0, 10, "b"), (4, 0, 20, "b"), (3, 10, 40, "b"), (4, 20, 50, "b"), (3, 40, 70, "b"),
+    (4, 50, 90, "b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("items", "workers", "scale", "expected"),
+    [
+        (TWO, 2, {}, 100),
+        (TWO, 2, {"a": 0.5}, 70),  # 0-20 a, 20-40 a, 40-70 b; 0-30 b, 30-60 b
+        (TWO, 2, {"a": 2}, 140),  # 0-80 a, 80-110 b; 0-30 b, 30-110 a, 110-140 b
+        (TWO, 2, {"b": 0}, 40),
+        (THREE, 3, {}, 90),
+        (THREE, 3, {"a": 0.1}, 79),  # a is over at 9, and its worker takes what others took
+        (THREE, 3, {"a": 2}, 180),
+    ],
+)
+def test_an_item_goes_to_the_worker_that_is_free_first(items, workers, scale, expected):
+    assert after(served(items, workers=workers), **scale) == pytest.approx(expected, abs=1e-3)

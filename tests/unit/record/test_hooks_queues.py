@@ -1,5 +1,6 @@
 """Who waits for whom through conditions: queues, events, semaphores; and sleeps."""
 
+import asyncio
 import pickle
 import queue
 import threading
@@ -221,3 +222,43 @@ def test_what_is_let_go_of_is_no_strand_and_nothing_is_lost(recorded, tmp_path):
     assert not set(released["dst"]) & set(tables["strands"]["strand"])
     assert seal(tmp_path.glob("*.bin"))[1] == []
     assert list(contradictions({name: pa.Table.from_pandas(table) for name, table in tables.items()})) == []
+
+
+def test_who_puts_and_who_takes_each_item_is_recorded(recorded, tmp_path):
+    def work(items):
+        while items.get() is not None:
+            time.sleep(0.01)
+
+    async def aside(items):
+        for _ in range(3):
+            await items.get()
+
+    async def main():
+        items = asyncio.Queue()
+        for item in (1, 2, None):
+            await items.put(item)
+        await aside(items)
+
+    def program():
+        with orchprof.task("t"):
+            last = queue.LifoQueue()
+            last.put(last.put(1))  # hands out in another order: nobody could say which item was taken
+            items = queue.Queue()
+            worker = threading.Thread(target=work, args=(items,))
+            worker.start()
+            for item in (1, 2, None):
+                items.put(item)
+            worker.join()
+            asyncio.run(main())
+
+    tables = recorded(program)
+    edges = tables["edges"]
+    puts, takes = (edges.query("kind == @kind") for kind in ("put", "take"))
+    assert puts["dst"].nunique() == 2
+    assert [group["units"].tolist() for _, group in puts.groupby("dst")] == [[0, 1, 2]] * 2
+    both = takes.merge(puts, on=["dst", "units"], suffixes=("", "_put"))
+    assert len(both) == len(takes) == 6
+    assert (both["at_ns"] > both["at_ns_put"]).all()
+    assert (both["src"] != both["src_put"]).sum() == 3
+    assert list(contradictions({name: pa.Table.from_pandas(table) for name, table in tables.items()})) == []
+    assert seal(tmp_path.glob("*.bin"))[1] == []
