@@ -188,7 +188,7 @@ def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
             rows.append(_row(child.strand, now, start))
         if end > start:
             rows += _waited(child, one, (start, end), seen)
-        now = max(now, end)
+        now = max(now, end, rows[-1]["end_ns"] if rows else start_ns)
     if now < end_ns:
         rows.append(_row(child.strand, now, end_ns))
     own = [row for row in rows if row["wait_state"] == _UNTOLD]
@@ -211,7 +211,9 @@ def _waited(child: Child, one: Work, window_ns: Window, seen: Seen) -> Iterator[
     start, end = window_ns
     sent = [each for each in seen.signals.get(child.pid or 0, ()) if _within(each[0], window_ns)]
     came_first = one.said_end and one.window_ns[1] <= child.window_ns[1]
-    at, target = sent[-1] if sent and not came_first else (end, one.strand)
+    at, target = end, one.strand
+    if sent and not came_first:
+        (at, target), end = sent[-1], child.window_ns[1]
     yield _row(child.strand, start, at, join=True, target=target, wait_state=None)
     if at < end:
         yield _row(child.strand, at, end, wait_state="wakeup")

@@ -165,10 +165,14 @@ def left_script() -> None:
         shell.kill()
 
     def work() -> None:
-        with subprocess.Popen(["sh", "-c", command]) as shell:
+        with subprocess.Popen(["sh", "-c", command], stdout=there) as shell:
             threading.Thread(target=end, args=(shell,)).start()
 
+    here, there = os.pipe()
     as_tool("left_script", work)
+    os.close(there)
+    os.read(here, 1)  # until nobody is left who could write: what comes next must not see the script
+    os.close(here)
 
 
 def killed_child() -> None:

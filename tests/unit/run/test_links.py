@@ -195,6 +195,9 @@ def test_a_shell_that_was_killed_before_anybody_knows_of_the_end_of_the_one_belo
         ("wakeup", 90, 100),
     ]
     assert [(target, at) for waiter, target, at in joins(tables) if waiter == 3] == [(2, 90)]
+    ended = tables["strands"].set_index("strand").loc[own(1, 2), "end_ns"]
+    assert ended == (dies_at or 100) * MS
+    assert tables["segments"].query("strand == @own(1, 2)")["end_ns"].max() <= ended
 
 
 def test_a_shell_that_waits_on_whatever_it_is_told_waited_for_the_one_below_it(tmp_path):
