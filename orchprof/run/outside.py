@@ -71,11 +71,13 @@ class Child:
 class Work:
     """A recorded process or strand under a child: its window, its CPU with its children's, and that at its start.
 
-    `own_ns` of what it had used at its start was the loading of its recording.
+    `own_ns` of what it had used at its start was the loading of its recording. It `said_end` if its end is its own
+    word: that of others is at most when they no longer count.
     """
 
     strand: int
     window_ns: Window
+    said_end: bool
     cpu_ns: int
     startup_ns: int
     own_ns: int
@@ -89,12 +91,16 @@ def outside(
     Returned too: the `src, dst, at_ns` of their joins. Spans and roles are for the caller to fill in.
     """
     used = _usage(journals)
+    said = {strand for journal in journals for strand in journal.of(rec.END)["strand"].tolist()}
     ends = strands["end_ns"].fillna(strands["start_ns"]).astype("int64").tolist()
     starts = strands["start_ns"].tolist()
     windows = dict(zip(strands["strand"].tolist(), zip(starts, ends, strict=True), strict=True))
     rows: list[Row] = []
     for child in _children(journals, strands, found, by_parent(seen.processes)):
-        work = [Work(one, windows[one], *used.get(one, (0, 0, 0))) for one in found.get(child.strand, ())]
+        work = [
+            Work(one, windows[one], one in said, *used.get(one, (0, 0, 0)))
+            for one in found.get(child.strand, ())
+        ]
         rows += _around(child, work, seen) if work else _alone(child, seen)
     rows += _requests(journals, strands)
     table = pd.DataFrame(rows, columns=list(_row(0, 0, 0)))
@@ -182,7 +188,7 @@ def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
             rows.append(_row(child.strand, now, start))
         if end > start:
             rows += _waited(child, one, (start, end), seen)
-        now = max(now, end)
+        now = max(now, end, rows[-1]["end_ns"] if rows else start_ns)
     if now < end_ns:
         rows.append(_row(child.strand, now, end_ns))
     own = [row for row in rows if row["wait_state"] == _UNTOLD]
@@ -198,10 +204,16 @@ def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
 
 
 def _waited(child: Child, one: Work, window_ns: Window, seen: Seen) -> Iterator[Row]:
-    """Yield the rows of a child's wait for a recorded one; when a signal ended it first, for the sender."""
+    """Yield the rows of a child's wait for a recorded one; when a signal ended it first, for the sender.
+
+    Of one that did not say when it ended only this is known: it lived on, or the same signal was its end too.
+    """
     start, end = window_ns
     sent = [each for each in seen.signals.get(child.pid or 0, ()) if _within(each[0], window_ns)]
-    at, target = sent[-1] if sent and one.window_ns[1] > child.window_ns[1] else (end, one.strand)
+    came_first = one.said_end and one.window_ns[1] <= child.window_ns[1]
+    at, target = end, one.strand
+    if sent and not came_first:
+        (at, target), end = sent[-1], child.window_ns[1]
     yield _row(child.strand, start, at, join=True, target=target, wait_state=None)
     if at < end:
         yield _row(child.strand, at, end, wait_state="wakeup")

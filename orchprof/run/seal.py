@@ -113,8 +113,10 @@ def _strands_of_all(
     found |= below(bare, programs, lines)
     steps = became(programs, found)
     strands = cut_short(strands, programs, found) if len(strands) else strands
+    # Who was seen to die later than whoever stands for it lived on until then.
+    strands = with_ends(strands, programs, seen.deaths)
     joined = joined_up(strands, {**found, **{step.strand: [step.main] for step in steps}})
-    return gone_on(with_ends(joined, programs, seen.deaths), steps), found, steps
+    return gone_on(joined, steps), found, steps
 
 
 def _tables(

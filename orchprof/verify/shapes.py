@@ -239,6 +239,7 @@ _CHILDREN: Final = Program(
         _family("exit_forks", "forks that leave by os._exit", looked("use", "busy", *BUSY)),
         _family("late_reaped", "children that are long dead when they are reaped", tool("use", "sleep")),
         _family("late_command", "a command beyond somebody's patience", tool("use", "timeout")),
+        _timed("left_script", "a shell that is killed leaves its script behind", tool("use", "sleep")),
         _family(
             "killed_child", "a child that is killed while it sleeps", looked("use", "sleep"), unexplained()
         ),

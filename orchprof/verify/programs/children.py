@@ -6,9 +6,11 @@ import json
 import multiprocessing
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -153,6 +155,26 @@ def late_command() -> None:
     as_tool("late_command", work)
 
 
+def left_script() -> None:
+    """A thread sleeps, then kills a shell; the script below it computes on, and dies without having said so."""
+    code = "import os, time\nwhile time.process_time() < 0.6: pass\nos.kill(os.getpid(), 9)"
+    command = f"{shlex.join([sys.executable, '-c', code])}; true"
+
+    def end(shell: subprocess.Popen[bytes]) -> None:
+        kit.did("use", "sleep", kit.nap(0.4))
+        shell.kill()
+
+    def work() -> None:
+        with subprocess.Popen(["sh", "-c", command], stdout=there) as shell:
+            threading.Thread(target=end, args=(shell,)).start()
+
+    here, there = os.pipe()
+    as_tool("left_script", work)
+    os.close(there)
+    os.read(here, 1)  # until nobody is left who could write: what comes next must not see the script
+    os.close(here)
+
+
 def killed_child() -> None:
     """A child that records itself sleeps, and is killed before it has said so."""
 
@@ -288,6 +310,7 @@ SHAPES = {
     "exit_forks": exit_forks,
     "late_reaped": late_reaped,
     "late_command": late_command,
+    "left_script": left_script,
     "killed_child": killed_child,
     "by_system": by_system,
     "at_pty": at_pty,

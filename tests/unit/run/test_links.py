@@ -180,6 +180,26 @@ def test_a_shell_that_was_killed_before_the_one_below_it_ended_waited_for_who_ki
     assert [(target, at) for waiter, target, at in joins(tables) if waiter == 3] == [(2, 90)]
 
 
+@pytest.mark.parametrize("dies_at", [None, 90, 140])
+def test_a_shell_that_was_killed_before_anybody_knows_of_the_end_of_the_one_below_it(tmp_path, dies_at):
+    """That one goes on when the logs are read, dies of the same signal as a group does, or of another one later."""
+    agent = parent(tmp_path).note("signal", 2, (77, 90 * MS, 9))
+    below = HandLog(tmp_path, pid=78, ppid=77).note("main", 1).born(1, 40).cut(40, 30, 1).cut(80, 70, 1)
+    watch = HandWatch(tmp_path).seen(78, 77, 40, dies_at or 200)
+    tables, *_ = sealed(
+        tmp_path, agent, below, *([watch.note("died", [78, dies_at * MS, 9])] if dies_at else [])
+    )
+    assert [(state, *window) for _, state, *window, _ in rows(tables, 3)] == [
+        ("startup", 10, 40),
+        ("join", 40, 90),
+        ("wakeup", 90, 100),
+    ]
+    assert [(target, at) for waiter, target, at in joins(tables) if waiter == 3] == [(2, 90)]
+    ended = tables["strands"].set_index("strand").loc[own(1, 2), "end_ns"]
+    assert ended == (dies_at or 100) * MS
+    assert tables["segments"].query("strand == @own(1, 2)")["end_ns"].max() <= ended
+
+
 def test_a_shell_that_waits_on_whatever_it_is_told_waited_for_the_one_below_it(tmp_path):
     tables = shell_told_at_90(tmp_path, end=95)
     assert [(target, at) for waiter, target, at in joins(tables) if waiter == 3] == [(1, 95)]
