@@ -17,7 +17,7 @@ from orchprof.capacity.simulation import Outcome
 
 Record = dict[str, Any]
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
-_HOPE: Final = 2.0  # the search may be wrong in so many times fewer cases than the target allows
+_HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
 _CHANCE: Final = 1.03  # by which a run may differ from one like it
 _EARLY: Final = 1.1  # the room of what is sure after the first few runs
 _HASTE: Final = 5.0  # and in so many times fewer where it makes up its mind before the last look
