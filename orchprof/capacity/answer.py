@@ -12,7 +12,8 @@ from orchprof.capacity.fleet import Fleet, Kind, per_machine
 from orchprof.capacity.laws import Traffic, fleet_of, most_per_s
 from orchprof.capacity.plan import Search, cheapest
 from orchprof.capacity.question import Question
-from orchprof.capacity.rig import MEAN, Effort, Scenario, plain_scenarios, rig_of, scenarios
+from orchprof.capacity.rig import MEAN, Effort, rig_of
+from orchprof.capacity.scenarios import Scenario, measured, scenarios
 from orchprof.capacity.trial import Trial, figures, figures_of, has_room, held, trial
 from orchprof.errors import OrchprofError
 
@@ -111,7 +112,8 @@ def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, fl
         best = cheapest(search, kinds)
         values = _checks(question, best, search.effort)
         if _is_borne_out(question, values):
-            plain = _fresh(question, best, search.effort, plain_scenarios(question, PLAIN))
+            chances = [measured(1 + question.target.seed, 1 + number) for number in range(PLAIN)]
+            plain = _fresh(question, best, search.effort, chances)
             means = {name: float(np.mean([run[name] for run in plain])) for name in plain[0]}
             return replace(best, figures=figures(question, means, [*best.runs, *values])), values
         search.refute(best.fleet)
@@ -124,10 +126,10 @@ def _checks(question: Question, best: Trial, effort: Effort) -> list[dict[str, f
     """Return runs that the search has not seen; more of them where a few leave it open."""
     values: list[dict[str, float]] = []
     for count in CHECKS:
-        chances = scenarios(question, 1 + question.target.seed, len(values), count)
-        values += _fresh(question, best, effort, chances)
-        if _is_borne_out(question, values):
-            break
+        for chance in scenarios(question, 1 + question.target.seed, len(values), count):
+            values += _fresh(question, best, effort, [chance])
+            if sum(held(question, run) for run in values) >= question.target.confidence * count:
+                return values  # whatever the others say
     return values
 
 

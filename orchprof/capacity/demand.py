@@ -13,7 +13,7 @@ from orchprof.capacity.system import CPU, INTERPRETER, Item, Path, Workload
 from orchprof.capacity.taskwork import Call, Setting, items_of, no_load_s, turns
 from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.calls import refused
-from orchprof.ledger.columns import Floats
+from orchprof.ledger.columns import Floats, Ints
 from orchprof.ledger.graph import TaskGraph, build
 from orchprof.ledger.labels import N_STATES, ROLE
 from orchprof.ledger.segments import CPU as CPU_SLOT
@@ -97,7 +97,7 @@ class Demand:
         speed = self.machine.get("core_speed")
         return None if speed is None else float(speed)
 
-    def workload(self, rows: Sequence[int] | None = None) -> Workload:
+    def workload(self, rows: Sequence[int] | Ints | None = None) -> Workload:
         """Return the tasks to draw from: all, or those of the given rows."""
         chosen = self.paths if rows is None else tuple(self.paths[row] for row in rows)
         return Workload(self.name, chosen, self.weight)

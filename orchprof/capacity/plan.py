@@ -4,26 +4,50 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
-from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind
+from orchprof.capacity.fleet import GIB, USABLE_MEMORY, Fleet, Kind, slots
 from orchprof.capacity.laws import MOST_BUSY, Traffic, at_least, fleet_of, least_replicas, needed_per_s
 from orchprof.capacity.question import Question
-from orchprof.capacity.rig import FULL, MEAN, Effort
-from orchprof.capacity.trial import Trial, has_room, keeps, trial
+from orchprof.capacity.refusal import nothing_holds
+from orchprof.capacity.rig import FULL, MEAN, SEARCH, Effort, wanted
+from orchprof.capacity.scenarios import adverse
+from orchprof.capacity.trial import Trial, doubt_of, has_room, is_below, trial
 from orchprof.errors import OrchprofError
 
 _MOST_DOUBLINGS: Final = 12
 _COARSE: Final = 20  # of large numbers one part in so many is near enough
 _WORTH: Final = Decimal("0.95")  # of the best price so far: less of a difference is not looked for
-_ROOM: Final = (
-    1.1  # a fleet that holds with so much to spare where nothing is in doubt is worth a closer look
-)
-_HOSTS_FIRST: Final = 2  # so many steps up of the hosts before one of the replicas
-_MOST_RUNS: Final = (
-    80  # of a search; no more kinds are tried after so many, or twice as many where nothing has held
-)
+# After a fleet that did not hold, those are looked for that have so many times the room, at least and at most.
+_LEAST_MORE: Final = 1.05
+_MOST_MORE: Final = 1.1
+_MOST_RUNS: Final = 160  # of a search in which nothing has held: it does not hang on the kind of machine
+_MOST_EVENTS: Final = 4_000_000  # simulated before no more kinds are tried, if one holds
 _MOST_UP: Final = 8  # steps from machines that seem to hold, or in proportion would
+
+
+class Size(NamedTuple):
+    """What makes one fleet differ from another in a simulation."""
+
+    vcpus: float
+    processes: int
+    lanes: int
+    hosts: int
+    replicas: int
+
+    def has_all_of(self, other: "Size") -> bool:
+        """Return whether it can do all that another can: as much of everything, in machines that are no smaller.
+
+        Source: Smith and Whitt (1981), Resource sharing for efficiency in traffic systems.
+        """
+        return (
+            self.replicas >= other.replicas
+            and self.lanes >= other.lanes
+            and all(
+                mine >= its and mine * self.hosts >= its * other.hosts
+                for mine, its in ((self.vcpus, other.vcpus), (self.processes, other.processes))
+            )
+        )
 
 
 @dataclass(slots=True)
@@ -36,22 +60,27 @@ class Search:
     considered: int = 0
     tried: int = 0
     runs: int = 0
+    events: int = 0  # of the simulations
     at_once: float | None = None  # tasks in flight, as the last fleet that kept up had
     near_usd: Decimal | None = None  # hourly price of the cheapest that held where nothing was in doubt
     refuted: list[Fleet] = field(default_factory=list)
-    known: dict[tuple[object, ...], Trial | None] = field(default_factory=dict)
+    known: dict[Size, Trial] = field(default_factory=dict)
+    seemed: dict[Size, Trial] = field(default_factory=dict)
+    room: float = 1.0  # in the bad case, of what seems to hold
 
     def look(self, fleet: Fleet) -> Trial | None:
-        """Return a fleet's trial."""
-        key = _key(fleet)
-        if key not in self.known:
+        """Return a fleet's trial; None where not one worker fits its hosts' memory."""
+        size = self._size(fleet)
+        if size is None:
+            return None
+        if size not in self.known:
             self.tried += 1
             found = trial(self.question, fleet, self.traffic, self.effort, self.at_once)
-            self.known[key] = found
-            self.runs += 1 + (len(found.runs) if found else 0)
-        found = self.known[key]
-        if found is None:
-            return None
+            assert found is not None
+            self.known[size] = found
+            self.runs += 1 + len(found.runs)
+            self.events += found.events
+        found = self.known[size]
         if not found.saturated:
             self.at_once = found.in_flight
         if found.is_near and (self.near_usd is None or fleet.usd_per_hour < self.near_usd):
@@ -60,21 +89,54 @@ class Search:
 
     def holds(self, fleet: Fleet) -> bool:
         """Return whether a fleet surely holds."""
+        size = self._size(fleet)
+        if size is None or self._is_refuted(fleet):
+            return False
+        if any(known.has_all_of(size) and not found.is_sure for known, found in self.known.items()):
+            return False
         found = self.look(fleet)
-        return found is not None and found.is_sure and not self._is_refuted(fleet)
+        return found is not None and found.is_sure
 
     def seems_to_hold(self, fleet: Fleet) -> bool:
-        """Return whether a fleet holds with some room where nothing is in doubt: a single run tells."""
-        key = (*_key(fleet), "seems")
-        if key not in self.known:
-            self.known[key] = trial(self.question, fleet, self.traffic, MEAN, self.at_once)
+        """Return whether a fleet holds in a bad case: a single run tells, or one of a fleet that has more, or less."""
+        size = self._size(fleet)
+        if size is None or self._is_refuted(fleet):
+            return False
+        for other, found in self.seemed.items():
+            held = is_below(self.question, found, self.room)
+            if size.has_all_of(other) if held else other.has_all_of(size):
+                return held
+        return is_below(self.question, self._bad(size, fleet), self.room)
+
+    def learn(self, fleet: Fleet) -> None:
+        """Let what seems to hold have as much room in the bad case as a fleet lacked that did not hold after all."""
+        size = self._size(fleet)
+        found = None if size is None else self.known.get(size)
+        asked = 0.0
+        if size is not None and found is not None:
+            asked = doubt_of(self.question, found, self._bad(size, fleet))
+        self.room *= min(max(asked / self.room, _LEAST_MORE), _MOST_MORE)
+
+    def _bad(self, size: Size, fleet: Fleet) -> Trial:
+        if size not in self.seemed:
+            case = adverse(self.question, SEARCH)
+            found = trial(self.question, fleet, self.traffic, MEAN, self.at_once, case)
+            assert found is not None
+            self.seemed[size] = found
             self.runs += 1
-        found = self.known[key]
-        return found is not None and keeps(self.question, found, _ROOM) and not self._is_refuted(fleet)
+            self.events += found.events
+        return self.seemed[size]
 
     def refute(self, fleet: Fleet) -> None:
         """Take a fleet, and those that are hardly larger, for ones that do not hold, whatever a trial says."""
         self.refuted.append(fleet)
+
+    def _size(self, fleet: Fleet) -> Size | None:
+        question, host = self.question, fleet.kind.host
+        layout = slots(host, question.layout, wanted(question, fleet, self.traffic), question.size)
+        if layout is None:
+            return None
+        return Size(host.vcpus, layout.processes, layout.lanes, fleet.hosts, fleet.replicas)
 
     def _is_refuted(self, fleet: Fleet) -> bool:
         return any(
@@ -83,11 +145,6 @@ class Search:
             and fleet.replicas <= each.replicas + each.replicas // _COARSE
             for each in self.refuted
         )
-
-
-def _key(fleet: Fleet) -> tuple[object, ...]:
-    host = fleet.kind.host
-    return host.vcpus, host.memory_gib, fleet.hosts, fleet.replicas
 
 
 def cheapest(search: Search, kinds: list[Kind]) -> Trial:
@@ -115,15 +172,14 @@ def cheapest(search: Search, kinds: list[Kind]) -> Trial:
     ):
         if best is not None and least.usd_per_hour >= _WORTH * best.fleet.usd_per_hour:
             break  # not even at its bound is it cheaper, and those after it are dearer still
-        if search.runs > _MOST_RUNS * (1 if best is not None else 2):
-            break  # those that are left could be a little cheaper; where none held, it is not the machines
-        found = _fewest(search, kind, (least.hosts, replicas), best)
+        if best is not None and search.events > _MOST_EVENTS:
+            break  # those that are left could be a little cheaper
+        if best is None and search.runs > _MOST_RUNS:
+            break  # it is not the machines
+        found = _fewest(search, kind, fitting, best)
         best = found if found is not None else best
     if best is None:
-        raise OrchprofError(
-            f"no number of these machines holds it, {_wish(search)} @ --slo, "
-            "allow more time, another machine, or less at once"
-        )
+        raise nothing_holds(question, traffic, "these machines")
     return best
 
 
@@ -139,11 +195,6 @@ def _bounds(
 
 def _price(fleet: Fleet) -> Decimal:
     return fleet.usd_per_hour
-
-
-def _wish(search: Search) -> str:
-    slo = ", ".join(f"{slo.name} < {slo.most_s:g} s" for slo in search.question.target.slos)
-    return f"{slo} at {search.traffic}"
 
 
 def refuse_limits(question: Question, traffic: Traffic) -> None:
@@ -190,9 +241,7 @@ def _fewest_replicas(search: Search, kinds: list[Kind]) -> int:
         is_bound=not traffic.is_closed,
     )
     if found is None:
-        raise OrchprofError(
-            f"no number of accelerators holds it, {_wish(search)} @ --slo, allow more time or use a faster one"
-        )
+        raise nothing_holds(question, traffic, "accelerators")
     return found
 
 
@@ -229,39 +278,52 @@ def _between(holds: Callable[[int], bool], low: int, high: int) -> int:
     return high
 
 
-def _fewest(search: Search, kind: Kind, least: tuple[int, int], best: Trial | None) -> Trial | None:
-    """Return the smallest fleet of a kind that surely holds; None when none does, or none cheaper than the best.
+def _fewest(search: Search, kind: Kind, kinds: list[Kind], best: Trial | None) -> Trial | None:
+    """Return the cheapest fleet of a kind that surely holds; None when none does, or none cheaper than the best.
 
-    It is looked for among those that seem to hold, and from there upwards.
+    It is the cheapest that seems to hold, with as much room as those lacked that seemed so and did not.
     """
-    question, replicas = search.question, least[1]
-    hosts = _fewest_hosts(search, kind, least, best)
-    for step in range(1, _MOST_UP + 1):
-        if hosts is None:
-            break
-        fleet = fleet_of(question, kind, hosts, replicas)
-        if best is not None and fleet.usd_per_hour >= best.fleet.usd_per_hour:
-            break
+    below_usd = None if best is None else _WORTH * best.fleet.usd_per_hour
+    for _ in range(_MOST_UP):
+        fleet = _seeming(search, kind, _fewest_replicas(search, kinds), below_usd)
+        if fleet is None:
+            return None
         if search.holds(fleet):
             return search.look(fleet)
-        hosts += max(1, hosts // _COARSE)
-        if replicas and step % _HOSTS_FIRST == 0:
-            replicas += max(1, replicas // _COARSE)  # then it is not the hosts
+        search.learn(fleet)
+        search.refute(fleet)
     return None
 
 
-def _fewest_hosts(search: Search, kind: Kind, least: tuple[int, int], best: Trial | None) -> int | None:
+def _seeming(search: Search, kind: Kind, replicas: int, below_usd: Decimal | None) -> Fleet | None:
+    """Return the cheapest fleet of a kind that seems to hold, with as many replicas as pay."""
+    found: Fleet | None = None
+    for _ in range(_MOST_UP):
+        least = at_least(search.question, kind, search.traffic, replicas)
+        hosts = None if least is None else _fewest_hosts(search, kind, (least.hosts, replicas), below_usd)
+        if hosts is None:
+            break
+        found = fleet_of(search.question, kind, hosts, replicas)
+        if not replicas:
+            break
+        below_usd = found.usd_per_hour
+        replicas = max(found.replicas, replicas) + max(1, replicas // _COARSE)
+    return found
+
+
+def _fewest_hosts(
+    search: Search, kind: Kind, least: tuple[int, int], below_usd: Decimal | None
+) -> int | None:
     question, (hosts, replicas) = search.question, least
 
     def seems(count: int) -> bool:
         return search.seems_to_hold(fleet_of(question, kind, count, replicas))
 
-    if best is None:
+    if below_usd is None:
         return _smallest(seems, hosts, is_bound=not search.traffic.is_closed)
-    usd_per_hour = _WORTH * best.fleet.usd_per_hour
-    if fleet_of(question, kind, hosts, replicas).usd_per_hour >= usd_per_hour:
+    if fleet_of(question, kind, hosts, replicas).usd_per_hour >= below_usd:
         return None
-    most = _most_below(question, kind, least, usd_per_hour)
+    most = _most_below(question, kind, least, below_usd)
     if not seems(most):
         return None
     return _between(seems, _below(seems, hosts) if search.traffic.is_closed else hosts - 1, most)

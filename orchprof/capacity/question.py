@@ -13,12 +13,13 @@ from orchprof.capacity.demand import Demand
 from orchprof.capacity.fleet import Layout
 from orchprof.capacity.quotas import Quota
 from orchprof.errors import OrchprofError, RunError, UsageError, unknown
-from orchprof.ledger.columns import Floats
+from orchprof.ledger.columns import Floats, Ints
 from orchprof.models.paced import Paced
 from orchprof.stats.intervals import LEAST, needed
 
 ARRIVALS: Final = ("poisson", "constant", "gamma")
 MODES: Final = ("processes", "threads", "async")
+Rows = tuple[Ints, ...]  # some tasks of each run of a mix
 _ENOUGH: Final = 10  # tasks; fewer say little of how they differ, whatever percentile is asked for
 
 
@@ -157,12 +158,21 @@ class Question:
         if q is None:
             return self.no_load_s
         if ("no load", q) not in self.memo:
-            self.memo["no load", q] = self._no_load_at(q)
+            self.memo["no load", q] = self.alone_s(q)
         return float(self.memo["no load", q])
 
-    def _no_load_at(self, q: float) -> float:
-        values = np.concatenate([each.no_load_s for each in self.asks])
-        weights = np.concatenate([np.full(len(d.no_load_s), d.weight / len(d.no_load_s)) for d in self.asks])
+    def alone_s(self, q: float | None, rows: Rows | None = None) -> float:
+        """Return the same of some of the tasks: of each run the given rows; None: all."""
+        each = [
+            ask.no_load_s if rows is None else ask.no_load_s[rows[place]]
+            for place, ask in enumerate(self.asks)
+        ]
+        if q is None:
+            return self.mean([float(values.mean()) for values in each])
+        values = np.concatenate(each)
+        weights = np.concatenate(
+            [np.full(len(one), ask.weight / len(one)) for one, ask in zip(each, self.asks, strict=True)]
+        )
         order = np.argsort(values)
         reached = np.cumsum(weights[order]) / weights.sum()
         return float(values[order][min(int(np.searchsorted(reached, q)), len(values) - 1)])

@@ -1,15 +1,14 @@
-"""Rig: a fleet, or a part of it, set up to be simulated: with how much effort, and in which scenarios."""
+"""Rig: a fleet, or a part of it, set up to be simulated, and with how much effort."""
 
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-import numpy as np
-
 from orchprof.capacity.arrivals import Closed, Load, Open
 from orchprof.capacity.fleet import Fleet, Slots, cores_of, slots
-from orchprof.capacity.laws import SPEED_DOUBT, Traffic, flying, mean_items, needed_per_s, response_s
+from orchprof.capacity.laws import Traffic, flying, mean_items, needed_per_s, response_s
 from orchprof.capacity.question import Question
+from orchprof.capacity.scenarios import Scenario
 from orchprof.capacity.simulation import Length, Outcome, simulate
 from orchprof.capacity.system import Host, Replicas, Station, System
 from orchprof.models.batch import Limits
@@ -50,21 +49,6 @@ FULL: Final = Effort(LOOKS, 20_000, 80, 300, 60)
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
-    """What one run takes for granted.
-
-    Attributes:
-        speed: of a core beside what is taken for it.
-        seed: of arrivals and draws.
-        is_measured: the tasks are those of the run as it was, not ones drawn from it anew.
-    """
-
-    speed: float
-    seed: int
-    is_measured: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Rig:
     """A fleet, or a part of it, ready to be simulated."""
 
@@ -78,13 +62,9 @@ class Rig:
 
     def run(self, scenario: Scenario) -> Outcome:
         """Return what happens in a scenario."""
-        rng = np.random.default_rng(scenario.seed)
-        mix = [
-            each.workload(
-                None if scenario.is_measured else rng.integers(len(each.paths), size=len(each.paths)).tolist()
-            )
-            for each in self.question.asks
-        ]
+        asks = self.question.asks
+        rows = scenario.rows or (None,) * len(asks)
+        mix = [each.workload(chosen) for each, chosen in zip(asks, rows, strict=True)]
         length = Length(max(self.tasks, round(self.warm / FILLED)), self.warm)
         return simulate(self._system(scenario.speed), mix, self._load(), length, scenario.seed)
 
@@ -135,33 +115,6 @@ def rig_of(
     filled = traffic.users if traffic.is_closed and traffic.users else at_once
     warm = max(_LEAST_WARM, ceil(FILLED * filled * part))
     return Rig(question, fleet, traffic, layout, part, effort.tasks(question), warm)
-
-
-def scenarios(question: Question, stream: int, first: int, end: int) -> list[Scenario]:
-    """Return the scenarios of a stream from the first up to the end.
-
-    Where nobody calibrated, cores are from as fast as the run's down to SPEED_DOUBT slower, evenly and the slowest
-    first; the same for every fleet and every stream. None is faster: that would only leave more room.
-    """
-    doubt = 0.0 if question.calibration else SPEED_DOUBT
-    return [
-        Scenario(1 - doubt * (1 - _evenly(number)), 100_000 * stream + number + 1)
-        for number in range(first, end)
-    ]
-
-
-def plain_scenarios(question: Question, count: int) -> list[Scenario]:
-    """Return scenarios with nothing in doubt: the measured tasks, on cores as fast as they are taken to be."""
-    first = 100_000 * (1 + question.target.seed) + 50_000
-    return [Scenario(1.0, first + number, is_measured=True) for number in range(count)]
-
-
-def _evenly(number: int) -> float:
-    """Return a place in [0, 1), such that the first n lie evenly in it. Source: van der Corput (1935)."""
-    place, step = 0.0, 0.5
-    while number:
-        place, number, step = place + step * (number % 2), number // 2, step / 2
-    return place
 
 
 def wanted(question: Question, fleet: Fleet, traffic: Traffic) -> int:

@@ -8,16 +8,18 @@ from typing import Any, Final
 import numpy as np
 
 from orchprof.capacity.fleet import Fleet, Slots
-from orchprof.capacity.interval import predicted
+from orchprof.capacity.interval import predicted, upper
 from orchprof.capacity.laws import Traffic, most_per_s, shares
 from orchprof.capacity.question import Question, fastest, few
-from orchprof.capacity.rig import FILLED, LOOKS, SEARCH, Effort, Rig, Scenario, rig_of, scenarios
+from orchprof.capacity.rig import FILLED, LOOKS, SEARCH, Effort, Rig, rig_of
+from orchprof.capacity.scenarios import Scenario, measured, scenarios
 from orchprof.capacity.simulation import Outcome
 
 Record = dict[str, Any]
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
 _HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
 _CHANCE: Final = 1.03  # by which a run may differ from one like it
+_EARLY: Final = 1.1  # the room of what is sure after the first few runs
 _HASTE: Final = 5.0  # and in so many times fewer where it makes up its mind before the last look
 
 
@@ -40,6 +42,7 @@ class Trial:
         part: share of the fleet that was simulated.
         runs: values of every figure in each of the others.
         tasks: that each run measured.
+        events: of all of them.
     """
 
     fleet: Fleet
@@ -55,10 +58,16 @@ class Trial:
     part: float
     runs: tuple[dict[str, float], ...]
     tasks: int
+    events: int
 
 
 def trial(
-    question: Question, fleet: Fleet, traffic: Traffic, effort: Effort, at_once: float | None = None
+    question: Question,
+    fleet: Fleet,
+    traffic: Traffic,
+    effort: Effort,
+    at_once: float | None = None,
+    first: Scenario | None = None,
 ) -> Trial | None:
     """Return what comes of a fleet under a load; None where not one worker fits its hosts' memory.
 
@@ -68,11 +77,12 @@ def trial(
         traffic: that comes.
         effort: how much is simulated.
         at_once: tasks in flight, as a fleet like it had: it is filled with so many; None: as if each were alone.
+        first: what its figures and `is_near` are of; None: nothing in doubt.
     """
     rig = rig_of(question, fleet, traffic, effort, at_once)
     if rig is None:
         return None
-    rig, pilot = _filled(rig)
+    rig, pilot = _filled(rig, first or measured(SEARCH))
     if not traffic.is_closed and _is_full(question, fleet, traffic, rig.layout):
         return _judged(rig, pilot, [], is_sure=False, is_near=False)
     is_near = not pilot.saturated and _holds(question, pilot)
@@ -88,20 +98,19 @@ def trial(
     return _judged(rig, pilot, runs, is_sure=is_sure, is_near=is_near)
 
 
-def _filled(rig: Rig) -> tuple[Rig, Outcome]:
-    """Return the fleet warmed up long enough, and its run with nothing in doubt.
+def _filled(rig: Rig, scenario: Scenario) -> tuple[Rig, Outcome]:
+    """Return the fleet warmed up long enough, and its run in a scenario.
 
     A measurement that begins before as many end as come takes a fleet that fills for one whose backlog grows.
     """
-    measured = Scenario(1.0, 100_000 * SEARCH, is_measured=True)
-    pilot = rig.run(measured)
+    pilot = rig.run(scenario)
     per_s = (rig.traffic.rate_per_s or 0.0) * rig.part
     for _ in range(_MOST_PILOTS if per_s else 0):
         came = per_s * pilot.mean_s if np.isfinite(pilot.response_s).all() else 0.0
         if not _holds(rig.question, pilot) or (came <= rig.warm and not pilot.saturated):
             break
         rig = replace(rig, warm=ceil(FILLED * max(came, rig.warm)))
-        pilot = rig.run(measured)
+        pilot = rig.run(scenario)
     return rig, pilot
 
 
@@ -112,6 +121,15 @@ def _holds(question: Question, run: Outcome) -> bool:
 def held(question: Question, run: dict[str, float]) -> bool:
     """Return whether every limit holds in a run of a trial."""
     return all(run[f"{slo.name}_s"] <= slo.most_s for slo in question.target.slos)
+
+
+def is_below(question: Question, found: Trial, times: float) -> bool:
+    """Return whether every limit holds in a trial's first run, were it so many times as slow."""
+    return found.is_near and all(
+        (found.figures[f"{slo.name}_s"]["value"] or np.inf)
+        <= max(slo.most_s / times, question.no_load_at(slo.q) * _CHANCE)
+        for slo in question.target.slos
+    )
 
 
 def has_room(question: Question, found: Trial, like: Trial, times: float = 1.0) -> bool:
@@ -127,35 +145,41 @@ def has_room(question: Question, found: Trial, like: Trial, times: float = 1.0) 
     return True
 
 
-def keeps(question: Question, found: Trial, room: float) -> bool:
-    """Return whether every limit holds where nothing is in doubt, were everything so many times as slow."""
-    return found.is_near and all(
-        (found.figures[f"{slo.name}_s"]["value"] or np.inf)
-        <= max(slo.most_s / room, question.no_load_at(slo.q) * room)
-        for slo in question.target.slos
-    )
-
-
 def _verdict(question: Question, runs: Sequence[Outcome]) -> bool | None:
     """Return whether every limit surely holds, or one surely does not; None: more runs would tell."""
     target, likely = question.target, True
-    wrong = (1 - target.confidence) / (_HOPE if len(runs) >= LOOKS[-1] else _HASTE)
     for slo in target.slos:
         values = [slo.of(run.response_s) for run in runs]
         missed = sum(value > slo.most_s for value in values)
-        if not np.isfinite(values).all() or missed > (1 - target.confidence) / 2 * LOOKS[-1]:
+        if not np.isfinite(values).all() or missed > (1 - target.confidence) * LOOKS[-1]:
             return False
-        likely = likely and missed <= (1 - target.confidence) / 2 * len(runs)
-        if not _is_below(values, slo.most_s, 1 - wrong, question.least_tasks):
+        room = _EARLY if len(runs) < LOOKS[2] else 1.0
+        if _surely_s(question, values) * room > slo.most_s:
             likely = False
-            if len(runs) > LOOKS[0] and not _is_below(values, slo.most_s, target.confidence, None):
+            if len(runs) > LOOKS[0] and upper(values, target.confidence) > slo.most_s:
                 return False
     return True if likely else None
 
 
-def _is_below(values: Sequence[float], most: float, confidence: float, sample: int | None) -> bool:
-    high = predicted(values, 2 * confidence - 1, sample=sample)["interval"][1]
-    return bool(high is not None and high <= most)
+def _surely_s(question: Question, values: Sequence[float]) -> float:
+    """Return what runs are below with more than the target's confidence: the search sees the same few of them."""
+    wrong = (1 - question.target.confidence) / (_HOPE if len(values) >= LOOKS[-1] else _HASTE)
+    return upper(values, 1 - wrong, question.least_tasks)
+
+
+def doubt_of(question: Question, found: Trial, bad: Trial) -> float:
+    """Return how many times as slow as in a bad case a fleet that was not sure has to be taken to be."""
+    times = 1.0
+    for slo in question.target.slos:
+        name = f"{slo.name}_s"
+        values = [run[name] for run in found.runs]
+        high = found.figures[name]["value"] or np.inf
+        if len(values) >= LOOKS[-1]:
+            high = _surely_s(question, values)
+        elif values:
+            high = upper(values, question.target.confidence)
+        times = max(times, high / (bad.figures[name]["value"] or np.inf))
+    return times
 
 
 def _is_full(question: Question, fleet: Fleet, traffic: Traffic, layout: Slots) -> bool:
@@ -176,7 +200,7 @@ def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool,
         rig.fleet, rig.traffic, rig.layout, found, is_near, is_sure,
         pilot.saturated or not np.isfinite(pilot.response_s).all(),
         _named(question, busy) | by_law, _waits_s(question, pilot), pilot.uses["workers"].busy / part, part,
-        tuple(values), rig.tasks,
+        tuple(values), rig.tasks, sum(run.events for run in (pilot, *runs)),
     )  # fmt: skip
 
 

@@ -1,12 +1,22 @@
 """Runs of equal tasks, as a plan takes them: work in the agent, a child, a wait, and a call of a paced model."""
 
 import sys
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run as Rows
 
+from orchprof.capacity.answer import answer
+from orchprof.capacity.demand import demand
+from orchprof.capacity.fleet import Layout, kinds
+from orchprof.capacity.laws import traffic_of
+from orchprof.capacity.plan import Search, cheapest
+from orchprof.capacity.question import Question, Slo, Target, Tokens, check
+from orchprof.cli.words import limits
+from orchprof.prices.price import Book, Machine, Price
 from orchprof.run.store import Run
 
 MS = 1_000_000
@@ -52,3 +62,44 @@ def made(tasks=20, *, model=PACED, meta=(), params=(), **times):
         "params": chosen | {"task_timeout_s": 9.0} | dict(params), "labelled": True, "complete": True,
     }  # fmt: skip
     return Run(Path("made"), facts | dict(meta), rows.tables())
+
+
+HOSTED = "http://localhost:1/v1#m"
+
+
+def machine(name, vcpus, usd, *, memory=64.0, accelerators=0):
+    price = Price(f"machine/{name}", Decimal(str(usd)), "usd_per_hour", "list", "test", date(2026, 1, 1))
+    chip = "h100-sxm" if accelerators else None
+    return Machine(name, "x", "r", vcpus, 2, memory, chip, accelerators, price, None)
+
+
+SMALL, LARGE = machine("x/small", 2, "0.10"), machine("x/large", 16, "0.90")
+GPU = machine("x/gpu", 8, "3.00", accelerators=1)
+BOOK = Book({}, {each.name: each for each in (SMALL, LARGE, GPU)})
+
+
+def slos(text):
+    return tuple(Slo(*each) for each in limits(text))
+
+
+def asked(run=None, rate=20.0, slo="p95=2s", **more):
+    run = run or made(cpu=50, net=20, model=HOSTED)
+    layout = more.pop("layout", Layout())
+    rest = {name: more.pop(name) for name in ("quotas", "calibration") if name in more}
+    target = Target((rate,) if rate else (), slos(slo), **more)
+    return Question((demand(run, quotas=rest.get("quotas", ())),), target, layout, **rest, tokens=Tokens(0.0))
+
+
+def best(question, book=BOOK, names=()):
+    check(question)
+    search = Search(question, traffic_of(question))
+    return cheapest(search, kinds(book, names, question.model))
+
+
+def settled(question, names=("x/small",)):
+    search = Search(question, traffic_of(question))
+    return answer(search, kinds(BOOK, names, question.model))
+
+
+def counts(found):
+    return {each["name"]: each["count"] for each in found.fleet.machines()}

@@ -1,69 +1,23 @@
 """Plans: the cheapest machines that hold, what binds, and the faults other planners are known for."""
 
-import math
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
 
 import pytest
-from plan_runs import MACHINE, made
+from plan_runs import BOOK, HOSTED, LARGE, MACHINE, SMALL, asked, best, counts, machine, made, slos
 
 from orchprof import report
-from orchprof.capacity.answer import answer
 from orchprof.capacity.calibration import Calibration
 from orchprof.capacity.demand import demand
 from orchprof.capacity.fleet import Fleet, Kind, Layout, kinds, slots
-from orchprof.capacity.interval import predicted
-from orchprof.capacity.laws import Traffic, at_least, traffic_of
+from orchprof.capacity.laws import Traffic, at_least
 from orchprof.capacity.plan import Search, cheapest, in_proportion
-from orchprof.capacity.question import Question, Slo, Target, Tokens, check, mixed
-from orchprof.capacity.quotas import check_names, read
+from orchprof.capacity.question import Question, Target, Tokens, check, mixed
+from orchprof.capacity.quotas import read
 from orchprof.capacity.record import plan
-from orchprof.capacity.rig import FULL, MEAN, rig_of, scenarios
-from orchprof.capacity.trial import figures_of, held, trial
-from orchprof.cli.words import limits
-from orchprof.errors import OrchprofError, RunError, UsageError
-from orchprof.prices.price import Book, Machine, Price
-
-HOSTED = "http://localhost:1/v1#m"
-
-
-def machine(name, vcpus, usd, *, memory=64.0, accelerators=0):
-    price = Price(f"machine/{name}", Decimal(str(usd)), "usd_per_hour", "list", "test", date(2026, 1, 1))
-    chip = "h100-sxm" if accelerators else None
-    return Machine(name, "x", "r", vcpus, 2, memory, chip, accelerators, price, None)
-
-
-SMALL, LARGE = machine("x/small", 2, "0.10"), machine("x/large", 16, "0.90")
-GPU = machine("x/gpu", 8, "3.00", accelerators=1)
-BOOK = Book({}, {each.name: each for each in (SMALL, LARGE, GPU)})
-
-
-def slos(text):
-    return tuple(Slo(*each) for each in limits(text))
-
-
-def asked(run=None, rate=20.0, slo="p95=2s", **more):
-    run = run or made(cpu=50, net=20, model=HOSTED)
-    layout = more.pop("layout", Layout())
-    rest = {name: more.pop(name) for name in ("quotas", "calibration") if name in more}
-    target = Target((rate,) if rate else (), slos(slo), **more)
-    return Question((demand(run, quotas=rest.get("quotas", ())),), target, layout, **rest, tokens=Tokens(0.0))
-
-
-def best(question, book=BOOK, names=()):
-    check(question)
-    search = Search(question, traffic_of(question))
-    return cheapest(search, kinds(book, names, question.model))
-
-
-def settled(question, names=("x/small",)):
-    search = Search(question, traffic_of(question))
-    return answer(search, kinds(BOOK, names, question.model))
-
-
-def counts(found):
-    return {each["name"]: each["count"] for each in found.fleet.machines()}
+from orchprof.capacity.rig import FULL, MEAN
+from orchprof.capacity.trial import trial
+from orchprof.errors import OrchprofError, UsageError
+from orchprof.prices.price import Book
 
 
 def test_the_cheapest_cores_that_hold():
@@ -157,13 +111,6 @@ def test_memory_binds():
     assert found["machines"][0]["count"] >= 2
 
 
-def test_a_memory_that_no_machine_has():
-    question = asked()
-    heavy = replace(question.asks[0], base_bytes=90.0 * 2**30)
-    with pytest.raises(OrchprofError, match=r"no machine has the memory, 90\.0 GiB"):
-        best(replace(question, asks=(heavy,)))
-
-
 def test_threads_are_bound_by_their_interpreter():
     # 50-60 ms under one lock: one process ends 16 a second at most, whatever its cores.
     question = asked(layout=Layout("threads", 1), rate=40.0)
@@ -179,11 +126,6 @@ def test_latency_itself_binds():
     assert record["binding"] == "latency"
 
 
-def test_an_impossible_limit_says_the_bound():
-    with pytest.raises(OrchprofError, match=r"p95 < 0\.05 s @ --slo.*takes 0\.0\d+ s at p95"):
-        best(asked(slo="p95=50ms"))
-
-
 def test_a_rate_limit_binds():
     run = made(call=40, model=HOSTED)
     question = asked(run, rate=2.0, quotas=tuple(read(["model.tokens_per_min=6000"])))
@@ -195,46 +137,6 @@ def test_a_rate_limit_binds():
     full = asked(run, rate=0.45, quotas=tuple(read(["model.tokens_per_min=6000"])), slo="p95=1000s")
     with pytest.raises(OrchprofError, match=r"a limit binds.*0\.43\d* tasks/s at most"):
         best(full)
-
-
-def test_a_limit_on_what_no_run_has_called():
-    silent = made(model=HOSTED)
-    with pytest.raises(UsageError, match=r"no run has called a model, model\.calls @ --limit"):
-        check_names(read(["model.calls_per_min=6"]), [silent.tables])
-    with pytest.raises(UsageError, match=r"no call of a run states its tokens, model\.tokens @ --limit"):
-        check_names(read(["model.tokens_per_min=6"]), [silent.tables])
-    with pytest.raises(UsageError, match="unknown tool"):
-        check_names(read(["search.calls_per_s=6"]), [silent.tables])
-    check_names(read(["model.calls_per_min=6"]), [silent.tables, made(call=40, model=HOSTED).tables])
-
-
-def test_the_answer_is_the_same_for_every_seed():
-    # Where the fifth machine is needed for one run in ten, it is a draw of chances that decides.
-    questions = [asked(rate=rate, slo="p95=200ms") for rate in (30.0, 95.0, 180.0)]
-    for question in questions:
-        targets = [replace(question.target, seed=seed) for seed in range(5)]
-        prices = {float(settled(replace(question, target=each)).best.fleet.usd_per_hour) for each in targets}
-        assert len(prices) == 1
-
-
-def test_the_confidence_holds_in_fresh_simulations():
-    for question in (asked(rate=95.0, slo="p95=200ms"), asked(rate=30.0, slo="mean=120ms")):
-        found = settled(question).best
-        rig = rig_of(question, found.fleet, found.traffic, FULL, found.in_flight)
-        chances = scenarios(question, 4711, 0, 100)
-        runs = [figures_of(question, rig.run(each), rig.part) for each in chances]
-        assert sum(held(question, run) for run in runs) >= 90
-
-
-def test_speeds_are_scenarios_and_none_is_faster():
-    question = asked()
-    speeds = [each.speed for each in scenarios(question, 0, 0, 64)]
-    assert min(speeds) == pytest.approx(0.9)
-    assert max(speeds) < 1
-    assert sum(speeds) / 64 == pytest.approx(0.95, abs=0.002)
-    assert speeds == [each.speed for each in scenarios(question, 7, 0, 64)]
-    equal = Calibration(MACHINE["core_speed"], MACHINE["core_speed"], 2.0)
-    assert {each.speed for each in scenarios(asked(calibration=equal), 0, 0, 8)} == {1.0}
 
 
 def test_no_figure_lies_below_a_task_alone():
@@ -326,60 +228,12 @@ def test_a_mix_is_weighted():
     check(question)
 
 
-def test_machines_and_models_are_not_mixed():
-    one, other = demand(made()), demand(made(meta={"machine": MACHINE | {"cpu_model": "another"}}))
-    with pytest.raises(RunError, match="measured on different machines, another and some"):
-        check(Question((one, other), Target((1.0,), slos("p95=5s")), Layout()))
-    two = [demand(made(call=40, model=f"paced:llama-3.1-8b@{chip}")) for chip in ("h100-sxm", "h200-sxm")]
-    with pytest.raises(RunError, match="different models"):
-        check(Question(tuple(two), Target((1.0,), slos("p95=5s")), Layout()))
-
-
 def test_few_tasks_are_answered_with_a_wider_interval_and_a_finding():
     few, many = asked(made(tasks=12, model=HOSTED)), asked(made(tasks=20, model=HOSTED))
     found, other = (plan(each, kinds(BOOK, ["x/small"], None)) for each in (few, many))
     said = {each["code"]: each["message"] for each in found["findings"]}
     assert "12 tasks of made were measured, 20 tell" in said["few_tasks"]
     assert "few_tasks" not in {each["code"] for each in other["findings"]}
-
-
-def test_too_few_tasks_say_how_many():
-    with pytest.raises(RunError, match=r"too few tasks, 4 @ made.*run it with --tasks 5"):
-        check(asked(made(tasks=4, model=HOSTED)))
-    recorded = made(tasks=4, model=HOSTED, params={"tasks": None})
-    with pytest.raises(RunError, match="record 5 or more"):
-        check(asked(recorded))
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"rate": None}, "nothing to plan for"),
-        ({"users": 3}, "give --rate or --users"),
-        ({"arrivals": "sometimes"}, "unknown arrivals"),
-        ({"confidence": 1.0}, "not a confidence"),
-        ({"layout": Layout("sequential")}, "unknown mode"),
-    ],
-)
-def test_questions_that_cannot_be(change, says):
-    with pytest.raises(UsageError, match=says):
-        check(asked(**change))
-
-
-def test_a_machine_that_nobody_sells():
-    with pytest.raises(UsageError, match="no price for it: unknown machine"):
-        kinds(BOOK, ["x/smal"], None)
-
-
-def test_no_machine_for_the_model():
-    only = Book({}, {SMALL.name: SMALL})
-    with pytest.raises(OrchprofError, match=r"no machine for the model, 1 x h100-sxm"):
-        kinds(only, (), demand(made(call=40)).model)
-
-
-def test_hosts_named_alone_leave_the_accelerators_to_us():
-    found = kinds(BOOK, ["x/small"], demand(made(call=40)).model)
-    assert [(kind.host.name, kind.accelerator.name) for kind in found] == [("x/small", "x/gpu")]
 
 
 def test_slots_are_what_memory_holds():
@@ -390,22 +244,6 @@ def test_slots_are_what_memory_holds():
     assert slots(room, Layout("threads"), 100, (1 * gib, gib)).lanes == 1
     assert slots(room, Layout("async", 1), 6, (1 * gib, gib)).lanes == 6
     assert slots(room, Layout(), 100, (9 * gib, gib)) is None
-
-
-def test_an_interval_of_one_more_run():
-    # t of 90 % with 3 degrees is 2.353; the logs are 1..4, whose spread is 1.291; sqrt(1 + 1/4) is 1.118.
-    runs = [math.exp(each) for each in (1.0, 2.0, 3.0, 4.0)]
-    half = 2.353 * 1.291 * 1.118
-    found = predicted(runs, 0.9)
-    assert found["value"] == pytest.approx(sum(runs) / 4)
-    assert found["interval"] == pytest.approx([math.exp(2.5 - half), math.exp(2.5 + half)], rel=2e-3)
-    assert predicted(runs, 0.9, least=2.0)["interval"][0] == 2.0
-    # Drawn from three tasks: t of two degrees, 2.920, by the normal's 1.645, and sqrt(3 / 2).
-    wider = half * 2.920 / 1.645 * math.sqrt(1.5)
-    assert predicted(runs, 0.9, sample=3)["interval"][1] == pytest.approx(math.exp(2.5 + wider), rel=2e-3)
-    # Of 19 runs the first and the last are the ends: one more lies beyond each in one case of 20.
-    assert predicted([float(each) for each in range(1, 20)], 0.9)["interval"] == pytest.approx([1.0, 19.0])
-    assert predicted([1.0], 0.9)["interval"] == [None, None]
 
 
 def test_the_record_keeps_to_its_contract():
