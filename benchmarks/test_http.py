@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import orchprof
-from orchprof.record import recorder
+from orchprof.capture import recorder
 
 CALLS, PIECES = 100, 1_000
 SERVER = """

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 import orchprof
-from orchprof.record import recorder
+from orchprof.capture import recorder
 
 SPANS = 1_000
 TASKS = 100

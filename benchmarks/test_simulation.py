@@ -14,11 +14,11 @@ import time
 
 import pytest
 
-from orchprof.capacity.arrivals import Closed
-from orchprof.capacity.simulation import Length, simulate
-from orchprof.capacity.system import CPU, Host, Item, Path, Replicas, System, Workload
-from orchprof.models.batch import Limits
-from orchprof.models.steps import Steps
+from orchprof.models.paced.batch import Limits
+from orchprof.models.paced.steps import Steps
+from orchprof.simulate.arrivals import Closed
+from orchprof.simulate.simulation import Length, simulate
+from orchprof.simulate.system import CPU, Host, Item, Path, Replicas, System, Workload
 
 USERS, CORES, ROUNDS_OF_A_TASK, EVENTS_OF_A_VISIT = 64, 4, 5, 3
 CPU_S, STEP_S, REQUEST_S = 0.02, 0.01, 0.003

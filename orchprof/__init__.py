@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from orchprof.record.spans import model, span, task, tool
+    from orchprof.capture.spans import model, span, task, tool
     from orchprof.run.store import Run
 
 __version__ = "0.1.0"
@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from orchprof.record import spans
+    from orchprof.capture import spans
 
     globals()[name] = found = getattr(spans, name)
     return found

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orchprof.record import recorder
-from orchprof.record.clock import FakeClock
-from orchprof.run.seal import seal
+from orchprof.capture import recorder
+from orchprof.capture.clock import FakeClock
+from orchprof.run.finalize.finalize import seal
 
 Tables = dict[str, pd.DataFrame]
 
@@ -37,6 +37,6 @@ def recorded(tmp_path: Path) -> Callable[..., Tables]:
 def fake_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Return the one fake clock that every carrier of the test shares."""
     clock = FakeClock()
-    monkeypatch.setattr("orchprof.record.strands.Clock", lambda: clock)
-    monkeypatch.setattr("orchprof.record.recorder.own_cost_ns", lambda _directory: 0)
+    monkeypatch.setattr("orchprof.capture.strands.Clock", lambda: clock)
+    monkeypatch.setattr("orchprof.capture.recorder.own_cost_ns", lambda _directory: 0)
     return clock

@@ -4,8 +4,8 @@ import json
 import struct
 from pathlib import Path
 
-from orchprof.record import strands as rec
-from orchprof.record.log import read_frames
+from orchprof.capture import strands as rec
+from orchprof.capture.log import read_frames
 
 
 def notes(directory: Path, kind: str) -> list[list]:

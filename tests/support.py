@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from orchprof.record import recorder
+from orchprof.capture import recorder
 
 Tables = dict[str, pd.DataFrame]
 

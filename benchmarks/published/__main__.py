@@ -18,10 +18,10 @@ from typing import Any, Final
 import numpy as np
 
 from orchprof.bench import driver
-from orchprof.claim.record import claim
+from orchprof.claim.claim import claim
 from orchprof.cli.report import summary
 from orchprof.ledger.account import account
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.task_graph import build
 from orchprof.run import store
 from orchprof.stats.intervals import ratio_intervals
 

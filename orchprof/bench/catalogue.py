@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
 
-from orchprof.bench import own
+from orchprof.bench import user_agent
 from orchprof.errors import MissingExtraError, UsageError, unknown
 
 GROUP: Final = "orchprof.workloads"
@@ -89,8 +89,8 @@ def load(name: str) -> Any:
         UsageError: there is none of that name, or a module that is no workload.
     """
     if ":" in name:
-        return own.named(name)
-    if name not in names() and own.importable(name):
+        return user_agent.named(name)
+    if name not in names() and user_agent.importable(name):
         return _own_module(name)
     return importlib.import_module(module_name(name))
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from orchprof.bench import catalogue
-from orchprof.bench.crew import Crew
 from orchprof.bench.interrupt import one_interrupt
 from orchprof.bench.meter import Meter
-from orchprof.bench.orders import Orders
-from orchprof.bench.plan import Job, Plan, check, orders, params
-from orchprof.bench.plan import job as decided
 from orchprof.bench.saturation import Backlog
+from orchprof.bench.settings import Job, Plan, check, orders, params
+from orchprof.bench.settings import job as decided
+from orchprof.bench.worker_config import Orders
+from orchprof.bench.worker_pool import Crew
 from orchprof.errors import OrchprofError, RunError
-from orchprof.models import process
+from orchprof.models import endpoint_process
 from orchprof.models.explain import explain
 from orchprof.models.spec import PacedSpec, parse
 from orchprof.run import machine, store
@@ -78,7 +78,7 @@ def _record(job: Job, out: Path, notify: Notify, no_more: Callable[[], object]) 
     """Measure, and return whether the user stopped it; remove the run if it holds no measured task."""
     logs, plan, tally = store.create(out, _meta(job, out)), job.plan, _Tally()
     try:
-        start = process.start(plan.model, job.workload.SCRIPT, job.settings, plan.seed)
+        start = endpoint_process.start(plan.model, job.workload.SCRIPT, job.settings, plan.seed)
         with _scratch() as scratch, start as endpoint:
             store.update(out, model=_model(plan, endpoint))
             meter = Meter(endpoint.pid)
@@ -143,7 +143,7 @@ def _meta(job: Job, out: Path) -> dict[str, Any]:
     }
 
 
-def _model(plan: Plan, endpoint: process.Endpoint) -> dict[str, Any]:
+def _model(plan: Plan, endpoint: endpoint_process.Endpoint) -> dict[str, Any]:
     return {
         "spec": plan.model,
         "name": endpoint.model,

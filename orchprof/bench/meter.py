@@ -5,7 +5,7 @@ from typing import Any
 
 import psutil
 
-from orchprof.watch.energy import counters
+from orchprof.watch.energy_counters import counters
 
 
 class Meter:

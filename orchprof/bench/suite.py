@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from orchprof.bench.plan import Plan
+from orchprof.bench.settings import Plan
 from orchprof.models.spec import DEFAULT_LLAMA, DEFAULT_SPEC
 
 WORKLOADS: Final = ("rag", "web", "math", "chem", "swe")

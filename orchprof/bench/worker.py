@@ -19,12 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
-from orchprof.bench import lanes, pacer
+from orchprof.bench import open_loop, worker_slots
 from orchprof.bench.deadline import unblocked_loop
-from orchprof.bench.lanes import Worker
-from orchprof.bench.orders import Orders, Signals
-from orchprof.record import recorder
-from orchprof.record.state import STATE
+from orchprof.bench.worker_config import Orders, Signals
+from orchprof.bench.worker_slots import Worker
+from orchprof.capture import recorder
+from orchprof.capture.state import STATE
 
 _STOPPED: Final = 3
 _CLOSE_S: Final = 5.0
@@ -82,7 +82,7 @@ def _serve(lines: IO[str], tell: Callable[..., None]) -> None:
     recorder.start(Path(orders.logs))
     mode = orders.mode_of(agent)
     worker, released = Worker(orders, agent, tell, signals), functools.partial(_released, signals, tell, mode)
-    work: Any = pacer if orders.is_open else lanes
+    work: Any = open_loop if orders.is_open else worker_slots
     try:
         if mode == "async":
             with unblocked_loop():

@@ -19,7 +19,7 @@ from orchprof.claim.published import published
 from orchprof.claim.scaled import READINGS, outcome, scalable
 from orchprof.claim.series import SETTING, Series, series
 from orchprof.errors import RunError, UsageError, unknown
-from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
 from orchprof.units import NS_PER_S
 

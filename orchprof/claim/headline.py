@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchprof.capacity.ranking import ours, ranking
-from orchprof.ledger.graph import build
-from orchprof.ledger.names import entered
-from orchprof.ledger.strands import Tables
-from orchprof.ledger.together import together
+from orchprof.ledger.graph.span_names import entered
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.graph.task_strands import Tables
+from orchprof.ledger.replay.together import together
 from orchprof.units import NS_PER_S
+from orchprof.whatif.ranking import ours, ranking
 
 FASTER: Final = 0.5  # multiplies the time of what is made twice as fast
 _HALVED: Final = "at_50pct_s"

@@ -8,8 +8,8 @@ from orchprof.claim.published import published
 from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome, scalable
 from orchprof.claim.verdict import UNDECIDED, UNLABELLED, decide
 from orchprof.errors import RunError
-from orchprof.ledger.graph import TaskGraph, build
-from orchprof.ledger.strands import Tables
+from orchprof.ledger.graph.task_graph import TaskGraph, build
+from orchprof.ledger.graph.task_strands import Tables
 from orchprof.stats.intervals import Interval, ratio_intervals
 
 Record = dict[str, Any]

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.columns import Floats
-from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.graph.columns import Floats
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import network, work_before
+from orchprof.ledger.replay.replay import network, work_before
 from orchprof.ledger.shares import SHARES
 
 READINGS: Final = ("not_model", "host", "orchestration")

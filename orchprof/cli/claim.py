@@ -46,7 +46,7 @@ def judged(runs: list[Path], beyond: dict[str, float]) -> dict[str, Any]:
         UsageError: they were made on different machines, or a setting of `beyond` is none that varies.
         RunError: none of them says anything about the claim, or no law holds to extrapolate along.
     """
-    from orchprof.claim.record import claim as judge
+    from orchprof.claim.claim import claim as judge
     from orchprof.ledger.summary import summarise
     from orchprof.run import store
 

@@ -176,7 +176,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     from orchprof.prices.book import book
 
     if accelerator is not None:
-        from orchprof.prices.names import accelerator_name
+        from orchprof.prices.price_names import accelerator_name
 
         accelerator = accelerator_name(accelerator)
     options = Options(
@@ -201,7 +201,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
 
 def _record(paths: list[Path], book: Any, options: "Options") -> dict[str, Any]:
     """Return orchprof.cost/1 of a run, orchprof.costs/1 of several."""
-    from orchprof.economics.record import cost_of, costs_of
+    from orchprof.economics.cost import cost_of, costs_of
     from orchprof.ledger.summary import summarise
     from orchprof.run import store
 

@@ -41,7 +41,7 @@ def env(
 
 
 def _calibrated() -> dict[str, float]:
-    from orchprof.capacity import calibration
+    from orchprof.plan import calibration
 
     return calibration.as_record(calibration.measure())
 

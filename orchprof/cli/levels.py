@@ -8,8 +8,8 @@ from orchprof.cli.words import MOST_AT_A_TIME, rate_per_s, several, whole
 from orchprof.errors import UsageError
 
 if TYPE_CHECKING:
-    from orchprof.bench.plan import Plan
     from orchprof.bench.schedule import Load
+    from orchprof.bench.settings import Plan
 
 
 def load_of(
@@ -47,7 +47,7 @@ def levels(concurrency: str, rate: str | None, base: "Load", mode: str | None) -
 
 
 def _mode(concurrency: int, load: "Load") -> str:
-    from orchprof.bench.orders import AUTO
+    from orchprof.bench.worker_config import AUTO
 
     if load.is_open:
         return AUTO

@@ -21,8 +21,8 @@ from orchprof.errors import UsageError
 from orchprof.prices.price import ON_DEMAND
 
 if TYPE_CHECKING:
-    from orchprof.capacity.demand import Demand
-    from orchprof.capacity.question import Question, Tokens
+    from orchprof.plan.demand import Demand
+    from orchprof.plan.question import Question, Tokens
     from orchprof.prices.price import Book
     from orchprof.run.store import Run
 
@@ -134,9 +134,9 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
         raise UsageError(f"only gamma has one, {burstiness:g} @ --burstiness, add --arrivals gamma")
     found: dict[str, Any] | None = None
     if rate is not None or users is not None or not backtest:
-        from orchprof.capacity.fleet import Layout, kinds
-        from orchprof.capacity.question import Slo, Target, check
-        from orchprof.capacity.record import plan as answer
+        from orchprof.plan.fleet import Layout, kinds
+        from orchprof.plan.plan import plan as answer
+        from orchprof.plan.question import Slo, Target, check
         from orchprof.prices.book import book
 
         if slo is None:
@@ -185,16 +185,16 @@ def _question(
     given: tuple[list[str], Path | None],
     sold: "Book",
 ) -> "Question":
-    from orchprof.capacity import calibration, quotas
-    from orchprof.capacity.demand import demand
-    from orchprof.capacity.question import Question, mixed
+    from orchprof.plan import calibration, rate_limits
+    from orchprof.plan.demand import demand
+    from orchprof.plan.question import Question, mixed
     from orchprof.run import store
 
     texts, path = given
-    read = quotas.read(texts)
+    read = rate_limits.read(texts)
     speed = calibration.read(path) if path else None
     opened = [(store.open_run(each), weight) for each, weight in runs]
-    quotas.check_names(read, [each.tables for each, _ in opened])
+    rate_limits.check_names(read, [each.tables for each, _ in opened])
     asks = tuple(demand(each, weight, read) for each, weight in opened)
     paid = [(_tokens(run, each, sold), each.weight) for (run, _), each in zip(opened, asks, strict=True)]
     return Question(asks, target, layout, tuple(read), speed, mixed(paid))
@@ -202,9 +202,9 @@ def _question(
 
 def _tokens(run: "Run", asks: "Demand", sold: "Book") -> "Tokens":
     """Return what a task of a run pays for tokens, by the bill of `orchprof cost`."""
-    from orchprof.capacity.question import Tokens
-    from orchprof.economics.tokens import tokens_per_task
+    from orchprof.economics.bill.token_cost import tokens_per_task
     from orchprof.ledger.summary import summarise
+    from orchprof.plan.question import Tokens
 
     report = summarise(run.tables, run.meta)
     return Tokens(*tokens_per_task(report, run.tables, run.meta, sold, is_planned=asks.model is not None))
@@ -213,9 +213,9 @@ def _tokens(run: "Run", asks: "Demand", sold: "Book") -> "Tokens":
 def _backtested(
     runs: list[tuple[Path, float]], mode: str | None, seed: int, found: dict[str, Any] | None
 ) -> dict[str, Any]:
-    from orchprof.capacity.backtest import backtest
-    from orchprof.capacity.record import backtest_only
     from orchprof.cli.progress import progress
+    from orchprof.plan.backtest.backtest import backtest
+    from orchprof.plan.plan import backtest_only
     from orchprof.run import store
 
     if len(runs) != 1:

@@ -87,7 +87,7 @@ def conclusions(reports: list[dict[str, Any]], runs: list[Path]) -> dict[str, An
 
 def _claim(runs: list[tuple[dict[str, Any], Any]]) -> dict[str, Any] | None:
     """Return orchprof.claim/1; None of runs that say nothing about it, or of several machines."""
-    from orchprof.claim.record import claim
+    from orchprof.claim.claim import claim
 
     try:
         return claim(runs)
@@ -97,7 +97,7 @@ def _claim(runs: list[tuple[dict[str, Any], Any]]) -> dict[str, Any] | None:
 
 def _costs(reports: list[dict[str, Any]], opened: "list[Run]") -> list[dict[str, Any]]:
     """Return orchprof.cost/1 of each run that has one; what is missing, `orchprof cost` says."""
-    from orchprof.economics.record import cost_of
+    from orchprof.economics.cost import cost_of
     from orchprof.prices.book import book
 
     found: list[dict[str, Any]] = []

@@ -51,9 +51,9 @@ def whatif(  # noqa: PLR0913  typer reads the options from the signature
 
     Every task is replayed as it hung together; without options, the list of what to fix.
     """
-    from orchprof.capacity.altered import Asked
-    from orchprof.capacity.whatif import whatif as ask
     from orchprof.run import store
+    from orchprof.whatif.request import Asked
+    from orchprof.whatif.whatif import whatif as ask
 
     scaled = [_scaled(each) for each in scale or []]
     pairs = [_pair(each, "--swap", "KEY=RUN") for each in swap or []]
@@ -66,9 +66,9 @@ def whatif(  # noqa: PLR0913  typer reads the options from the signature
 
 def _with_cost(found: dict[str, Any], opened: "Run") -> dict[str, Any]:
     """Return the ranking with what a task would cost; as it is where the run cannot be priced: `cost` says why."""
+    from orchprof.economics.bill.priced_run import priced
     from orchprof.economics.halving import priced_ranking
     from orchprof.economics.options import Options
-    from orchprof.economics.priced import priced
     from orchprof.ledger.summary import summarise
     from orchprof.prices.book import book
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from orchprof.clocks import groq, llama_cpp, ollama, own
-from orchprof.clocks.clock import Clock, balanced
+from orchprof.clocks.model_clock import Clock, balanced
 
 __all__ = ["FIELDS", "READERS", "Clock", "read"]
 

@@ -6,7 +6,7 @@ Source: groq 1.7, types/completion_usage.py.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchprof.clocks.clock import NS_PER_S, Clock, duration_ns
+from orchprof.clocks.model_clock import NS_PER_S, Clock, duration_ns
 
 FIELDS: Final = frozenset({"usage", "x_groq"})
 

@@ -6,7 +6,7 @@ Source: llama.cpp, tools/server/README.md, "timings" of the completion routes.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchprof.clocks.clock import NS_PER_MS, Clock, count, duration_ns
+from orchprof.clocks.model_clock import NS_PER_MS, Clock, count, duration_ns
 
 FIELD: Final = "timings"
 

@@ -8,7 +8,7 @@ Source: ollama, docs/api.md, "total_duration" and the keys beside it.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchprof.clocks.clock import Clock, duration_ns
+from orchprof.clocks.model_clock import Clock, duration_ns
 
 FIELDS: Final = frozenset({"total_duration", "prompt_eval_duration", "eval_duration"})
 

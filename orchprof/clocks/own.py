@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchprof.clocks.clock import NS_PER_S, Clock, count, duration_ns
+from orchprof.clocks.model_clock import NS_PER_S, Clock, count, duration_ns
 
 FIELD: Final = "orchprof"
 PROVENANCES: Final = ("measured", "reported", "modelled")

@@ -11,7 +11,7 @@ documentation of DeepSeek, xAI, Gemini, Ollama, Cohere, llama.cpp, LM Studio, SG
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from orchprof.clocks.clock import count
+from orchprof.clocks.model_clock import count
 
 Said = Mapping[str, Any]
 

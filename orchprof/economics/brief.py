@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchprof.capacity.ranking import ours, ranking
+from orchprof.economics.bill.priced_run import Priced, priced
+from orchprof.economics.cost import VOLUME, cost_of
 from orchprof.economics.curve import MONTH_S
 from orchprof.economics.halving import MONTHS, NO_LABELS
 from orchprof.economics.options import Options
-from orchprof.economics.priced import Priced, priced
-from orchprof.economics.record import VOLUME, cost_of
-from orchprof.ledger.graph import build
-from orchprof.ledger.names import entered
-from orchprof.ledger.strands import Tables
-from orchprof.ledger.together import together
+from orchprof.ledger.graph.span_names import entered
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.graph.task_strands import Tables
+from orchprof.ledger.replay.together import together
 from orchprof.prices.price import Book
+from orchprof.whatif.ranking import ours, ranking
 
 SCHEMA: Final = "orchprof.brief/1"
 ENGINEER, PLATFORM, PAYER = "engineer", "platform", "payer"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from orchprof.economics.assumptions import Assumption
 from orchprof.errors import OrchprofError
-from orchprof.models.facts import ALIASES
+from orchprof.models.paced.facts import ALIASES
 from orchprof.prices.price import Book, Price
 
 # From the one to trust most to the one to trust least: a sum is as good as its worst part.

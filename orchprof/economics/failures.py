@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from orchprof.economics.bill import Bill
+from orchprof.economics.bill.bill import Bill
+from orchprof.economics.bill.task_usage import Usage
 from orchprof.economics.replayed import Recorded
-from orchprof.economics.usage import Usage
 
 Row = dict[str, Any]
 PER: Final = 1000

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchprof.ledger.columns import Bools, Floats
+from orchprof.ledger.graph.columns import Bools, Floats
 from orchprof.stats.intervals import needed, percentile
 
 Row = dict[str, Any]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.failures import PER, UNPRICED, row
-from orchprof.economics.parts import Parts
 from orchprof.economics.replayed import Recorded, halved
 
 Row = dict[str, Any]

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orchprof.capacity.demand import Demand, demand
-from orchprof.capacity.laws import TARGET_BUSY
-from orchprof.capacity.question import Slo
-from orchprof.capacity.volume import Held, fleet_for
+from orchprof.economics.bill.breakdown import Parts
+from orchprof.economics.bill.payment import TOKEN
+from orchprof.economics.bill.priced_run import Priced
 from orchprof.economics.curve import HOUR_S, MONTH_S, Fleet
 from orchprof.economics.failures import CALLS, LESS_OFTEN, PER, SOONER
 from orchprof.economics.halving import MODEL
-from orchprof.economics.parts import Parts
-from orchprof.economics.priced import Priced
-from orchprof.economics.route import TOKEN
 from orchprof.errors import OrchprofError
-from orchprof.ledger.strands import Tables
+from orchprof.ledger.graph.task_strands import Tables
+from orchprof.plan.demand import Demand, demand
+from orchprof.plan.laws import TARGET_BUSY
+from orchprof.plan.question import Slo
+from orchprof.plan.volume import Held, fleet_for
 from orchprof.prices.price import Book
 from orchprof.run.store import Run
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.columns import Floats, Ints
-from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.graph.columns import Floats, Ints
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import Events, Scale, contended, latest, replay, work_before
+from orchprof.ledger.replay.replay import Events, Scale, contended, latest, replay, work_before
 from orchprof.ledger.shares import SHARES
 from orchprof.units import NS_PER_S
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchprof.ledger.columns import Floats, Ints
-from orchprof.ledger.critical import critical_path
-from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.graph.columns import Floats, Ints
+from orchprof.ledger.graph.critical_path import critical_path
+from orchprof.ledger.graph.span_names import Names
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.measures import label_weights, measure
-from orchprof.ledger.names import Names
-from orchprof.ledger.replay import network, replay
+from orchprof.ledger.replay.replay import network, replay
 from orchprof.ledger.shares import membership
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from orchprof.ledger.columns import NEVER, Floats, Ints, ints
+from orchprof.ledger.graph.columns import NEVER, Floats, Ints, ints
 
 
 def busy_ns(samples: pd.DataFrame, pid: int, tasks: Ints) -> float:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from orchprof.ledger.columns import Bools
+from orchprof.ledger.graph.columns import Bools
 
 # HTTP's first status of a request that was not served: by its own fault, a limit, or the server's.
 _REFUSAL = 400

@@ -8,10 +8,10 @@ import numpy as np
 
 from orchprof.ledger.account import Account, share_of_latency
 from orchprof.ledger.calls import refused
-from orchprof.ledger.columns import flags, ints
+from orchprof.ledger.graph.columns import flags, ints
+from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.load import behind
 from orchprof.ledger.shares import SHARES
-from orchprof.ledger.strands import Tables
 from orchprof.run.schema import UNEXPLAINED_LIMIT
 from orchprof.stats.intervals import LEAST, needed
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchprof.ledger.columns import Floats, Ints, flags, ints
-from orchprof.ledger.strands import Tables
+from orchprof.ledger.graph.columns import Floats, Ints, flags, ints
+from orchprof.ledger.graph.task_strands import Tables
 from orchprof.stats.intervals import percentile
 from orchprof.units import NS_PER_S
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.columns import Floats, Ints
-from orchprof.ledger.critical import Path
-from orchprof.ledger.graph import TaskGraph
+from orchprof.ledger.graph.columns import Floats, Ints
+from orchprof.ledger.graph.critical_path import Path
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
 
 MEASURES: Final = ("cp", "eq", "exposed", "any", "rs")

@@ -10,8 +10,8 @@ from orchprof.ledger.account import Account
 from orchprof.ledger.busy import busy_ns
 from orchprof.ledger.calls import answered, refused
 from orchprof.ledger.checks import counted_calls
-from orchprof.ledger.columns import Floats, Ints, ints
-from orchprof.ledger.strands import Tables, finished_tasks
+from orchprof.ledger.graph.columns import Floats, Ints, ints
+from orchprof.ledger.graph.task_strands import Tables, finished_tasks
 from orchprof.units import NS_PER_S
 
 # From the one to trust least to the one to trust most: a mixture is as good as its worst part.

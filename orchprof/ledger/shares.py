@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.columns import Floats
+from orchprof.ledger.graph.columns import Floats
 from orchprof.ledger.labels import CODES, LABELS
 from orchprof.run.schema import ROLES, STATES
 

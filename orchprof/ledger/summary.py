@@ -8,15 +8,15 @@ import numpy as np
 
 from orchprof.ledger.account import Account, account, conservation_error_s, share_of_latency
 from orchprof.ledger.checks import Evidence, findings, is_labelled
-from orchprof.ledger.columns import Floats, flags
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.columns import Floats, flags
+from orchprof.ledger.graph.span_names import entered
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.load import load, response_ns
 from orchprof.ledger.measures import MEASURES
-from orchprof.ledger.names import entered
 from orchprof.ledger.resources import model_calls, model_side, resources
 from orchprof.ledger.shares import NEED_LABELS, SHARES
-from orchprof.ledger.strands import Tables
 from orchprof.stats.intervals import Interval, percentile, percentile_interval, rate_interval, ratio_intervals
 from orchprof.units import NS_PER_S
 

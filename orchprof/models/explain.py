@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from orchprof import errors
 from orchprof.models import script
-from orchprof.models.closed_loop import Load, play, seconds
-from orchprof.models.fit import Key
-from orchprof.models.paced import Paced, paced, setup_for
+from orchprof.models.paced.closed_loop import Load, play, seconds
+from orchprof.models.paced.fit import Key
+from orchprof.models.paced.steps import Setup
+from orchprof.models.paced.timing import Paced, paced, setup_for
 from orchprof.models.spec import HttpSpec, LlamaSpec, PacedSpec, ZeroSpec, parse
-from orchprof.models.steps import Setup
 
 SCHEMA: Final = "orchprof.explain/1"
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from orchprof.models import script
-from orchprof.models.batch import Batch, Event, Limits, Request
-from orchprof.models.paced import Paced
+from orchprof.models.paced.batch import Batch, Event, Limits, Request
+from orchprof.models.paced.timing import Paced
 from orchprof.models.source import Progress, Spent, TooLongError, Work
 
 # An event loop's timers are late by up to a millisecond (epoll counts in those) and by what else it does. So it

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from orchprof import errors, files
-from orchprof.models import facts
+from orchprof.models.paced import facts
 
 # Of all models at their published precision on one accelerator it has the most published rows.
 DEFAULT_SPEC: Final = "paced:llama-3.1-8b@h100-sxm"

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchprof.errors import UsageError
+from orchprof.prices import price_tables, values
 from orchprof.prices import project as project_file
-from orchprof.prices import tables, values
-from orchprof.prices.names import canonical, unit_of
+from orchprof.prices.core_rates import as_stated, core_price, memory_price
 from orchprof.prices.offers import on_basis
 from orchprof.prices.price import ON_DEMAND, Book, Machine, Price
-from orchprof.prices.rates import as_stated, core_price, memory_price
+from orchprof.prices.price_names import canonical, unit_of
 
 OPTION: Final = "--price"  # the source of what was stated there
 STALE_AFTER: Final = timedelta(days=180)
@@ -40,11 +40,11 @@ def book(
         UsageError: a file or an option holds what cannot be, or nothing has a price on the basis.
     """
     found = Book(
-        {price.name: price for price in tables.shipped_prices()},
-        {machine.name: machine for machine in tables.shipped_machines()},
+        {price.name: price for price in price_tables.shipped_prices()},
+        {machine.name: machine for machine in price_tables.shipped_machines()},
     )
     found = _with_project(found, project)
-    found = _with_machines(found, tables.read_machines(machines) if machines else ())
+    found = _with_machines(found, price_tables.read_machines(machines) if machines else ())
     found = on_basis(_with_prices(found, (_override(text, found) for text in overrides)), basis)
     found = as_stated(found)
     derived = {"core": core_price(found), "memory": memory_price(found)}

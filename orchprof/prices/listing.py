@@ -6,8 +6,8 @@ from typing import Any
 
 from orchprof.prices import tokens
 from orchprof.prices.book import as_record, is_stale
-from orchprof.prices.names import machine_names, nothing
 from orchprof.prices.price import Book, Machine, Price
+from orchprof.prices.price_names import machine_names, nothing
 
 
 def listing(

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from orchprof.errors import UsageError, unknown
-from orchprof.prices.names import OWNERS, accelerator_name
 from orchprof.prices.price import PURCHASES, Book, Machine, Price
+from orchprof.prices.price_names import OWNERS, accelerator_name
 
 _COLUMNS: Final = {"1y": "usd_per_hour_1y", "3y": "usd_per_hour_3y"}
 

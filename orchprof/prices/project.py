@@ -24,9 +24,9 @@ from typing import Any, Final
 
 from orchprof import files
 from orchprof.errors import UsageError, unknown
-from orchprof.prices import tables, values
-from orchprof.prices.names import canonical, unit_of
+from orchprof.prices import price_tables, values
 from orchprof.prices.price import Book, Machine, Price
+from orchprof.prices.price_names import canonical, unit_of
 
 FILE: Final = "orchprof.toml"
 TABLES: Final = ["prices", "machines"]
@@ -40,7 +40,7 @@ def read(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, is no TOML, or has a table of another name.
     """
     try:
-        read = tomllib.loads(files.text(path, tables.MOST_BYTES), parse_float=Decimal)
+        read = tomllib.loads(files.text(path, price_tables.MOST_BYTES), parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else error
         raise UsageError(f"cannot read the project's prices, {why} @ {path}, mend or remove it") from None
@@ -97,9 +97,9 @@ def _machine(name: str, row: Any, path: Path) -> Machine:
         raise UsageError(
             f"not a machine, {name!r} @ {where}, write [machines.'PROVIDER/TYPE'] and its columns"
         )
-    _check_keys(row, [each for each in tables.COLUMNS if each not in ("provider", "instance")], where)
+    _check_keys(row, [each for each in price_tables.COLUMNS if each not in ("provider", "instance")], where)
     told = {key: _text(value, where) for key, value in row.items()}
-    return tables.parse({"provider": provider, "instance": instance, **told}, where, FILE)
+    return price_tables.parse({"provider": provider, "instance": instance, **told}, where, FILE)
 
 
 def _check_keys(row: Mapping[str, Any], valid: list[str], where: str) -> None:

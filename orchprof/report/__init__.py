@@ -6,31 +6,21 @@ Names come from whatever was recorded. A person's terminal gets them `visible`; 
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.report import (
-    brief,
-    claim,
-    console,
-    cost,
-    cost_runs,
-    json_,
-    listings,
-    plan,
-    prices,
-    verify,
-    whatif,
-)
-from orchprof.report.contract import validate
+from orchprof.contract.validation import validate
+from orchprof.report import json_text
+from orchprof.report.console import bench, brief, claim, listings, plan, prices, verify, whatif
+from orchprof.report.console.cost import cost, cost_of_runs
 from orchprof.terminal import visible_record
 
 __all__ = ["render", "validate"]
 
 CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
-    "orchprof.bench/1": console.render,
-    "orchprof.report/1": console.render,
+    "orchprof.bench/1": bench.render,
+    "orchprof.report/1": bench.render,
     "orchprof.brief/1": brief.render,
     "orchprof.claim/1": claim.render,
     "orchprof.cost/1": cost.render,
-    "orchprof.costs/1": cost_runs.several,
+    "orchprof.costs/1": cost_of_runs.several,
     "orchprof.env/1": listings.env,
     "orchprof.explain/1": listings.explain,
     "orchprof.plan/1": plan.render,
@@ -41,7 +31,7 @@ CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
 }
 FORMATS: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "console": lambda record, details: CONSOLE[record["schema"]](visible_record(record), details),
-    "json": lambda record, _details: json_.render(record),
+    "json": lambda record, _details: json_text.render(record),
 }
 
 

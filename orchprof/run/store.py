@@ -115,7 +115,9 @@ def seal_run(path: Path) -> dict[str, Any]:
         UnfitRunError: it is not sealed, and its logs are gone.
         RunError: its directory cannot be written to.
     """
-    from orchprof.run.seal import seal  # a run is made without pandas: whoever records it wants the memory
+    from orchprof.run.finalize.finalize import (
+        seal,  # a run is made without pandas: whoever records it wants the memory
+    )
 
     with _locked(path):
         meta = read_meta(path)

@@ -9,10 +9,10 @@ from statistics import median
 from typing import Final
 
 from orchprof.errors import OrchprofError
-from orchprof.ledger.graph import build
-from orchprof.ledger.replay import Scale, replay
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.replay.replay import Scale, replay
 from orchprof.run import store
-from orchprof.verify.trial import FOLDER, meta
+from orchprof.verify.measurement import FOLDER, meta
 from orchprof.watch.launcher import launch
 
 Knobs = tuple[float, float, float, float]  # factors of model, io, cpu, crunch

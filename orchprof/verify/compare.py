@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
-from orchprof.verify.labels import (
+from orchprof.verify.accuracy import (
     CONSERVATION_LIMIT_S,
     LOOK_S,
     MOST,
@@ -13,8 +13,8 @@ from orchprof.verify.labels import (
     UNEXPLAINED_LIMIT,
     Label,
 )
+from orchprof.verify.measurement import Trial
 from orchprof.verify.shapes import LEFT_OUT, SHAPES, Shape, lacking
-from orchprof.verify.trial import Trial
 
 SCHEMA: Final = "orchprof.verify/1"
 # Above this share of the cores in use by others before the start, errors are the machine's as much as ours.

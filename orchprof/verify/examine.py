@@ -8,8 +8,8 @@ from typing import Any
 
 from orchprof.run import machine
 from orchprof.verify.compare import compare
+from orchprof.verify.measurement import Trial, server, trial
 from orchprof.verify.shapes import chosen, lacking
-from orchprof.verify.trial import Trial, server, trial
 
 
 def examine(

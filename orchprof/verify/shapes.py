@@ -9,7 +9,7 @@ from typing import Final
 
 from orchprof.errors import UsageError
 from orchprof.run import machine
-from orchprof.verify.labels import (
+from orchprof.verify.accuracy import (
     BUSY,
     CHILD_LIMIT,
     CPU,

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from orchprof.record.strands import LOOKS
+from orchprof.capture.strands import LOOKS
 from orchprof.watch import proc
 from orchprof.watch.syscalls import EPOLL, HERE
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchprof.record.log import Log
+from orchprof.capture.log import Log
 
 CLIENTS: Final = frozenset({"docker", "podman", "podman-remote", "nerdctl", "kubectl", "ctr", "crictl"})
 EVERY_NS: Final = 100_000_000

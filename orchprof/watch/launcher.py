@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-import orchprof.record.inject.first
-from orchprof.record import recorder
-from orchprof.record.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
-from orchprof.record.log import FLUSH_EVERY_S, read_frames
+import orchprof.capture.inject.first
+from orchprof.capture import recorder
+from orchprof.capture.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
+from orchprof.capture.log import FLUSH_EVERY_S, read_frames
 from orchprof.watch import proc
 from orchprof.watch.watch import Watch
 
@@ -60,7 +60,7 @@ def launch(command: Sequence[str], logs: Path, tools: Sequence[str] = (), task_f
 
 
 def _environment(present: Any, logs: Path, tools: Sequence[str], task_from: str) -> dict[str, str]:
-    first = str(Path(orchprof.record.inject.first.__file__).parent)
+    first = str(Path(orchprof.capture.inject.first.__file__).parent)
     others = [entry for entry in (present.get("PYTHONPATH"),) if entry]
     return {
         **present,

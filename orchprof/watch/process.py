@@ -6,8 +6,8 @@ A thread's looks are coded by run length: one row for as long as it does the sam
 from dataclasses import dataclass
 from typing import Final
 
-from orchprof.record.log import Log, pack
-from orchprof.record.strands import LOOKED, SAMPLE, STATE_SHIFT
+from orchprof.capture.log import Log, pack
+from orchprof.capture.strands import LOOKED, SAMPLE, STATE_SHIFT
 from orchprof.watch import proc
 from orchprof.watch.blocked import RUNNING, STATE, awaited, state_of
 from orchprof.watch.ends import Ends

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from orchprof.record.log import Log
+from orchprof.capture.log import Log
 from orchprof.run import cgroup
 from orchprof.watch import proc
 from orchprof.watch.containers import Containers

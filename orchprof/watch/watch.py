@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from orchprof.record.log import FLUSH_EVERY_S, VERSION, Log
+from orchprof.capture.log import FLUSH_EVERY_S, VERSION, Log
 from orchprof.watch.tree import Tree
 
 EVERY_S: Final = 0.01

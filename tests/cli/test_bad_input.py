@@ -13,7 +13,7 @@ import pytest
 
 from orchprof.run import store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "capacity"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "plan"))
 
 from plan_runs import made
 

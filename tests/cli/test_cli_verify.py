@@ -5,8 +5,8 @@ import json
 import pytest
 
 from orchprof.verify.compare import compare
+from orchprof.verify.measurement import Cost, Trial
 from orchprof.verify.shapes import SHAPES
-from orchprof.verify.trial import Cost, Trial
 
 LABELS = [label for shape in SHAPES.values() for label in shape.labels]
 MACHINE = {"load_average": [0.1, 0.1, 0.1], "cores": 2.0, "cpu_model": "a processor", "architecture": "x"}

@@ -11,7 +11,7 @@ from orchprof.cli.words import limits
 from orchprof.errors import UsageError
 from orchprof.run import store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "capacity"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "plan"))
 
 from plan_runs import MACHINE, made
 
@@ -223,7 +223,7 @@ def test_a_backtest_by_itself_and_with_a_plan(run, tmp_path, monkeypatch):
         "when": "2026-11-23T00:00:00+00:00", "machine": "some", "cores": 2.0, "mode": "threads", "workload": "made",
         "loads": [], "limits": {}, "held": True,
     }  # fmt: skip
-    monkeypatch.setattr("orchprof.capacity.backtest.backtest", lambda *given: found)
+    monkeypatch.setattr("orchprof.plan.backtest.backtest.backtest", lambda *given: found)
     kept = keep(tmp_path / "one")
     alone = json.loads(run("plan", kept, "--backtest", "--format", "json").out)
     report.validate(alone)

@@ -9,7 +9,7 @@ import pytest
 from orchprof import report
 from orchprof.run import store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "capacity"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "whatif"))
 
 from whatif_runs import META, PACED, forked
 

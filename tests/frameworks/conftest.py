@@ -14,7 +14,7 @@ import pytest
 from example_agents import AGENTS
 
 from orchprof.ledger.summary import summarise
-from orchprof.models import process
+from orchprof.models import endpoint_process
 from orchprof.run.store import open_run
 
 HERE = Path(__file__).parent
@@ -100,7 +100,7 @@ def endpoint(settings):
     """Yield a model that takes no time and says what scripted_models has it say."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(EXAMPLES), prepend=os.pathsep)
-        with process.start("zero", "scripted_models:make", settings) as model:
+        with endpoint_process.start("zero", "scripted_models:make", settings) as model:
             yield model
 
 

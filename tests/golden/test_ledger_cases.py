@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ledger_tables import Run
 
-from orchprof.ledger.critical import critical_path
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.critical_path import critical_path
+from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.measures import MEASURES, label_weights, measure
 from orchprof.ledger.shares import SHARES, membership

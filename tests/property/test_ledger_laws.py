@@ -11,11 +11,11 @@ from simulation import Simulation, damaged, record
 from sweep import sweep
 
 from orchprof.ledger import measures
-from orchprof.ledger.critical import critical_path
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.critical_path import critical_path
+from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.labels import CODES, LABELS
 from orchprof.ledger.measures import MEASURES, label_weights, measure
-from orchprof.ledger.replay import network, replay
+from orchprof.ledger.replay.replay import network, replay
 from orchprof.ledger.shares import PARTITION, SHARES, membership
 
 SEEDS = st.integers(0, 2**40)

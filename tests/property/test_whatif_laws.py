@@ -10,12 +10,12 @@ from ledger_tables import Run
 from programs import Maker
 from simulation import record
 
-from orchprof.capacity.parts import Change, parts_of, scaled_ns
-from orchprof.capacity.ranking import FASTER, ranking
-from orchprof.capacity.rerun import Load, Machine, latencies, script
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.labels import LABELS
-from orchprof.ledger.replay import contended, latest, network, replay, work_before
+from orchprof.ledger.replay.replay import contended, latest, network, replay, work_before
+from orchprof.whatif.core_sharing import Load, Machine, latencies, script
+from orchprof.whatif.parts import Change, parts_of, scaled_ns
+from orchprof.whatif.ranking import FASTER, ranking
 
 SEEDS = st.integers(0, 2**40)
 MS = 1_000_000

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from orchprof.capacity.system import Item, Path, Workload
+from orchprof.simulate.system import Item, Path, Workload
 
 LEVEL = 0.99
 STRATA = 256

@@ -6,11 +6,11 @@ import pytest
 import queues
 import simpy
 
-from orchprof.capacity.arrivals import Closed, Open
-from orchprof.capacity.simulation import Length, simulate
-from orchprof.capacity.system import CPU, Host, Item, Path, Replicas, Servers, System, Workload
-from orchprof.models.batch import Limits
-from orchprof.models.steps import Steps
+from orchprof.models.paced.batch import Limits
+from orchprof.models.paced.steps import Steps
+from orchprof.simulate.arrivals import Closed, Open
+from orchprof.simulate.simulation import Length, simulate
+from orchprof.simulate.system import CPU, Host, Item, Path, Replicas, Servers, System, Workload
 
 ROUNDS = 8
 # Two equally likely services each, without a common measure: where ends may coincide

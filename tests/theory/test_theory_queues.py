@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import queues
 
-from orchprof.capacity.arrivals import Closed, Open
-from orchprof.capacity.simulation import Length, simulate
-from orchprof.capacity.system import CPU, DELAY, INTERPRETER, Host, Item, Path, Servers, System, Workload
+from orchprof.simulate.arrivals import Closed, Open
+from orchprof.simulate.simulation import Length, simulate
+from orchprof.simulate.system import CPU, DELAY, INTERPRETER, Host, Item, Path, Servers, System, Workload
 
 ROUNDS = 20
 LANES = 4000  # more than are ever in use

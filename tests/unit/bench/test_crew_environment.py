@@ -1,6 +1,6 @@
 """What a worker is told by its environment."""
 
-from orchprof.bench.crew import _own
+from orchprof.bench.worker_pool import _own
 
 
 def test_a_worker_records_itself_also_where_its_driver_is_recorded(monkeypatch):

@@ -144,7 +144,7 @@ def test_a_set_up_that_fails_is_one_error_and_leaves_nothing(tmp_path):
 
 
 def test_a_dead_endpoint_fails_its_tasks_and_the_run_opens(tmp_path, monkeypatch):
-    real = driver.process.start
+    real = driver.endpoint_process.start
 
     def doomed(*args, **kwargs):
         manager = real(*args, **kwargs)
@@ -152,7 +152,7 @@ def test_a_dead_endpoint_fails_its_tasks_and_the_run_opens(tmp_path, monkeypatch
         threading.Timer(1.5, os.kill, (endpoint.pid, signal.SIGKILL)).start()
         return _Held(manager, endpoint)
 
-    monkeypatch.setattr(driver.process, "start", doomed)
+    monkeypatch.setattr(driver.endpoint_process, "start", doomed)
     result, _ = run(tmp_path / "run", settings={"nap_s": "0.3"}, tasks=7)
     reasons = measured(result)["reason"].dropna().tolist()
     assert reasons

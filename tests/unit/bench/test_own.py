@@ -128,7 +128,7 @@ def test_a_module_that_follows_the_protocol_is_a_workload(tmp_path):
         "SUMMARY, SETTINGS, TASKS, QUICK = 'mine', {'k': (2, 'a number')}, 2, {}\n"
         "VARIANTS, REQUIRES, ENV = ('v',), {}, {}\n"
         "SCRIPT = 'orchprof.models.script:echo'\n"
-        "from orchprof.bench.own import Agent\n"
+        "from orchprof.bench.user_agent import Agent\n"
         "def open(settings, seed, variant, base_url, model, workdir):\n"
         "    return Agent(lambda index: index * settings['k'])\n"
     )

@@ -11,7 +11,7 @@ from ledger_tables import Run
 
 from orchprof.claim.measured import measured
 from orchprof.claim.scaled import scalable
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.summary import summarise
 
 MS = 1_000_000

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from orchprof.claim.crossing import crossings, nearest, output_tokens
+from orchprof.claim.model_crossings import crossings, nearest, output_tokens
 from orchprof.claim.scaled import outcome
-from orchprof.ledger.graph import build
-from orchprof.ledger.replay import replay
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.replay.replay import replay
 from orchprof.ledger.summary import summarise
 
 CALLS = {"ttft_s": 0.001, "tpot_s": 0.001, "output_tokens": 10.0}

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from orchprof.claim.claim import claim
 from orchprof.claim.extrapolation import extrapolate, published_size
 from orchprof.claim.law import fit
-from orchprof.claim.record import claim
 from orchprof.claim.scaled import outcome, scalable
 from orchprof.errors import RunError, UsageError
-from orchprof.ledger.graph import build
-from orchprof.ledger.replay import replay
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.replay.replay import replay
 
 
 def sweep(known, works, **facts):

@@ -1,7 +1,7 @@
 """The paragraph says what the rows say, and nothing else."""
 
+from orchprof.claim.claim import claim
 from orchprof.claim.paragraph import paragraph
-from orchprof.claim.record import claim
 from orchprof.ledger.summary import summarise
 
 

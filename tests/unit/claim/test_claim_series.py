@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchprof.claim.passing import interpolated, passings
-from orchprof.claim.record import claim
+from orchprof.claim.claim import claim
 from orchprof.claim.series import series, varying
+from orchprof.claim.setting_crossings import interpolated, passings
 
 
 def found(rows, reading="host"):

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run
 
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.task_graph import build
 
 MS = 1_000_000
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import numpy as np
 
-from orchprof.economics.outside import Outside
-from orchprof.economics.tariff import Tariff
-from orchprof.economics.usage import Calls, Usage
+from orchprof.economics.bill.external_services import Outside
+from orchprof.economics.bill.rates import Tariff
+from orchprof.economics.bill.task_usage import Calls, Usage
 from orchprof.prices.price import Machine, Price
 
 DAY = date(2026, 11, 1)

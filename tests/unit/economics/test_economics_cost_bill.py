@@ -8,9 +8,9 @@ from economics_usage import calls, price, tariff, usage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchprof.economics.bill import MODEL, PARTS, bill
-from orchprof.economics.outside import Outside
-from orchprof.economics.route import ACCELERATOR, CPU, NEITHER, TOKEN, Route, route_of
+from orchprof.economics.bill.bill import MODEL, PARTS, bill
+from orchprof.economics.bill.external_services import Outside
+from orchprof.economics.bill.payment import ACCELERATOR, CPU, NEITHER, TOKEN, Route, route_of
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.prices.tokens import price_call
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run
 
-from orchprof.economics.usage import usage
+from orchprof.economics.bill.task_usage import usage
 from orchprof.errors import RunError
 from orchprof.ledger.summary import summarise
 

@@ -9,9 +9,9 @@ from economics_tasks import Run, build, graphs_of, side_by_side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchprof.economics.bill import PARTS, Bill, Part
+from orchprof.economics.bill.bill import PARTS, Bill, Part
+from orchprof.economics.bill.breakdown import Parts, parts_of
 from orchprof.economics.halving import claim_in_money, halvings, priced_ranking, ranked
-from orchprof.economics.parts import Parts, parts_of
 from orchprof.economics.replayed import TASKS, recorded, strata
 
 S = 1_000_000_000

@@ -12,11 +12,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 from ledger_tables import Run
 
 from orchprof.economics import failures
-from orchprof.economics.bill import bill
-from orchprof.economics.outside import UNSEEN, outside
+from orchprof.economics.bill.bill import bill
+from orchprof.economics.bill.external_services import UNSEEN, outside
+from orchprof.economics.bill.payment import ACCELERATOR, Route
 from orchprof.economics.replayed import recorded
-from orchprof.economics.route import ACCELERATOR, Route
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.task_graph import build
 
 S = 1_000_000_000
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from orchprof.economics.parts import Parts
-from orchprof.economics.ranges import (
+from orchprof.economics.bill.breakdown import Parts
+from orchprof.economics.replayed import recorded, surface
+from orchprof.economics.sensitivity.ranges import (
     UNITS,
     Evidence,
     Inputs,
@@ -23,8 +24,13 @@ from orchprof.economics.ranges import (
     inputs_of,
     with_ranges,
 )
-from orchprof.economics.replayed import recorded, surface
-from orchprof.economics.sensitivity import cost_per_success, monte_carlo, multipliers, tornado, writing_share
+from orchprof.economics.sensitivity.sensitivity import (
+    cost_per_success,
+    monte_carlo,
+    multipliers,
+    tornado,
+    writing_share,
+)
 from orchprof.errors import UsageError
 from orchprof.prices.book import book
 from orchprof.prices.price import Book, Machine, Price

@@ -3,9 +3,9 @@
 import pytest
 from ledger_tables import Run
 
-from orchprof.ledger.contention import lock_waits
-from orchprof.ledger.graph import build
-from orchprof.ledger.replay import contended, network, replay
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.replay.contention import lock_waits
+from orchprof.ledger.replay.replay import contended, network, replay
 from orchprof.ledger.unexplained import unexplained_ns
 
 MS = 1_000_000

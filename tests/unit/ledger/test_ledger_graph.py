@@ -5,8 +5,8 @@ import pytest
 from ledger_tables import Run
 
 from orchprof.errors import RunError
-from orchprof.ledger.critical import critical_path
-from orchprof.ledger.graph import build
+from orchprof.ledger.graph.critical_path import critical_path
+from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.labels import LABELS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchprof.ledger.order import in_order
+from orchprof.ledger.replay.order import in_order
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from ledger_tables import Run
 
 from orchprof.errors import UsageError
-from orchprof.ledger.graph import build
-from orchprof.ledger.replay import network, replay
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.replay.replay import network, replay
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from ledger_tables import Run
 
+from orchprof.contract.validation import validate
 from orchprof.ledger.checks import FINDINGS
 from orchprof.ledger.shares import NEED_LABELS, SHARES
 from orchprof.ledger.summary import summarise
-from orchprof.report.contract import validate
 
 MS = 10**6
 META = {"id": "r", "created": "2026-01-01T00:00:00+00:00", "workload": "w", "labelled": True}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from ledger_tables import Run
 
-from orchprof.ledger import together as module
-from orchprof.ledger.columns import NONE
-from orchprof.ledger.graph import build
-from orchprof.ledger.replay import contended
-from orchprof.ledger.together import kept_of, together
+from orchprof.ledger.graph.columns import NONE
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.replay import together as module
+from orchprof.ledger.replay.replay import contended
+from orchprof.ledger.replay.together import kept_of, together
 from orchprof.ledger.unexplained import unexplained_ns
 
 MS = 1_000_000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from orchprof.models.batch import NEVER_S, Batch, Limits, Request
-from orchprof.models.steps import Steps
+from orchprof.models.paced.batch import NEVER_S, Batch, Limits, Request
+from orchprof.models.paced.steps import Steps
 
 # One step: 10 ms, 1 ms per running request, 1 us per token of cache; a prompt 100 us per token.
 STEPS = Steps(

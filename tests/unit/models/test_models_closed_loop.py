@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from orchprof.models import facts
-from orchprof.models.batch import Batch, Limits, Request
-from orchprof.models.closed_loop import Load, Means, play, seconds
-from orchprof.models.steps import MOST_SEQUENCES, Setup, steps_of
+from orchprof.models.paced import facts
+from orchprof.models.paced.batch import Batch, Limits, Request
+from orchprof.models.paced.closed_loop import Load, Means, play, seconds
+from orchprof.models.paced.steps import MOST_SEQUENCES, Setup, steps_of
 
 WEIGHTS = (1.0, 0.3, 1.3, 1.2, 1.0, 2.0, 0.7)
 DENSE = facts.Model("dense", 8e9, 8e9, 32, 4096, 131072.0, 131072)

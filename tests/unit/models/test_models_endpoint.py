@@ -19,8 +19,8 @@ import uvicorn
 from orchprof import clocks
 from orchprof.errors import ModelError
 from orchprof.models import script, web
+from orchprof.models.endpoint_process import start
 from orchprof.models.explain import resolve
-from orchprof.models.process import start
 from orchprof.models.source import Work, ZeroSource
 from orchprof.models.source_paced import PacedSource
 from orchprof.models.spec import DEFAULT_SPEC, parse

@@ -10,7 +10,7 @@ import pytest
 from orchprof import clocks
 from orchprof.errors import MissingExtraError, ModelError
 from orchprof.models import gguf_writer
-from orchprof.models.process import start
+from orchprof.models.endpoint_process import start
 from orchprof.models.script import ECHO
 
 pytest.importorskip("xllamacpp")

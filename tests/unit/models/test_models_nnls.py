@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from orchprof.models.nnls import Normal
+from orchprof.models.paced.nnls import Normal
 
 
 def _normal(features, targets):

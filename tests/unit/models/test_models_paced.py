@@ -10,13 +10,13 @@ from hypothesis import strategies as some
 from scipy.optimize import nnls
 
 from orchprof.errors import ModelError, UsageError
-from orchprof.models import facts, fit
-from orchprof.models.closed_loop import Load, play, seconds
 from orchprof.models.explain import explain, resolve
+from orchprof.models.paced import facts, fit
+from orchprof.models.paced.closed_loop import Load, play, seconds
+from orchprof.models.paced.steps import Setup, steps_of
 from orchprof.models.source import TooLongError
 from orchprof.models.source_paced import PacedSource
 from orchprof.models.spec import DEFAULT_SPEC, parse
-from orchprof.models.steps import Setup, steps_of
 
 SPECS = (DEFAULT_SPEC, "paced:llama-3.1-8b@b200", "paced:gpt-oss-120b@h200", "paced:qwen3-32b@h100x4")
 DEFAULT_KEY = ("llama-3.1-8b", "h100-sxm", 1, "bf16", "trtllm")

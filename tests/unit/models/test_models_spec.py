@@ -3,7 +3,7 @@
 import pytest
 
 from orchprof.errors import UsageError
-from orchprof.models import facts
+from orchprof.models.paced import facts
 from orchprof.models.spec import DEFAULT_SPEC, HttpSpec, LlamaSpec, PacedSpec, ZeroSpec, parse
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchprof.errors import UsageError
-from orchprof.models import script, wire
+from orchprof.models import chat_format, script
 from orchprof.models.source import Spent
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -13,7 +13,7 @@ BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 def test_a_request_is_understood():
     body = BODY | {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 7, "tools": None}
-    ask = wire.parse(json.dumps(body).encode(), "m")
+    ask = chat_format.parse(json.dumps(body).encode(), "m")
     assert (ask.stream, ask.include_usage, ask.most_tokens, ask.tools) == (True, True, 7, [])
     assert ask.prompt == "user: hi"
 
@@ -40,38 +40,38 @@ def test_a_request_is_understood():
     ],
 )
 def test_what_is_refused(raw, status, code):
-    with pytest.raises(wire.RefusedError) as refused:
-        wire.parse(raw, "m")
+    with pytest.raises(chat_format.RefusedError) as refused:
+        chat_format.parse(raw, "m")
     assert refused.value.status == status
     assert refused.value.body()["error"]["code"] == code
 
 
 @pytest.mark.parametrize("n", [1, None])
 def test_one_answer_may_be_asked_for(n):
-    assert wire.parse(json.dumps(BODY | {"n": n}).encode(), "m").tools == []
+    assert chat_format.parse(json.dumps(BODY | {"n": n}).encode(), "m").tools == []
 
 
 def test_text_is_cut_into_one_delta_per_token():
-    answer = wire.answer("abcdefghij", [], 3, None)
+    answer = chat_format.answer("abcdefghij", [], 3, None)
     assert answer.deltas == [{"content": "abcd"}, {"content": "efgh"}, {"content": "ij"}]
     assert (answer.tokens, answer.finish_reason) == (3, "stop")
 
 
 def test_an_empty_answer_still_has_a_delta():
-    assert wire.answer("", [], 1, None).deltas == [{"content": ""}]
+    assert chat_format.answer("", [], 1, None).deltas == [{"content": ""}]
 
 
 def test_text_stops_at_the_limit_and_tool_calls_do_not():
-    cut = wire.answer("abcdefgh", [], 8, 3)
-    assert (wire.merged(cut.deltas)["content"], cut.tokens, cut.finish_reason) == ("abc", 3, "length")
-    calls = wire.calls_of({"tool_calls": [{"name": "f", "arguments": {"x": "y" * 40}}]})
-    assert wire.answer("", calls, 12, 3).finish_reason == "tool_calls"
+    cut = chat_format.answer("abcdefgh", [], 8, 3)
+    assert (chat_format.merged(cut.deltas)["content"], cut.tokens, cut.finish_reason) == ("abc", 3, "length")
+    calls = chat_format.calls_of({"tool_calls": [{"name": "f", "arguments": {"x": "y" * 40}}]})
+    assert chat_format.answer("", calls, 12, 3).finish_reason == "tool_calls"
 
 
 def test_deltas_add_up_to_the_message():
     said = [{"name": "search", "arguments": {"query": "a b c"}}, {"name": "stop", "arguments": {}}]
-    calls = wire.calls_of({"tool_calls": said})
-    message = wire.merged(wire.answer("thinking", calls, 5, None).deltas)
+    calls = chat_format.calls_of({"tool_calls": said})
+    message = chat_format.merged(chat_format.answer("thinking", calls, 5, None).deltas)
     assert message["content"] == "thinking"
     assert [call["function"]["name"] for call in message["tool_calls"]] == ["search", "stop"]
     assert [json.loads(call["function"]["arguments"]) for call in message["tool_calls"]] == [
@@ -79,12 +79,12 @@ def test_deltas_add_up_to_the_message():
         {},
     ]
     assert len({call["id"] for call in message["tool_calls"]}) == 2
-    assert wire.merged(wire.answer("", calls, 5, None).deltas)["content"] is None
+    assert chat_format.merged(chat_format.answer("", calls, 5, None).deltas)["content"] is None
 
 
 def test_usage_names_cached_tokens():
-    end = wire.End(10, 4, "stop", Spent(0.0, 0.0, 0.0, None, 6))
-    assert wire.usage(end) == {
+    end = chat_format.End(10, 4, "stop", Spent(0.0, 0.0, 0.0, None, 6))
+    assert chat_format.usage(end) == {
         "prompt_tokens": 10,
         "completion_tokens": 4,
         "total_tokens": 14,

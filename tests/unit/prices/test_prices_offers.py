@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from orchprof.capacity.fleet import Kind, kinds
 from orchprof.errors import UsageError
 from orchprof.models.explain import resolve
 from orchprof.models.spec import parse
+from orchprof.plan.fleet import Kind, kinds
 from orchprof.prices import offers
 from orchprof.prices.book import book
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from orchprof.errors import UsageError
-from orchprof.models import facts
-from orchprof.prices import tables
+from orchprof.models.paced import facts
+from orchprof.prices import price_tables
 
 HEADER = "provider,instance,vcpus,memory_gib,usd_per_hour"
 FULL = f"{HEADER},threads_per_core,accelerator,accelerator_count,usd_per_hour_spot,region,basis,as_of,source,currency"
@@ -16,18 +16,18 @@ FULL = f"{HEADER},threads_per_core,accelerator,accelerator_count,usd_per_hour_sp
 def read(tmp_path, *lines):
     path = tmp_path / "machines.csv"
     path.write_text("\n".join(lines) + "\n")
-    return tables.read_machines(path)
+    return price_tables.read_machines(path)
 
 
 def test_what_ships_says_value_unit_basis_and_source():
-    prices = [*tables.shipped_prices(), *(machine.price for machine in tables.shipped_machines())]
+    prices = [*price_tables.shipped_prices(), *(machine.price for machine in price_tables.shipped_machines())]
     assert len({price.name for price in prices}) == len(prices)
     assert all(price.source and price.unit and price.basis in ("cash", "list", "credit") for price in prices)
     assert all(isinstance(price.value, Decimal) and price.value > 0 for price in prices)
 
 
 def test_the_machines_that_ship_fit_the_facts():
-    machines = {machine.name: machine for machine in tables.shipped_machines()}
+    machines = {machine.name: machine for machine in price_tables.shipped_machines()}
     assert len(machines) == 78
     assert machines["aws/c8g.2xlarge"].threads_per_core == 1  # Arm: a vCPU is a core
     assert machines["aws/c8i.2xlarge"].threads_per_core == 2
@@ -133,7 +133,7 @@ def test_no_table_at_all(tmp_path):
     with pytest.raises(UsageError, match="no machines"):
         read(tmp_path, HEADER)
     with pytest.raises(UsageError, match="No such file"):
-        tables.read_machines(tmp_path / "none.csv")
+        price_tables.read_machines(tmp_path / "none.csv")
     (tmp_path / "machines.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="no text in UTF-8"):
-        tables.read_machines(tmp_path / "machines.csv")
+        price_tables.read_machines(tmp_path / "machines.csv")

@@ -1,6 +1,6 @@
 """The claim's tables of what was measured and extrapolated."""
 
-from orchprof.report import claim_measured
+from orchprof.report.console import claim_measured
 
 LAW = {
     "workload": "rag", "tool": "search", "setting": "filler", "at": 112304687.5, "basis": "extrapolated",

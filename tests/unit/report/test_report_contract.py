@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from orchprof import report
+from orchprof.contract import validation
 from orchprof.errors import OrchprofError, UsageError
-from orchprof.report import contract
 
 BENCH = {"schema": "orchprof.bench/1", "reports": [], "claim": None, "cost": []}
 
@@ -17,11 +17,11 @@ BENCH = {"schema": "orchprof.bench/1", "reports": [], "claim": None, "cost": []}
 def test_every_schema_is_a_schema_and_names_itself():
     from jsonschema import Draft202012Validator
 
-    for name in contract.SCHEMAS:
-        schema = contract.load(name)
+    for name in validation.SCHEMAS:
+        schema = validation.load(name)
         Draft202012Validator.check_schema(schema)
         assert schema["properties"]["schema"] == {"const": name}
-        assert contract.by_id(schema["$id"]) is schema
+        assert validation.by_id(schema["$id"]) is schema
 
 
 def test_the_hand_made_record_is_valid(rag):

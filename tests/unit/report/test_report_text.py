@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchprof.report import listings, text
+from orchprof.report import text
+from orchprof.report.console import listings
 
 
 @pytest.mark.parametrize(

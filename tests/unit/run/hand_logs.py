@@ -1,8 +1,8 @@
 """Logs written by hand, so that what sealing makes of them can be worked out on paper."""
 
-from orchprof.record import strands as rec
-from orchprof.record.log import VERSION, Log, pack
-from orchprof.run.seal import seal
+from orchprof.capture import strands as rec
+from orchprof.capture.log import VERSION, Log, pack
+from orchprof.run.finalize.finalize import seal
 
 MS = 1_000_000
 

@@ -3,7 +3,7 @@
 import pytest
 from hand_logs import MS, HandLog, HandWatch, joins, rows, sealed
 
-from orchprof.record import strands as rec
+from orchprof.capture import strands as rec
 
 
 def loop_with_a_blocking_tool(directory):

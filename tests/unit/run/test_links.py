@@ -3,8 +3,8 @@
 import pytest
 from hand_logs import HandLog, HandWatch, joins, own, rows, sealed
 
+from orchprof.capture import strands as rec
 from orchprof.ledger.summary import summarise
-from orchprof.record import strands as rec
 
 MS = 1_000_000
 

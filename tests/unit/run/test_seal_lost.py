@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from orchprof.record import strands as rec
-from orchprof.record.log import VERSION, Log, pack
-from orchprof.run.seal import seal
+from orchprof.capture import strands as rec
+from orchprof.capture.log import VERSION, Log, pack
+from orchprof.run.finalize.finalize import seal
 
 CUT, SPAWN, END, JOIN, WAKE = rec.CUT, rec.SPAWN | rec.KIND["coroutine"], rec.END, rec.JOIN, rec.WAKE
 META = ("meta", {"version": VERSION, "pid": 1, "python": "3.11"})

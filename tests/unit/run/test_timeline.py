@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from orchprof.run.timeline import Timeline
+from orchprof.run.finalize.timeline import Timeline
 
 
 @pytest.fixture

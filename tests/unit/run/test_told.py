@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from orchprof.run.outside.signalled import STUB_NS, as_told, until_asked
 from orchprof.run.schema import COUNTERS
-from orchprof.run.told import STUB_NS, as_told, until_asked
 
 MS = 1_000_000
 SENDER, OTHER, STRUCK = 1, 2, 3

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from orchprof.verify.changes import changes
-from orchprof.verify.trial import server
+from orchprof.verify.measurement import server
 
 
 def measured(folder, rounds):

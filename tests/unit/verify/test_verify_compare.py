@@ -6,8 +6,8 @@ import pytest
 
 from orchprof.report import render, validate
 from orchprof.verify.compare import compare, relative_error
+from orchprof.verify.measurement import Cost, Trial, truths
 from orchprof.verify.shapes import SHAPES, lacking
-from orchprof.verify.trial import Cost, Trial, truths
 
 LABELS = [label for shape in SHAPES.values() for label in shape.labels]
 ABSENT = {name for name, shape in SHAPES.items() if lacking(shape)}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchprof.verify.measured import _by_shape, _core_s
+from orchprof.verify.own_cost import _by_shape, _core_s
 
 MS = 1_000_000
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from orchprof.report import validate
+from orchprof.verify.accuracy import CONSERVATION_LIMIT_S, MOST
 from orchprof.verify.examine import examine
-from orchprof.verify.labels import CONSERVATION_LIMIT_S, MOST
 from orchprof.verify.shapes import SHAPES, lacking
 
 LOOSER = 5

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from watched import python, told, until, watch
 
-from orchprof.record.log import Log
+from orchprof.capture.log import Log
 from orchprof.run import cgroup
-from orchprof.run.processes import Process, by_parent, delay_below_ns
+from orchprof.run.outside.process_tree import Process, by_parent, delay_below_ns
 from orchprof.watch import proc
 from orchprof.watch import watch as watching
 from orchprof.watch.proc import Kept, Line

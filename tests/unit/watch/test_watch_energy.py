@@ -6,7 +6,7 @@ import time
 from types import ModuleType, SimpleNamespace
 
 from orchprof.bench.meter import Meter
-from orchprof.watch.energy import counters
+from orchprof.watch.energy_counters import counters
 
 
 def test_without_the_library_there_are_no_counters(monkeypatch):

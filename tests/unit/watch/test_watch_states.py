@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from watched import python, until, watch
 
-from orchprof.record.strands import LOOKS
+from orchprof.capture.strands import LOOKS
 from orchprof.watch import blocked, proc
 from orchprof.watch.syscalls import CALLS, HERE, MACHINES, by_number
 

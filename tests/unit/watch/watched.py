@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from orchprof.record.log import COLUMNS, read_frames
-from orchprof.record.strands import LOOKED, LOOKS, SAMPLE, STATE_SHIFT
+from orchprof.capture.log import COLUMNS, read_frames
+from orchprof.capture.strands import LOOKED, LOOKS, SAMPLE, STATE_SHIFT
 from orchprof.watch.watch import Watch
 
 _ROW = struct.Struct("<9q")

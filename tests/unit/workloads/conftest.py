@@ -93,7 +93,7 @@ def defaults():
 @pytest.fixture
 def labels(monkeypatch):
     """Collect the (role, name) of every span in the order in which they open."""
-    from orchprof.record import spans
+    from orchprof.capture import spans
 
     opened = []
     enter = spans.Span.__enter__

@@ -1,0 +1,111 @@
+"""The pacer of one worker: an open loop, whose tasks start when they are due, however many are still running."""
+
+import heapq
+import threading
+import time
+from asyncio import TaskGroup, to_thread
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from orchprof.bench.worker_config import LOOK_EVERY_S
+from orchprof.bench.worker_slots import Worker, aclose, in_threads, start, together
+
+# A task's preparation, which is not timed, begins this long before the task is due.
+_AHEAD_S: Final = 0.25
+
+
+class Lanes:
+    """Numbers of lanes, each held by one task at a time; the lowest free one is the next."""
+
+    def __init__(self, first: int, step: int) -> None:
+        self._next, self._step = first, step
+        self._free: list[int] = []
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def take(self) -> int:
+        """Return a lane that nobody holds."""
+        with self._lock:
+            self._held += 1
+            if self._free:
+                return heapq.heappop(self._free)
+            self._next += self._step
+            return self._next - self._step
+
+    def give(self, lane: int) -> None:
+        """Take a lane back."""
+        with self._lock:
+            self._held -= 1
+            heapq.heappush(self._free, lane)
+
+    @property
+    def held(self) -> int:
+        """How many lanes are held."""
+        return self._held
+
+
+def run(worker: Worker, released: Callable[[], object]) -> None:
+    """Warm up, wait to be released, then give each task a thread of its own."""
+    in_threads(worker, worker.warm_up)
+    released()
+    lanes, threads = _lanes(worker), dict[int, threading.Thread]()
+    for ticket, due_ns, warmup in _due(worker, lanes):
+        if not _watch(worker, threads, due_ns - int(_AHEAD_S * 1e9)):
+            break
+        lane = lanes.take()
+        threads[lane] = start(_one, worker, lanes, lane, (ticket, due_ns, warmup))
+    while any(thread.is_alive() for thread in threads.values()):
+        _give_up(worker, threads)
+        time.sleep(LOOK_EVERY_S / 4)
+
+
+async def arun(worker: Worker, released: Callable[[], object]) -> None:
+    """Do the same with each task a coroutine of one loop."""
+    await together(worker.awarm_up, worker.lanes)
+    await to_thread(released)
+    lanes = _lanes(worker)
+
+    async def one(lane: int, ticket: int, due_ns: int, warmup: bool) -> None:
+        await worker.arun_task(ticket, lane, warmup=warmup, due_ns=due_ns)
+        lanes.give(lane)
+
+    async with TaskGroup() as group:
+        for ticket, due_ns, warmup in _due(worker, lanes):
+            if not await worker.signals.await_(due_ns - int(_AHEAD_S * 1e9)):
+                break
+            group.create_task(one(lanes.take(), ticket, due_ns, warmup))
+    await aclose(worker.agent)
+
+
+def _lanes(worker: Worker) -> Lanes:
+    return Lanes(worker.orders.first_lane, worker.orders.concurrency)
+
+
+def _due(worker: Worker, lanes: Lanes) -> Iterator[tuple[int, int, bool]]:
+    """Yield ticket, instant and warm-up of each task, until too many are in flight, which the driver is told."""
+    for ticket, at_s, warmup in worker.orders.due:
+        if lanes.held >= worker.orders.most_in_flight:
+            worker.tell(event="full")
+            return
+        yield ticket, worker.signals.at_ns(at_s), warmup
+
+
+def _one(worker: Worker, lanes: Lanes, lane: int, task: tuple[int, int, bool]) -> None:
+    ticket, due_ns, warmup = task
+    if worker.run_task(ticket, lane, warmup=warmup, due_ns=due_ns):
+        lanes.give(lane)
+
+
+def _watch(worker: Worker, threads: dict[int, threading.Thread], until_ns: int) -> bool:
+    """Wait until then, giving up what is overdue meanwhile; return False when told to start nothing more."""
+    while (now_ns := time.monotonic_ns()) < until_ns and not worker.signals.halted:
+        worker.signals.wait(min(until_ns, now_ns + int(LOOK_EVERY_S * 1e9)))
+        _give_up(worker, threads)
+    return not worker.signals.halted
+
+
+def _give_up(worker: Worker, threads: dict[int, threading.Thread]) -> None:
+    """Forget threads that ended, and those whose task blocks for ever: their lanes are lost with them."""
+    for lane, thread in list(threads.items()):
+        if not thread.is_alive() or worker.give_up(lane):
+            del threads[lane]

@@ -1,1 +1,0 @@
-"""Capacity: what tasks ask of a system, what happens under load, and which machines hold it."""

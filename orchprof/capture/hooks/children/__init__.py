@@ -1,0 +1,1 @@
+"""Child processes: how each make of child is started, signalled and reaped."""

@@ -1,0 +1,1 @@
+"""Event loops: asyncio, uvloop, nested loops, trio, gevent, and the worker threads of anyio, one file each."""

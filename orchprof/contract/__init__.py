@@ -1,0 +1,1 @@
+"""The JSON contract: what every other program may rely on."""

@@ -1,0 +1,55 @@
+"""The JSON contract: the schemas that ship with the package, and whether a record keeps to them."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from orchprof.errors import OrchprofError, unknown
+
+SCHEMAS: Final = {
+    f"orchprof.{name}/1": f"{name}.json"
+    for name in (
+        "bench", "brief", "claim", "cost", "costs", "env", "explain", "plan", "prices", "report", "verify", "whatif",
+        "workloads",
+    )
+}  # fmt: skip
+
+
+@cache
+def load(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a contract such as `orchprof.report/1`; do not change it.
+
+    Raises:
+        UsageError: no contract has this name.
+    """
+    if name not in SCHEMAS:
+        raise unknown("schema", name, sorted(SCHEMAS), "the record's schema")
+    text = files("orchprof.contract").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def by_id(urn: str) -> dict[str, Any]:
+    """Return the schema whose `$id` this is, such as `urn:orchprof:report:1`."""
+    _, product, name, version = urn.split(":")
+    return load(f"{product}.{name}/{version}")
+
+
+def validate(record: dict[str, Any]) -> None:
+    """Check a record against the schema it names.
+
+    Raises:
+        UsageError: it names no schema that this version has.
+        OrchprofError: it does not keep to its schema; the message says where.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from referencing import Registry
+
+    name = str(record.get("schema"))
+    registry = Registry().with_contents((load(each)["$id"], load(each)) for each in SCHEMAS)
+    fault = best_match(Draft202012Validator(load(name), registry=registry).iter_errors(record))
+    if fault is not None:
+        where = "/".join(map(str, fault.absolute_path)) or "the record"
+        raise OrchprofError(f"not {name}, {fault.message} @ {where}, update what wrote it")

@@ -1,0 +1,145 @@
+"""Doubt: how far a run's cost hangs on its inputs, what to fix first, and what its ratio would mean for the market."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from orchprof.economics import assumptions, energy, failures, halving, market
+from orchprof.economics.bill.payment import CPU
+from orchprof.economics.bill.priced_run import Priced
+from orchprof.economics.curve import MONTH_S
+from orchprof.economics.replayed import TASKS, Recorded, recorded, strata, surface
+from orchprof.economics.sensitivity import ranges, sensitivity
+from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.graph.task_strands import Tables
+from orchprof.prices.price import Book
+
+Record = dict[str, Any]
+_MODELLED: Final = "modelled"
+UNPRICED: Final = "what the model costs is not known, which may be the most of it"
+
+
+def doubt(run: Priced, tables: Tables, book: Book) -> Record:
+    """Return the record's `claim_in_money`, `fix_first`, `sensitivity`, `monte_carlo`, `market` and `energy`.
+
+    Time and money are of all tasks that are paid for, failed ones among them; in `claim_in_money` of those that
+    succeeded, as the report's shares of latency are, or of all where none did. Replaying is only done for what was
+    asked, on a sample of the tasks; `sensitivity` is empty, `monte_carlo` and `market` are None where they were not
+    asked.
+    """
+    tasks = _recorded(run, tables)
+    return {
+        "claim_in_money": halving.claim_in_money(run.parts(right=True), run.report["shares"]),
+        "fix_first": [] if tasks is None else _fix_first(run, tasks),
+        **_sensitivity(run, tasks, book),
+        "market": _market(run),
+        "energy": _energy(run, book),
+    }
+
+
+def _recorded(run: Priced, tables: Tables) -> Recorded | None:
+    """Return a sample of the tasks to replay, failed ones among them; the others are not even read."""
+    used, rng = run.usage, np.random.default_rng(0)
+    kinds = [rng.permutation(used.task[rows]) for rows in (used.ok, ~used.ok)]
+    sizes = [len(kind) for kind in kinds]
+    keep = np.concatenate([kind[:most] for kind, most in zip(kinds, strata(TASKS, sizes), strict=True)])
+    table = tables["tasks"]
+    graphs = build({**tables, "tasks": table[table["task"].isin(keep.tolist())]})
+    return recorded(graphs, set(kinds[1].tolist()), sizes)
+
+
+def _fix_first(run: Priced, tasks: Recorded) -> list[Record]:
+    load = run.tasks_per_s()  # failed tasks too, as a mean task is one of all
+    rows = halving.halvings(tasks, run.parts(), sorted(run.usage.tools), labelled=_labelled(run))
+    rows += failures.rows(run.bill, run.usage, tasks)
+    return [
+        row | {"usd_saved_per_success": _per_success(run, row["usd_saved"])}
+        for row in halving.ranked(rows, None if load is None else load * MONTH_S)
+    ]
+
+
+def _per_success(run: Priced, usd_saved: float | None) -> float | None:
+    rate = run.success_rate
+    return None if usd_saved is None or not rate else usd_saved / failures.PER / rate
+
+
+def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
+    asked = run.options.tornado or run.options.monte_carlo is not None
+    if not asked:
+        return {"sensitivity": [], "monte_carlo": None}
+    ranges.parsed(run.options.ranges)  # wrong ones are wrong whether or not there is anything to ask
+    if run.bill.total is None:
+        nothing = {"n": run.options.monte_carlo, "reason": UNPRICED, **dict.fromkeys(("p5", "p50", "p95"))}
+        return {"sensitivity": [], "monte_carlo": nothing}
+    labelled, writing = _labelled(run), sensitivity.writing_share(run.report["model_calls"])
+    now = ranges.inputs_of(run.bill, run.tariff, writes=writing is not None, labelled=labelled)
+    chosen = ranges.with_ranges(ranges.default_ranges(now, _evidence(run, book)), run.options.ranges)
+    writing = writing or 0.0
+    own = chosen.get("orchestration_cpu")
+    ends = (own.low, own.high) if own else (1.0, 1.0)
+    latency = surface(tasks, sensitivity.multipliers(chosen, writing), ends) if tasks else None
+    cost = sensitivity.cost_per_success(now, run.parts(), latency, writing)
+    draws = run.options.monte_carlo
+    return {
+        "sensitivity": sensitivity.tornado(cost, chosen) if run.options.tornado else [],
+        "monte_carlo": None if draws is None else sensitivity.monte_carlo(cost, chosen, draws),
+    }
+
+
+def _evidence(run: Priced, book: Book) -> ranges.Evidence:
+    model, whose = run.report["run"]["model"], run.route.accelerator
+    band = model.get("band") if model.get("provenance") == _MODELLED else None
+    judged = run.usage.judged
+    return ranges.Evidence(
+        gpu_prices=ranges.gpu_prices(book, whose) if whose else {},
+        core_prices=ranges.core_prices(book),
+        successes=int((run.usage.ok & judged).sum()),
+        judged=int(judged.sum()),
+        accelerator=whose,
+        band=(band[0], band[1]) if band and None not in band else None,
+    )
+
+
+def _market(run: Priced) -> Record | None:
+    if not run.options.market:
+        return None
+    found: Record = market.market(
+        market.ratios(run.report["resources"], accelerator_utilisation=float(run.options.utilisation)),
+        run.options.assume,
+        calls_at_once=run.usage.calls.at_once,
+    )
+    return found
+
+
+def _labelled(run: Priced) -> bool:
+    """Return whether the run tells the agent's own code from its tools."""
+    return run.report["shares"]["orchestration"] is not None
+
+
+def _energy(run: Priced, book: Book) -> Record:
+    price = book.prices.get("electricity")
+    return energy.total(
+        _parts(run, book),
+        assumptions.assumptions(energy.INPUTS, run.options.assume),
+        None if price is None else float(price.value),
+        run.success_rate,
+    )
+
+
+def _parts(run: Priced, book: Book) -> list[energy.Energy]:
+    used = dict(run.report["resources"])
+    if run.route.kind == CPU:  # what computed the model is cores too
+        for name in ("core_s_busy", "core_s_reserved"):
+            used[name] = None if used[name] is None else used[name] + run.endpoint_core_s
+        used["accelerator_s"] = 0.0
+    parts = energy.modelled(
+        used, run.report["run"], run.route.accelerator, book, float(run.options.utilisation)
+    )
+    counted = {part: energy.counted(part, joules, run.usage.n, tier) for part, joules, tier in _counters(run)}
+    return [counted.get(each.part, each) for each in parts]
+
+
+def _counters(run: Priced) -> list[tuple[str, float, str]]:
+    """Return what counters said; an accelerator's only where one of this machine's computed the model."""
+    own = str(run.report["run"]["model"].get("spec") or "").startswith("torch:")
+    return [each for each in run.usage.joules if each[0] == "cpu" or own]

@@ -1,0 +1,1 @@
+"""Replay: what a task would have taken with some of its time changed, contention for resources included."""

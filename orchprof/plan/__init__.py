@@ -1,0 +1,1 @@
+"""Planning: what tasks ask of each resource, and the cheapest fleet that meets an SLO at a rate."""

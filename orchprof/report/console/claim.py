@@ -1,0 +1,175 @@
+"""The claim for a terminal: verdicts, what the shares are made of, what moves them, a map, and plain words."""
+
+import math
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from orchprof.report import text
+from orchprof.report.console import claim_measured
+from orchprof.report.console.claim_measured import READINGS, percent, published, span
+
+Record = dict[str, Any]
+_MAP_ROWS, _MAP_COLUMNS = 11, 52
+
+
+def render(record: Record, details: bool = False) -> str:
+    """Return orchprof.claim/1 as text; `details` adds each published figure and the method."""
+    bounds = record["claim"]
+    lines = [f"Does the CPU side take {bounds['low']:.0%}-{bounds['high']:.0%} of latency?", ""]
+    lines += [*_runs(record), "", *_verdicts(record), "", *_made_of(record), "", *_crossings(record)]
+    lines += [*claim_measured.passings(record), *claim_measured.extrapolated(record)]
+    lines += ["", *_generations(record), "", *_map(record), ""]
+    for left in record["left_out"]:
+        lines += text.labelled("Left out", left["reason"])
+    lines += _published(record) if details else []
+    return "\n".join([*lines, *text.labelled("In words", record["paragraph"])]) + "\n"
+
+
+def _keys(record: Record) -> dict[str, str]:
+    """Return a letter for each run, so that settings need not be said again."""
+    runs = list(dict.fromkeys(row["run"] for row in record["rows"]))
+    return {run: ascii_uppercase[i] if i < len(ascii_uppercase) else str(i + 1) for i, run in enumerate(runs)}
+
+
+def _label(row: Record, keys: dict[str, str]) -> str:
+    return f"{keys[row['run']]} {row['workload']}"
+
+
+def _runs(record: Record) -> list[str]:
+    keys, lines = _keys(record), []
+    for row in (row for row in record["rows"] if row["reading"] == "not_model"):
+        notes = "".join(f"; {note}" for note in row["notes"])
+        lines += text.labelled(_label(row, keys), f"{row['setting']}{notes}")
+    return lines
+
+
+def _verdicts(record: Record) -> list[str]:
+    keys = _keys(record)
+    rows = [("", "counting", "share", "95 %", "in band", "verdict", "published")]
+    rows += [
+        (
+            _label(row, keys),
+            READINGS[row["reading"]],
+            percent(row["share"]),
+            span(row["ci95"]),
+            span(row["share_in_band"] and sorted(row["share_in_band"])),
+            row["verdict"],
+            span(published(row["published"])) if row["reading"] == "not_model" else "",
+        )
+        for row in record["rows"]
+    ]
+    lines = text.columns(rows, "<<>>><>")
+    why = dict.fromkeys(
+        (_label(r, keys), READINGS[r["reading"]], r["reason"]) for r in record["rows"] if r["reason"]
+    )
+    for label, reading, reason in why:
+        lines += text.labelled("Undecided", f"{label}, {reading}: {reason}")
+    return lines
+
+
+def _made_of(record: Record) -> list[str]:
+    keys, made = _keys(record), record["made_of"]
+    parts = list(made[0]["parts"])
+    rows = [("outside the model", *parts)]
+    rows += [(_label(each, keys), *(text.fine_share(each["parts"][part]) for part in parts)) for each in made]
+    return text.columns(rows, "<" + ">" * len(parts))
+
+
+def _crossings(record: Record) -> list[str]:
+    keys = _keys(record)
+    replayed = [row for row in record["crossings"] if row.get("over", "model") == "model"]
+    rows = [("passes", "counting", "at", "model time", "out tokens", "model per task")]
+    rows += [
+        (
+            _label(each, keys),
+            READINGS[each["reading"]],
+            percent(each["level"]),
+            f"x {text.number(each['multiplier'])}",
+            "-" if each["output_tokens"] is None else f"{each['output_tokens']:.0f}",
+            text.fine_seconds(each["model_s"]),
+        )
+        for each in replayed
+        if each["multiplier"] is not None
+    ]
+    never = sum(each["multiplier"] is None for each in replayed)
+    low, high = record["reach"]
+    said = f"{never} of {len(replayed)} bounds are never passed, the model x {low:g} to {high:g}"
+    return [
+        *(text.columns(rows, "<<>>>>") if rows[1:] else []),
+        *(text.labelled("Never", said) if never else []),
+    ]
+
+
+def _generations(record: Record) -> list[str]:
+    keys = _keys(record)
+    rows = [("accelerator", "year", "", "model", "published", "host", "agent", "basis")]
+    rows += [
+        (
+            each["accelerator"],
+            str(each["year"]),
+            _label(each, keys),
+            f"x {text.number(each['ratio'])}",
+            *(percent((each["shares"].get(name) or {}).get("share")) for name in READINGS),
+            each["basis"],
+        )
+        for each in record["generations"]
+        if each["shares"] is not None
+    ]
+    why = [
+        f"{_label(e, keys)} on {e['accelerator']}: {e['reason']}"
+        for e in record["generations"]
+        if e["reason"]
+    ]
+    lines = text.columns(rows, "<><>>>><") if rows[1:] else []
+    for each in why:
+        lines += text.labelled("Left out", each)
+    return lines
+
+
+def _map(record: Record) -> list[str]:
+    """Return model seconds (across) against seconds outside the model (up), both axes logarithmic."""
+    keys, points = _keys(record), record["map"]["points"]
+    points = [each for each in points if each["outside_s"] > 0 and each["model_s"] > 0]
+    if not points:
+        return []
+    left, right = _axis([each["model_s"] for each in points])
+    bottom, top = _axis([each["outside_s"] for each in points])
+    model = [left + (right - left) * i / (_MAP_COLUMNS - 1) for i in range(_MAP_COLUMNS)]
+    outside = [top - (top - bottom) * i / (_MAP_ROWS - 1) for i in range(_MAP_ROWS)]
+    cells = [[_mark(10**y / (10**x + 10**y), record["claim"]) for x in model] for y in outside]
+    for each in points:
+        row = _nearest(outside, math.log10(each["outside_s"]))
+        cells[row][_nearest(model, math.log10(each["model_s"]))] = keys[each["run"]]
+    lines = ["outside the model, s per task   (+ above, . within, blank below the claim)"]
+    lines += [f"{text.number(10**y):>8} |{''.join(row)}" for y, row in zip(outside, cells, strict=True)]
+    ends = f"{text.number(10**left)}{text.number(10**right):>{_MAP_COLUMNS - len(text.number(10**left))}}"
+    return [*lines, " " * 9 + "+" + "-" * _MAP_COLUMNS, " " * 10 + ends + " model, s"]
+
+
+def _axis(values: Sequence[float]) -> tuple[float, float]:
+    """Return the decades that hold all values, at least one and a half on either side of the middle."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    middle, half = (low + high) / 2, max((high - low) / 2 + 0.5, 1.5)
+    return middle - half, middle + half
+
+
+def _nearest(ticks: Sequence[float], value: float) -> int:
+    return min(range(len(ticks)), key=lambda i: abs(ticks[i] - value))
+
+
+def _mark(share: float, bounds: Record) -> str:
+    if share > bounds["high"]:
+        return "+"
+    return "." if share >= bounds["low"] else " "
+
+
+def _published(record: Record) -> list[str]:
+    lines: list[str] = []
+    workloads = {row["workload"]: row["published"] for row in record["rows"]}
+    for workload, figures in workloads.items():
+        for each in figures:
+            said = f"{each['value']:.0%} {each['benchmark']}, {each['derivation']}; {each['system']}; "
+            said += f"{each['model']}; grade {each['grade']}, {each['source']} ({each['date']})"
+            lines += text.labelled(f"{workload}", said)
+    return [*lines, *text.labelled("Method", record["method"]), ""]

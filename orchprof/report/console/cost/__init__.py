@@ -1,0 +1,1 @@
+"""The cost for a terminal, part by part."""

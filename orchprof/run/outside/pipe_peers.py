@@ -1,0 +1,203 @@
+"""Serving: a thread that waits at a pipe, a socket pair or a terminal waits for the process at the other end.
+
+Looks say which process that is. A shell, a worker or a server is asked and answers: who waits for it waits for what it
+does, its CPU, sleep and files. The other way round, a child that waits for the process that started it is idle.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from orchprof.capture import strands as rec
+from orchprof.run.finalize.thread_samples import FOR_OTHERS, Looks
+from orchprof.run.finalize.timeline import Floats, Ints
+from orchprof.run.outside.activity import shares
+from orchprof.run.outside.process_tree import Process
+from orchprof.run.schema import COUNTERS
+
+_JOIN: Final = rec.WAITS.index("join")
+_LEAST_NS: Final = 5_000_000
+# Looks are 10 ms apart: of less than this nobody has seen anything.
+_SEEN_NS: Final = 1_000_000
+_WORDS: Final = {name: number for number, name in enumerate(rec.LOOKS)} | {"off": rec.LOOKS.index("other")}
+
+Windows = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A process among others.
+
+    Attributes:
+        pid: its id.
+        known: by process above it, and by recorded process that it can wait for, the strand that stands for it; 0:
+            unknown.
+        above: the processes above it.
+        processes: those that were seen.
+    """
+
+    pid: int = 0
+    known: Mapping[int, int] = field(default_factory=dict)
+    above: frozenset[int] = frozenset()
+    processes: Sequence[Process] = ()
+
+
+@dataclass(slots=True)
+class Answers:
+    """What other processes did while turns waited for them: CPU and run delay of each turn; and when, by process."""
+
+    work: Ints  # (n, 2)
+    served: dict[int, Windows] = field(default_factory=dict)
+
+
+def _asking(looks: Looks, tids: Sequence[int]) -> pd.DataFrame:
+    """Return the runs of looks in which some threads waited for another process."""
+    runs = looks.runs
+    return runs[runs["tid"].isin(tids) & (runs["holder"] > 0) & runs["state"].isin(FOR_OTHERS)]
+
+
+def waits_apart(
+    turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, around: Around
+) -> pd.DataFrame:
+    """Return the turns, those in which a thread was seen to wait for a process of known strand cut there.
+
+    Such a piece is a JOIN on `target`: on whoever started this process, for which it was idle, or on a child that
+    records itself. What the turn used lies on the pieces between, by their length.
+    """
+    turns = turns.assign(target=0)
+    if not around.known or not looks.watched or turns.empty:
+        return turns
+    asking = _asking(looks, list(threads.values()))
+    asking = asking[
+        asking["holder"].isin(around.known) & (asking["end_ns"] - asking["start_ns"] >= _LEAST_NS)
+    ]
+    waits: defaultdict[Any, list[tuple[int, int, int]]] = defaultdict(list)
+    holder: Any
+    for holder, runs in asking.groupby("holder"):
+        for row, windows in _by_turn(turns, threads, runs).items():
+            waits[row] += [(*window, around.known[int(holder)]) for window in windows]
+    if not waits:
+        return turns
+    cut = [piece for row, windows in waits.items() for piece in _cut(turns.loc[row], sorted(windows))]
+    return pd.concat([turns.drop(index=list(waits)), pd.DataFrame(cut)]).sort_values(
+        ["start_ns", "end_ns"], kind="stable", ignore_index=True
+    )
+
+
+def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFrame) -> dict[Any, Windows]:
+    """Return, by turn that nobody declared a wait, the windows of some looks in it."""
+    bare = turns[(turns["state"] == 0) & turns["wait_state"].isna()]
+    carriers = {tid: carrier for carrier, tid in threads.items()}
+    found: defaultdict[Any, Windows] = defaultdict(list)
+    groups = dict(iter(bare.groupby("carrier")))
+    tids: Any
+    for tids, runs in asking.groupby("tid"):
+        mine = groups.get(carriers.get(int(tids), 0))
+        if mine is None:
+            continue
+        starts, ends, index = mine["start_ns"].to_numpy(), mine["end_ns"].to_numpy(), mine.index
+        for low, high in zip(runs["start_ns"].tolist(), runs["end_ns"].tolist(), strict=True):
+            first = int(np.searchsorted(ends, low, "right"))
+            last = int(np.searchsorted(starts, high, "left"))
+            for at in range(first, last):
+                window = max(low, int(starts[at])), min(high, int(ends[at]))
+                if window[1] - window[0] >= _SEEN_NS:
+                    found[index[at]].append(window)
+    return found
+
+
+def _cut(turn: pd.Series, waits: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    """Return a turn's pieces: waits (start, end, target) as JOINs, and what lies between with what the turn used."""
+    start, end = int(turn["start_ns"]), int(turn["end_ns"])
+    used = int(turn["cpu_ns"]) + int(turn["runq_ns"])
+    waited = sum(high - low for low, high, _ in waits)
+    # What it used needs room: then it waited for less than was seen.
+    kept = min(1.0, max(end - start - used, 0) / max(waited, 1))
+    pieces: list[tuple[int, int, int, bool]] = []
+    now = start
+    for low, high, target in waits:
+        less = int((high - low) * (1 - kept) / 2)
+        first = max(low + less, now)
+        last = max(high - less, first)
+        pieces += [(now, first, 0, False), (first, last, target, True)]
+        now = last
+    pieces.append((now, end, 0, False))
+    busy = max(sum(high - low for low, high, _, waits_here in pieces if not waits_here), 1)
+    told: dict[str, Any] = {str(name): value for name, value in turn.items()}
+    made = []
+    for low, high, target, waits_here in pieces:
+        if high > low:
+            part = 0.0 if waits_here else (high - low) / busy
+            counted = {name: int(int(turn[name]) * part) for name in COUNTERS}
+            state = _JOIN if waits_here else int(turn["state"])
+            window = {"start_ns": low, "end_ns": high, "state": state, "target": target}
+            made.append({**told, **window, **counted})
+    return made
+
+
+def answers(
+    turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks, around: Around, parts: Ints
+) -> Answers:
+    """Return what other processes did while turns waited for them, taken out of `parts`, which change.
+
+    Args:
+        turns: of one process.
+        threads: carrier to the system's number of its thread.
+        looks: what was seen of threads.
+        around: where the process stands among the others.
+        parts: (n, states) how long each turn was in each state; what an answer slept, wrote or read goes to its state.
+    """
+    found = Answers(np.zeros((len(turns), 2), np.int64))
+    asking = _asking(looks, list(threads.values()))
+    asking = asking[~asking["holder"].isin({*around.known, *around.above, around.pid})]
+    if asking.empty:
+        return found
+    place = {row: at for at, row in enumerate(turns.index)}
+    known: dict[Any, tuple[Floats, float]] = {}
+    holder: Any
+    for holder, runs in asking.groupby("holder"):
+        for row, windows in _by_turn(turns, threads, runs).items():
+            told = _told(looks, around, int(holder), windows)
+            found.served.setdefault(int(holder), []).extend(windows)
+            if told is not None:
+                known[row] = told, float(sum(high - low for low, high in windows))
+    _answer(turns, place, known, parts, found.work)
+    return found
+
+
+def _told(looks: Looks, around: Around, holder: int, windows: Windows) -> Floats | None:
+    """Return the shares of states, of CPU and of run delay (states + 2,) in what a process did; None: not seen."""
+    told = shares(looks, around.processes, holder, sorted(windows), around.pid)
+    vector = np.zeros(len(rec.LOOKS) + 2)
+    for one in told:
+        counter = one.get("counter")
+        at = len(rec.LOOKS) + (counter == "runq_ns") if counter else _WORDS[one["wait_state"]]
+        vector[at] += one["part"]
+    return vector if told else None
+
+
+def _answer(
+    turns: pd.DataFrame,
+    place: Mapping[Any, int],
+    known: Mapping[Any, tuple[Floats, float]],
+    parts: Ints,
+    work: Ints,
+) -> None:
+    """Put the answers in the place of the waits. A turn too short to be seen is answered as its span's others."""
+    pooled: defaultdict[Any, Floats] = defaultdict(lambda: np.zeros(len(rec.LOOKS) + 2))
+    keys = list(zip(turns["carrier"].tolist(), turns["span"].tolist(), strict=True))
+    for row, (answer, length) in known.items():
+        pooled[keys[place[row]]] += answer * length
+    waited = parts[:, FOR_OTHERS].sum(axis=1)
+    rows = turns.index.tolist()
+    for at in np.flatnonzero(waited).tolist():
+        told: Floats | None = known[rows[at]][0] if rows[at] in known else pooled.get(keys[at])
+        if told is not None and told.any():
+            lasted = np.rint(told / told.sum() * waited[at]).astype(np.int64)
+            parts[at, FOR_OTHERS] = 0
+            parts[at, : len(rec.LOOKS)] += lasted[: len(rec.LOOKS)]
+            work[at] = lasted[len(rec.LOOKS) :]

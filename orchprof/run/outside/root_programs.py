@@ -1,0 +1,75 @@
+"""Roots: a command that is no Python is a program all the same, seen from outside; the Python below it is its own."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from orchprof.capture import strands as rec
+from orchprof.capture.log import COLUMNS, VERSION
+from orchprof.run.finalize.event_logs import Journal, main_strand, told_apart
+from orchprof.run.finalize.links import Links
+from orchprof.run.outside.process_tree import Death
+
+_STRAND = 1
+
+
+def roots(
+    watches: Sequence[Journal], programs: Sequence[Journal], died: dict[int, Death], offset: int
+) -> list[Journal]:
+    """Return, for each command that left no log and was seen to its end, the log that it would have left.
+
+    It holds one strand, of which only the two ends are known.
+
+    Args:
+        watches: the logs of those who looked.
+        programs: the logs of processes.
+        died: how processes ended.
+        offset: what is free to be added to its ids.
+    """
+    recorded = {journal.pid for journal in programs}
+    made = []
+    for watch in watches:
+        names = {pid: name for _, (pid, name, _) in reversed(watch.notes["process"])}
+        for _, (pid, start_ns) in watch.notes["root"]:
+            if pid not in recorded and pid in died and pid in names:
+                made.append(_journal(watch, (pid, names[pid]), (start_ns, died[pid].at_ns), offset))
+    return made
+
+
+def _journal(watch: Journal, who: tuple[int, str], window_ns: tuple[int, int], offset: int) -> Journal:
+    (pid, name), (start_ns, end_ns) = who, window_ns
+    born = (rec.SPAWN | rec.KIND["thread"], start_ns, 0, 0, 0, 1, _STRAND, 0, 0)
+    ended = (rec.END, end_ns, 0, 0, 0, 0, _STRAND, 0, 0)
+    used = [("root_used", told) for _, told in watch.notes["root_used"] if told[0] == pid]
+    samples = [
+        (rec.SAMPLE, at, cpu * times, children * times, 0, 0, 0, 0, rss)
+        for _, (_, cpu, children, _, rss) in used
+        for times, at in enumerate(window_ns)
+    ]
+    rows = told_apart(pd.DataFrame([born, *samples, ended], columns=list(COLUMNS)).to_numpy(), offset)
+    meta = ("meta", {"version": VERSION, "pid": pid, "ppid": 0, "main": name})
+    notes: dict[str, list[Any]] = {
+        "meta": [meta],
+        "main": [("main", _STRAND + offset)],
+        "closed": [("closed", {"lost_frames": 0})],
+    }
+    return Journal(watch.path, offset, rows, {1: name}, defaultdict(list, notes | {"root_used": used}))
+
+
+def below(roots: Sequence[Journal], programs: Sequence[Journal], lines: dict[int, list[int]]) -> Links:
+    """Return, by the strand of each such command, the main threads of the programs below it, eldest first.
+
+    Args:
+        roots: from `roots`.
+        programs: the logs of processes.
+        lines: by a program's offset, its process and those above it.
+    """
+    found: Links = {}
+    for root in roots:
+        under = (journal for journal in programs if root.pid in lines[journal.offset][1:])
+        mains = [main for journal in under if (main := main_strand(journal)) is not None]
+        if mains:
+            found[root.offset + _STRAND] = mains
+    return found

@@ -1,0 +1,1 @@
+"""What-if: one run with some of its time changed, and the ranking of what is worth changing."""

@@ -1,0 +1,129 @@
+"""Ranking: what making each part of a run faster would buy, found by replaying every task."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from orchprof.ledger.graph.columns import Floats, Ints
+from orchprof.ledger.graph.critical_path import Path, critical_path
+from orchprof.ledger.graph.task_graph import TaskGraph
+from orchprof.ledger.measures import MEASURES, measure
+from orchprof.ledger.replay.replay import Events, contended, latest, work_before
+from orchprof.ledger.replay.together import Together
+from orchprof.units import NS_PER_S
+from orchprof.whatif.parts import Part, parts_of, weights
+
+# What is left of a part's time: 10 % faster, twice as fast, without end.
+FASTER: Final = {"at_10pct_s": 0.9, "at_50pct_s": 0.5, "at_zero_s": 0.0}
+LEAST: Final = 0.001
+_ROUNDING: Final = 1e-6
+_EXPOSED = MEASURES.index("exposed")
+_OURS: Final = ("framework", "tool")
+Record = dict[str, Any]
+
+
+def ranking(
+    graphs: Sequence[TaskGraph],
+    calls: Ints,
+    events: Sequence[Events] | None = None,
+    groups: Sequence[Together] = (),
+) -> list[Record]:
+    """Return a row per part, the one first that buys most when it takes half its time.
+
+    `cp_s` is its time on the critical path, the first-order worth. Where nobody waits for what another strand holds,
+    what speeding it up without end saves lies between `exposed_s` and `cp_s`; `blocks_s` is what it saves beyond
+    `cp_s`, as others wait less for what it holds. `at_*` are mean latencies. Rows overlap: a tool's time is also its
+    role's. Parts without a name that take less than LEAST of the path have no row.
+    `usd_per_task_at_50pct` is None: nothing here knows prices, `economics` does.
+
+    Args:
+        graphs: of a run's tasks, at least one.
+        calls: (N,) how often each of the graphs' names was entered, in all of them.
+        events: of each of the tasks, where they are known already.
+        groups: those of the tasks that are replayed together.
+    """
+    events = events or [contended(graph) for graph in graphs]
+    paths = [critical_path(graph) for graph in graphs]
+    parts = _worth_a_row(parts_of(graphs))
+    cp = sum((_on_path(*each, parts) for each in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
+    least = LEAST * sum(graph.length_ns for graph in graphs)
+    kept = [column for column, part in enumerate(parts) if part.name is not None or cp[column] >= least]
+    parts, cp = [parts[column] for column in kept], cp[kept]
+    each = np.array([_task(*one, parts) for one in zip(graphs, events, paths, strict=True)])
+    place = {graph.task: row for row, graph in enumerate(graphs)}
+    for group in groups:
+        each[[place[task] for task in group.tasks.tolist()], 1:] = _group(group, parts)
+    sums = each.sum(axis=0)
+    means = np.vstack([cp, sums]) / (len(graphs) * NS_PER_S)
+    base_s = sum(graph.length_ns for graph in graphs) / (len(graphs) * NS_PER_S)
+    rows = [_row(part, means[:, column], calls, (len(graphs), base_s)) for column, part in enumerate(parts)]
+    return sorted(rows, key=lambda row: (row["at_50pct_s"], -row["cp_s"], row["key"]))
+
+
+def ours(rows: Sequence[Record]) -> list[Record]:
+    """Return the named rows of what the agent's owner can make faster, the one first that buys most."""
+    return [row for row in rows if row["name"] is not None and row["role"] in _OURS]
+
+
+def _on_path(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:
+    """Return each part's cp, (C,) in ns."""
+    cp: Floats = path.length_ns @ weights(graph, parts, path.piece)
+    return cp
+
+
+def _worth_a_row(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts without those that are the same as another: a role's only state, a state's only role."""
+    labels = [part for part in parts if part.role and part.state]
+    states_of = {role: sum(part.role == role for part in labels) for role in {part.role for part in labels}}
+    roles_of = {state: sum(part.state == state for part in labels) for state in {p.state for p in labels}}
+    return [
+        part
+        for part in parts
+        if part.role != "profiler"
+        and (part.name or not (part.role and part.state) or states_of[part.role] > 1)
+        and (part.role or roles_of[part.state] > 1)
+    ]
+
+
+def _task(graph: TaskGraph, events: Events, path: Path, parts: Sequence[Part]) -> Floats:
+    """Return exposed, and the latency at each of FASTER, (1 + 3, C) in ns."""
+    share = weights(graph, parts)
+    exposed = measure(graph, path, share)[_EXPOSED]
+    length = ((graph.pieces.end - graph.pieces.start) * events.kept)[:, None]
+    at = work_before(graph, events, np.hstack([length * ~graph.pieces.join[:, None], share * length]))
+    cases = np.hstack([at[:, :1] + (left - 1) * at[:, 1:] for left in FASTER.values()])
+    return np.vstack([exposed, latest(events, cases, _rest(share, parts)).reshape(len(FASTER), -1)])
+
+
+def _group(group: Together, parts: Sequence[Part]) -> Floats:
+    """Return the latency of each of its tasks at each of FASTER, (T, 3, C) in ns."""
+    share = weights(group.graph, parts) * group.of_task[:, None]
+    length = group.graph.pieces.ns.sum(axis=1)[:, None]
+    work = np.hstack([length * (1 + (left - 1) * share) for left in FASTER.values()])
+    found: Floats = group.latencies(work, _rest(share, parts)).reshape(len(group.tasks), len(FASTER), -1)
+    return found
+
+
+def _rest(share: Floats, parts: Sequence[Part]) -> Floats:
+    """Return what is left of waits, (P, 3 x C): what others hold lasts as long as they do, unless a state is named."""
+    waits = share * [part.state is not None for part in parts]
+    return np.hstack([1 + (left - 1) * waits for left in FASTER.values()])
+
+
+def _row(part: Part, sums: Floats, calls: Ints, tasks: tuple[int, float]) -> Record:
+    cp, exposed, *at = sums.tolist()
+    n, base_s = tasks
+    blocks_s = base_s - at[-1] - cp
+    return {
+        "key": part.key,
+        "role": part.role,
+        "name": part.name,
+        "state": part.state,
+        "calls_per_task": int(calls[part.owner]) / n if part.name is not None else None,
+        "cp_s": cp,
+        "exposed_s": exposed,
+        "blocks_s": blocks_s if blocks_s > _ROUNDING * base_s else 0.0,
+        **dict(zip(FASTER, at, strict=True)),
+        "usd_per_task_at_50pct": None,
+    }
