@@ -11,6 +11,8 @@ import numpy as np
 
 from orchprof.ledger.graph.columns import NONE, Bools, Codes, Columns, Ints, Line, indices, stack, take
 from orchprof.ledger.graph.joins import Joins, read_joins, wait_states
+from orchprof.ledger.graph.queue_items import Taken, read_taken, taken_of
+from orchprof.ledger.graph.releases import Releases, read_releases, releases_of
 from orchprof.ledger.graph.remote import read_remote
 from orchprof.ledger.graph.segments import (
     CPU,
@@ -27,10 +29,8 @@ from orchprof.ledger.graph.segments import (
 )
 from orchprof.ledger.graph.span_names import Names, inherited_spans, span_names
 from orchprof.ledger.graph.task_strands import Tables, finished_tasks, read_strands
+from orchprof.ledger.graph.timeouts import TimeOuts, read_time_outs, time_outs_of
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
-from orchprof.ledger.replay.queue_workers import Taken, read_taken, taken_of
-from orchprof.ledger.replay.releases import Releases, read_releases, releases_of
-from orchprof.ledger.replay.timeouts import TimeOuts, read_time_outs, time_outs_of
 
 LOCKS: Final = [code for (_, state), code in CODES.items() if state == "lock"]
 # Waits that are worth a piece of their own; after a loop any is, for its end is a step's beginning.

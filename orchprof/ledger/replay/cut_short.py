@@ -6,7 +6,7 @@ import numpy as np
 
 from orchprof.ledger.graph.columns import NEVER, NONE, Floats, Ints
 from orchprof.ledger.graph.task_graph import TaskGraph
-from orchprof.ledger.replay.timeouts import LATE_NS
+from orchprof.ledger.graph.timeouts import LATE_NS
 
 # Of what is awaited: its strand, since when it is, the piece whose time scales like it from one position to another,
 # and how long it takes, as a multiple of that piece's time and as time that nothing scales, in ns.

@@ -1,33 +1,19 @@
-"""Queues: items that alike workers of a task took from a queue, each of which goes to the worker that is free first."""
+"""Queue workers: items that alike workers took from a queue, each of which goes to the worker that is free first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.graph.columns import NEVER, NONE, Columns, Floats, Ints, indices, ints, take
+from orchprof.ledger.graph.columns import NONE, Floats, Ints
 from orchprof.ledger.graph.segments import LAG, REST
-from orchprof.ledger.graph.task_strands import Tables
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
-
-if TYPE_CHECKING:
-    from orchprof.ledger.graph.task_graph import TaskGraph
 
 # Whoever had to wait for an item takes it shortly after that wait.
 _SHORTLY_NS: Final = 1_000_000
 _LOCKS: Final = [code for code, (_, state) in enumerate(LABELS) if state == "lock"]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """N items that strands of a task took, by position, those of a queue in order."""
-
-    strand: Ints
-    position: Ints
-    queue: Ints  # as any number
-    putter: Ints  # the strand that put it; NONE: none of the task
-    put: Ints  # when, by position of the task; -NEVER where that is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +34,7 @@ class Served:
     over: Ints  # when a worker is through with the last item that it took; NONE where it took more, or no more at all
 
 
-def read_taken(tables: Tables, tasks: Columns, strands: Columns) -> Columns:
-    """Return those of all tasks, under the columns of Taken, and `task` (index)."""
-    table = tables["edges"]
-    items = table[table["kind"].isin(("put", "take")) & table["units"].notna()]
-    puts, takes = (items[items["kind"] == kind] for kind in ("put", "take"))
-    both = takes.merge(puts, on=["dst", "units"], how="left", suffixes=("", "_put"))
-    strand, putter = (indices(strands["id"], ints(both[name])) for name in ("src", "src_put"))
-    own = strand != NONE
-    both, strand, putter = both[own], strand[own], putter[own]
-    task = strands["task"][strand]
-    zero = tasks["start"][task]
-    at_put = ints(both["at_ns_put"])
-    found = {"task": task, "strand": strand, "queue": ints(both["dst"]), "item": ints(both["units"])}
-    position = np.clip(ints(both["at_ns"]) - zero, strands["begin"][strand], strands["until"][strand])
-    mine = (putter != NONE) & (strands["task"][putter] == task)
-    put = np.where(at_put == NONE, -NEVER, at_put - zero)
-    put = np.where(mine, np.clip(put, strands["begin"][putter], strands["until"][putter]), put)
-    found |= {"position": position, "putter": np.where(mine, putter, NONE), "put": put}
-    return take(found, np.lexsort((found["item"], found["queue"])))
-
-
-def taken_of(task: int, first: int, taken: Columns) -> Taken:
-    """Return those of one task, whose strands begin with `first`."""
-    mine = take(taken, taken["task"] == task)
-    putter = np.where(mine["putter"] == NONE, NONE, mine["putter"] - first)
-    return Taken(mine["strand"] - first, mine["position"], mine["queue"], putter, mine["put"])
-
-
-def served(graph: "TaskGraph") -> Served:
+def served(graph: TaskGraph) -> Served:
     """Return the items of queues with several workers: strands that one other spawned, and that put none back."""
     taken, spawner = graph.taken, graph.strands.spawner
     rows: list[tuple[int, ...]] = []
@@ -102,7 +60,7 @@ def served(graph: "TaskGraph") -> Served:
     return Served(np.array(workers, np.int64), *(table[:, k] for k in range(8)))
 
 
-def _through(graph: "TaskGraph", strand: int, since: int) -> int:
+def _through(graph: TaskGraph, strand: int, since: int) -> int:
     """Return when a strand was through with the last item that it took; NONE of one that told it to end."""
     pieces, until = graph.pieces, int(graph.strands.until[strand])
     last = int(graph.strands.first[strand + 1]) - 1
@@ -114,7 +72,7 @@ def _through(graph: "TaskGraph", strand: int, since: int) -> int:
     return until if until - since > _SHORTLY_NS else NONE
 
 
-def _asked(graph: "TaskGraph", item: int, since: int) -> int:
+def _asked(graph: TaskGraph, item: int, since: int) -> int:
     """Return when a strand asked for an item: when it began to wait for whoever put it, or right before it had it."""
     pieces, targets, taken = graph.pieces, graph.targets, graph.taken
     strand, position = int(taken.strand[item]), int(taken.position[item])
