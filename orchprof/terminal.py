@@ -1,5 +1,6 @@
 """Text made safe for a terminal: what would steer it, turn its line round or break it stands there as an escape."""
 
+import dataclasses
 from typing import Any
 
 
@@ -22,4 +23,7 @@ def visible_record(value: Any) -> Any:
         return {visible_record(key): visible_record(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(visible_record, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = (field.name for field in dataclasses.fields(value))
+        return dataclasses.replace(value, **{name: visible_record(getattr(value, name)) for name in names})
     return value

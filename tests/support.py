@@ -1,12 +1,21 @@
 """What tests of several rooms share: recording a block of code, and reading how a strand's time was tiled."""
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+import msgspec
 import pandas as pd
 
+from orchprof import report
 from orchprof.capture import recorder
+from orchprof.contract.bench import Bench
+from orchprof.contract.report import Report
+from orchprof.contract.run import RunMeta
+from orchprof.ledger import summary
+from orchprof.run.meta import typed
 
 Tables = dict[str, pd.DataFrame]
 
@@ -38,3 +47,60 @@ def assert_tiled(tables: Tables) -> None:
         assert rows["start_ns"].iloc[0] == strands.loc[strand, "start_ns"]
         if not pd.isna(strands.loc[strand, "end_ns"]):
             assert rows["end_ns"].iloc[-1] == strands.loc[strand, "end_ns"]
+
+
+def run_meta(**document: Any) -> RunMeta:
+    """Return a run.json that says so."""
+    return typed(document)
+
+
+def some(kind: type, **given: Any) -> Any:
+    """Return an object of a contract's type of which only so much is known."""
+    return kind(**dict.fromkeys(field.name for field in dataclasses.fields(kind)) | given)
+
+
+def plain(record: Any) -> Any:
+    """Return a record as the JSON that it becomes."""
+    return msgspec.to_builtins(record)
+
+
+def summarise(tables: Tables, meta: dict[str, Any] | RunMeta, *, per_task: bool = False) -> dict[str, Any]:
+    """Return the report of a run as the JSON that it becomes."""
+    return plain(summary.summarise(tables, typed(plain(meta)), per_task=per_task))
+
+
+def record_of(kind: Any, document: dict[str, Any]) -> Any:
+    """Return a record of a type from the JSON of one; what a hand-made one leaves out is not known."""
+    return msgspec.convert(_filled(kind, document), kind)
+
+
+def _filled(hint: Any, value: Any) -> Any:
+    """Return a document with every key that its type requires: null, or nothing."""
+    if get_origin(hint) is Annotated:
+        return _filled(get_args(hint)[0], value)
+    kinds = (hint, *get_args(hint))
+    if isinstance(value, list):
+        lists = [each for each in kinds if get_origin(each) is list]
+        return [_filled(get_args(lists[0])[0], each) for each in value] if lists else value
+    kinds = [each for each in kinds if dataclasses.is_dataclass(each)]
+    if not isinstance(value, dict) or not kinds:
+        return value
+    hints = get_type_hints(kinds[0], include_extras=True)
+    blank = {
+        field.name: [] if "list[" in str(hints[field.name]) and "None" not in str(hints[field.name]) else None
+        for field in dataclasses.fields(kinds[0])
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    blank |= {name: 0 for name in blank if "int" in str(hints[name]) and "None" not in str(hints[name])}
+    return blank | {
+        name: _filled(hints[name], each) if name in hints else each for name, each in value.items()
+    }
+
+
+KINDS = {"orchprof.report/1": Report, "orchprof.bench/1": Bench}
+
+
+def render(document: dict[str, Any], form: str, *, details: bool = False) -> str:
+    """Render a record that is given as JSON."""
+    kind = KINDS.get(document["schema"])
+    return report.render(record_of(kind, document) if kind else document, form, details=details)

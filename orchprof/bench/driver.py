@@ -18,6 +18,7 @@ from orchprof.bench.settings import Job, Plan, check, orders, params
 from orchprof.bench.settings import job as decided
 from orchprof.bench.worker_config import Orders
 from orchprof.bench.worker_pool import Crew
+from orchprof.contract.run import RunMeta
 from orchprof.errors import OrchprofError, RunError
 from orchprof.models import endpoint_process
 from orchprof.models.explain import explain
@@ -94,7 +95,7 @@ def _record(job: Job, out: Path, notify: Notify, no_more: Callable[[], object]) 
         no_more()
         store.update(out, interrupted=True)
         return True
-    store.update(out, findings=_findings(job, tally), params=params(job) | {"mode": tally.mode or plan.mode})
+    store.update(out, findings=_findings(job, tally), params={"mode": tally.mode or plan.mode})
     return False
 
 
@@ -226,22 +227,21 @@ def _warmups(job: Job) -> int:
 def _finish(out: Path, *, complete: bool) -> None:
     after = machine.spin()
     meta = store.seal_run(out)
-    facts = meta["machine"]
-    before = facts["core_speed_before"]
+    before = meta.machine.core_speed_before or after
     store.update(
         out,
-        machine=facts | {"core_speed_after": after, "core_speed": (before + after) / 2},
-        model=meta["model"] | _band_of_what_was_asked(out, meta),
+        machine={"core_speed_after": after, "core_speed": (before + after) / 2},
+        model=_band_of_what_was_asked(out, meta),
         complete=complete,
     )
 
 
-def _band_of_what_was_asked(out: Path, meta: dict[str, Any]) -> dict[str, Any]:
+def _band_of_what_was_asked(out: Path, meta: RunMeta) -> dict[str, Any]:
     """Return a paced model's band for requests like those of the run, and whether published rows are like them."""
-    spec = meta["model"]["spec"]
+    spec = str(meta.model.spec)
     tokens = store.open_run(out).tables["model_calls"][["input_tokens", "output_tokens"]].mean()
     if not isinstance(parse(spec), PacedSpec) or tokens.isna().any():
         return {}
     into, out_of = (max(1, round(n)) for n in tokens)
-    said = explain(spec, into, out_of, meta["params"]["concurrency"])
+    said = explain(spec, into, out_of, meta.params.concurrency or 1)
     return {"band": said["band"], "regime": said["regime"]}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from orchprof.claim.extrapolation import extrapolate
@@ -12,6 +13,7 @@ from orchprof.claim.paragraph import paragraph
 from orchprof.claim.series import varying
 from orchprof.claim.setting_crossings import passings
 from orchprof.claim.verdict import HIGH, LOW
+from orchprof.contract.report import Report
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.graph.task_strands import Tables
 
@@ -24,7 +26,7 @@ METHOD: Final = (
 Record = dict[str, Any]
 
 
-def claim(runs: Sequence[tuple[Record, Tables]], beyond: Mapping[str, float] | None = None) -> Record:
+def claim(runs: Sequence[tuple[Report, Tables]], beyond: Mapping[str, float] | None = None) -> Record:
     """Return the record of some runs; those that say nothing about the claim are in `left_out` with the reason.
 
     Args:
@@ -42,9 +44,9 @@ def claim(runs: Sequence[tuple[Record, Tables]], beyond: Mapping[str, float] | N
     left_out: list[Record] = []
     for report, tables in runs:
         try:
-            kept.append(measured(report, tables, tells[report["run"]["workload"]]))
+            kept.append(measured(report, tables, tells[str(report.run.workload)]))
         except RunError as error:
-            left_out.append({"run": report["run"]["id"], "reason": str(error)})
+            left_out.append({"run": report.run.id, "reason": str(error)})
     if not kept:
         raise RunError(
             left_out[0]["reason"] if left_out else "no runs @ claim, make some with `orchprof bench`"
@@ -52,15 +54,15 @@ def claim(runs: Sequence[tuple[Record, Tables]], beyond: Mapping[str, float] | N
     return _record(kept, left_out, beyond or {})
 
 
-def _told_apart(runs: Sequence[tuple[Record, Tables]]) -> list[tuple[Record, Tables]]:
+def _told_apart(runs: Sequence[tuple[Report, Tables]]) -> list[tuple[Report, Tables]]:
     """Return the runs with a number after an id that came before: benches may call theirs alike."""
     seen: Counter[str] = Counter()
     named = []
     for report, tables in runs:
-        name = str(report["run"]["id"])
+        name = str(report.run.id)
         seen[name] += 1
         unique = f"{name} #{seen[name]}" if seen[name] > 1 else name
-        named.append((report | {"run": report["run"] | {"id": unique}}, tables))
+        named.append((replace(report, run=replace(report.run, id=unique)), tables))
     return named
 
 
@@ -71,7 +73,7 @@ def _record(kept: Sequence[Measured], left_out: list[Record], beyond: Mapping[st
         "crossings": [
             run.identity | crossing
             for run in kept
-            for crossing in crossings(run.tasks, run.report["model_calls"], run.readings)
+            for crossing in crossings(run.tasks, run.report.model_calls, run.readings)
         ]
         + passings(kept),
         "generations": [
@@ -91,8 +93,8 @@ def _record(kept: Sequence[Measured], left_out: list[Record], beyond: Mapping[st
     }
 
 
-def _refuse_mixed(reports: Sequence[Record]) -> None:
-    machines = {tuple(report["run"]["machine"].get(key) for key in _MACHINE) for report in reports}
+def _refuse_mixed(reports: Sequence[Report]) -> None:
+    machines = {tuple(getattr(report.run.machine, key) for key in _MACHINE) for report in reports}
     if len(machines) > 1:
         said = " and ".join(sorted(" ".join(map(str, machine)) for machine in machines))
         raise UsageError(f"runs of different machines, {said} @ claim, ask for those of one machine")

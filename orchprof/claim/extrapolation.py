@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from orchprof.claim.law import Law, fit
-from orchprof.claim.measured import Measured, Record, band_of, interval, judged
+from orchprof.claim.measured import Measured, Record, band_of, interval, judged, unexplained_of
 from orchprof.claim.published import published
 from orchprof.claim.scaled import READINGS, outcome, scalable
 from orchprof.claim.series import SETTING, Series, series
+from orchprof.contract.report import NameRow
 from orchprof.errors import RunError, UsageError, unknown
 from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
@@ -73,16 +74,16 @@ def _row(found: Series, value: float) -> Record:
     longer = law.at(value) * NS_PER_S * len(base.graphs) * _calls(base, growth.tool) / took_ns
     points = zip(found.values, growth.seconds, found.runs, strict=True)
     return {
-        "workload": base.report["run"]["workload"], "tool": growth.tool, "setting": found.name, "at": value,
+        "workload": base.report.run.workload, "tool": growth.tool, "setting": found.name, "at": value,
         "basis": "interpolated" if found.values[0] <= value <= largest else "extrapolated",
         "base": base.identity,
-        "measured": [{"value": x, "s": s, "run": run.report["run"]["id"]} for x, s, run in points],
+        "measured": [{"value": x, "s": s, "run": run.report.run.id} for x, s, run in points],
         "slope": law.slope_s, "intercept": law.intercept_s, "residual": law.residual, "r2": law.r2,
         "call_s": law.at(value), "factor_beyond": value / largest,
         "shares": _shares(base, {growth.tool: longer}),
         "cores_busy": _cores_busy(base, growth),
-        "published": published(base.report["run"]["workload"]),
-        "published_size": published_size(base.report["run"]["workload"]),
+        "published": published(str(base.report.run.workload)),
+        "published_size": published_size(str(base.report.run.workload)),
     }  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def _growth(found: Series) -> Growth:
     Raises:
         RunError: none does.
     """
-    tools = [{row["name"] for row in run.report["by_name"] if _is_called(row)} for run in found.runs]
+    tools = [{row.name for row in run.report.by_name if _is_called(row)} for run in found.runs]
     grown = []
     for name in sorted(set.intersection(*tools)):
         seconds = tuple(_call_s(run, name) for run in found.runs)
@@ -136,13 +137,13 @@ def _growth(found: Series) -> Growth:
     return growth
 
 
-def _is_called(row: Mapping[str, Any]) -> bool:
-    return bool(row["role"] == "tool" and row["calls_per_task"] > 0)
+def _is_called(row: NameRow) -> bool:
+    return row.role == "tool" and row.calls_per_task > 0
 
 
 def _calls(run: Measured, name: str) -> float:
-    rows = run.report["by_name"]
-    return float(sum(row["calls_per_task"] for row in rows if row["name"] == name and row["role"] == "tool"))
+    rows = run.report.by_name
+    return float(sum(row.calls_per_task for row in rows if row.name == name and row.role == "tool"))
 
 
 def _call_s(run: Measured, name: str) -> float:
@@ -167,7 +168,7 @@ def _own_ns(graph: TaskGraph, name: str, state: str | None = None) -> int:
 
 def _cores_busy(run: Measured, growth: Growth) -> float | None:
     """Return how many cores a call keeps busy while it lasts; None when it takes no time."""
-    cpu_s = sum(row["core_s"] for row in run.report["by_name"] if row["name"] == growth.tool)
+    cpu_s = sum(row.core_s or 0.0 for row in run.report.by_name if row.name == growth.tool)
     took_s = growth.seconds[-1] * _calls(run, growth.tool)
     return cpu_s / took_s if took_s else None
 
@@ -178,17 +179,13 @@ def _shares(base: Measured, times: Mapping[str, float]) -> Record:
     there = outcome(tasks, 1.0)
     ends = [outcome(tasks, factor) for factor in band_of(base.report) or ()]
     # What is unexplained is as long as it was, of tasks that now take another time.
-    was, now = base.report["latency_s"]["mean"], float(there.latency.mean()) / NS_PER_S
-    unexplained = base.report["shares"]["unexplained"]["cp"] * was / now
+    was, now = base.report.latency_s.mean or 0.0, float(there.latency.mean()) / NS_PER_S
+    unexplained = unexplained_of(base.report) * was / now
     found: Record = {}
     for reading in (each for each in READINGS if each in base.readings):
-        share = {"cp": there.share(reading), "ci95": _listed(interval(there, reading))}
-        found[reading] = judged(share, reading, ends, unexplained)
+        share = there.share(reading)
+        found[reading] = judged(share, interval(there, reading), reading, ends, unexplained)
     return found
-
-
-def _listed(ends: Sequence[float] | None) -> list[float] | None:
-    return None if ends is None else list(ends)
 
 
 @cache

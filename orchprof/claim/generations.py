@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from orchprof.claim.scaled import Scalable, outcome
+from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError
 from orchprof.models.explain import explain, resolve, service_s
 from orchprof.models.spec import PacedSpec, parse
@@ -20,9 +21,7 @@ def launches() -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
-def generations(
-    tasks: Sequence[Scalable], report: Mapping[str, Any], readings: Sequence[str]
-) -> list[dict[str, Any]]:
+def generations(tasks: Sequence[Scalable], report: Report, readings: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row per accelerator: the ratio of a mean call's time to that on the run's own, and the shares.
 
     Count and precision stay the run's. Where there is no ratio, it is None and `reason` says why; `basis` says
@@ -37,7 +36,7 @@ def generations(
 
 
 def _row(
-    launch: Mapping[str, str], tasks: Sequence[Scalable], report: Mapping[str, Any], readings: Sequence[str]
+    launch: Mapping[str, str], tasks: Sequence[Scalable], report: Report, readings: Sequence[str]
 ) -> dict[str, Any]:
     row = {
         "accelerator": launch["accelerator"],
@@ -60,31 +59,31 @@ def _row(
     }  # fmt: skip
 
 
-def _ratio(report: Mapping[str, Any], accelerator: str) -> tuple[float, dict[str, Any]]:
+def _ratio(report: Report, accelerator: str) -> tuple[float, dict[str, Any]]:
     """Return how much longer a mean call takes there than where the run had it, and what explains its time."""
-    spec = parse(str(report["run"]["model"]["spec"]))
+    spec = parse(str(report.run.model.spec))
     if not isinstance(spec, PacedSpec):
         raise OrchprofError("model time was not paced, so it is no accelerator's to compare")
-    calls = report["model_calls"]
-    if calls["input_tokens"] is None or calls["output_tokens"] is None:
+    calls = report.model_calls
+    if calls.input_tokens is None or calls.output_tokens is None:
         raise OrchprofError("tokens per call are not known")
     setup = resolve(spec).setup
     other = f"paced:{spec.model}@{accelerator}x{setup.count}:{setup.precision}"
     own = spec.text
     if accelerator == setup.accelerator.name:
         other = own
-    load = (max(1, round(calls["input_tokens"])), max(1, round(calls["output_tokens"])), in_flight(report))
+    load = (max(1, round(calls.input_tokens)), max(1, round(calls.output_tokens)), in_flight(report))
     there = explain(other, *load)
     return service_s(there, load[1]) / service_s(explain(own, *load), load[1]), there
 
 
-def in_flight(report: Mapping[str, Any]) -> int:
+def in_flight(report: Report) -> int:
     """Return how many tasks ran at a time: as many as were let, in an open loop the mean; at least 1.
 
     Source: Little (1961), A proof for the queuing formula L = lambda W.
     """
-    load = report.get("load") or {}
-    if load.get("kind") == "open":
-        arrived, took_s = load["throughput_per_s"], report["latency_s"]["mean"]
+    load = report.load
+    if load is not None and load.kind == "open":
+        arrived, took_s = load.throughput_per_s, report.latency_s.mean
         return max(1, round((arrived or 0.0) * (took_s or 0.0)))
-    return int(load.get("concurrency") or report["run"]["params"].get("concurrency") or 1)
+    return int((load and load.concurrency) or report.run.params.concurrency or 1)

@@ -1,12 +1,13 @@
 """Measured: one run as the claim sees it: its shares under each reading, their verdicts, and what they are made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from orchprof.claim.published import published
 from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome, scalable
 from orchprof.claim.verdict import UNDECIDED, UNLABELLED, decide
+from orchprof.contract.report import Report, Share
 from orchprof.errors import RunError
 from orchprof.ledger.graph.task_graph import TaskGraph, build
 from orchprof.ledger.graph.task_strands import Tables
@@ -37,7 +38,7 @@ class Measured:
         tells: names of the settings that tell it from other runs of its workload.
     """
 
-    report: Record
+    report: Report
     graphs: tuple[TaskGraph, ...]
     tasks: tuple[Scalable, ...]
     tells: tuple[str, ...] = ()
@@ -45,16 +46,16 @@ class Measured:
     @property
     def readings(self) -> tuple[str, ...]:
         """The readings that are known: without labels nobody can tell the framework from tools."""
-        return tuple(name for name in READINGS if self.report["shares"][name] is not None)
+        return tuple(name for name in READINGS if getattr(self.report.shares, name) is not None)
 
     @property
     def identity(self) -> Record:
         """What tells its rows from others'."""
-        run = self.report["run"]
-        return {"run": run["id"], "workload": run["workload"], "setting": setting(self.report, self.tells)}
+        run = self.report.run
+        return {"run": run.id, "workload": run.workload, "setting": setting(self.report, self.tells)}
 
 
-def measured(report: Record, tables: Tables, tells: tuple[str, ...] = ()) -> Measured:
+def measured(report: Report, tables: Tables, tells: tuple[str, ...] = ()) -> Measured:
     """Return a run for the claim.
 
     Args:
@@ -65,18 +66,18 @@ def measured(report: Record, tables: Tables, tells: tuple[str, ...] = ()) -> Mea
     Raises:
         RunError: no task finished, none asked a model, or the model takes no time by design.
     """
-    where = report["run"]["id"]
-    if not report["latency_s"]["n"]:
+    where = report.run.id
+    if not report.latency_s.n:
         raise RunError(f"no task finished, {where} @ claim, run it again with more time")
-    if not report["model_calls"]["n_per_task"]:
+    if not report.model_calls.n_per_task:
         raise RunError(f"no task asked a model, {where} @ claim, a share of latency outside it says nothing")
-    if report["run"]["model"]["spec"] == "zero":
+    if report.run.model.spec == "zero":
         raise RunError(f"its model takes no time by design, {where} @ claim, run it on another --model")
     graphs = build(tables, failed=False) or build(tables)
     return Measured(report, tuple(graphs), tuple(map(scalable, graphs)), tells)
 
 
-def setting(report: Mapping[str, Any], tells: Sequence[str] = (), without: str = "") -> str:
+def setting(report: Report, tells: Sequence[str] = (), without: str = "") -> str:
     """Return variant, model, load and some settings in words.
 
     Args:
@@ -84,45 +85,48 @@ def setting(report: Mapping[str, Any], tells: Sequence[str] = (), without: str =
         tells: names of the settings to say.
         without: one of `variant`, `concurrency` or the settings, left out.
     """
-    run, load = report["run"], report.get("load") or {}
-    concurrency = load.get("concurrency") or run["params"].get("concurrency")
-    rate = load.get("rate_per_s")
+    run, load = report.run, report.load
+    concurrency = (load and load.concurrency) or run.params.concurrency
+    rate = load and load.rate_per_s
     pace = f"{rate:g}/s" if rate else concurrency and without != "concurrency" and f"c{concurrency}"
-    variant = run["variant"] if without != "variant" else None
-    own = run["params"].get("settings") or {}
+    variant = run.variant if without != "variant" else None
+    own = run.params.settings or {}
     said = [f"{name}={own[name]}" for name in tells if name in own and name != without]
-    return " ".join(str(part) for part in (variant, run["model"]["spec"], pace, *said) if part)
+    return " ".join(str(part) for part in (variant, run.model.spec, pace, *said) if part)
 
 
 def rows(run: Measured) -> list[Record]:
     """Return a row per reading: share, interval, verdict and why it is undecided, published figures."""
-    model, unexplained = run.report["run"]["model"], run.report["shares"]["unexplained"]["cp"]
+    model, unexplained = run.report.run.model, unexplained_of(run.report)
     band = band_of(run.report)
     ends = [outcome(run.tasks, factor) for factor in band or ()]
     return [
         run.identity
-        | {"model": model["spec"], "provenance": model["provenance"], "band": band, "reading": reading}
-        | judged(run.report["shares"][reading], reading, ends, unexplained)
+        | {"model": model.spec, "provenance": model.provenance, "band": band, "reading": reading}
+        | judged(*_known(getattr(run.report.shares, reading)), reading, ends, unexplained)
         | {
             "unexplained": unexplained,
-            "published": published(str(run.report["run"]["workload"])),
+            "published": published(str(run.report.run.workload)),
             "notes": _notes(run.report),
         }
         for reading in READINGS
     ]
 
 
-def band_of(report: Mapping[str, Any]) -> list[float] | None:
+def band_of(report: Report) -> tuple[float, float] | None:
     """Return between how many times of what it is said to be the model's time lies, where it is modelled."""
-    model = report["run"]["model"]
-    return model.get("band") if model["provenance"] == "modelled" else None
+    model = report.run.model
+    return model.band if model.provenance == "modelled" else None
 
 
-def judged(share: Record | None, reading: str, ends: list[Outcome], unexplained: float) -> Record:
+def judged(
+    share: float | None, ci95: Interval | None, reading: str, ends: list[Outcome], unexplained: float
+) -> Record:
     """Return a share, its interval, its values at the ends of the band, and the verdict with its reason.
 
     Args:
-        share: `cp` and `ci95`; None where nobody can tell.
+        share: None where nobody can tell.
+        ci95: its interval; None where the tasks are too few.
         reading: one of READINGS.
         ends: the tasks with the model's time at the ends of its band.
         unexplained: share of latency.
@@ -131,10 +135,10 @@ def judged(share: Record | None, reading: str, ends: list[Outcome], unexplained:
         return {
             "share": None, "ci95": None, "share_in_band": None, "verdict": UNDECIDED, "reason": UNLABELLED
         }  # fmt: skip
-    found, reason = decide(share["ci95"], [interval(end, reading) for end in ends], unexplained)
+    found, reason = decide(ci95, [interval(end, reading) for end in ends], unexplained)
     return {
-        "share": share["cp"],
-        "ci95": share["ci95"],
+        "share": share,
+        "ci95": ci95,
         "share_in_band": [end.share(reading) for end in ends] or None,
         "verdict": found,
         "reason": reason,
@@ -147,21 +151,35 @@ def interval(end: Outcome, reading: str) -> Interval | None:
     return found[READINGS.index(reading)] if found else None
 
 
-def _notes(report: Mapping[str, Any]) -> list[str]:
+def _known(share: Share | None) -> tuple[float | None, Interval | None]:
+    return (None, None) if share is None else (share.cp, share.ci95)
+
+
+def cp(share: Share | None) -> float:
+    """Return a share on the critical path, 0 where it is not known."""
+    return 0.0 if share is None else share.cp
+
+
+def unexplained_of(report: Report) -> float:
+    """Return the share of latency that is unexplained."""
+    return cp(report.shares.unexplained)
+
+
+def _notes(report: Report) -> list[str]:
     notes = {
         "modelled": "model time is modelled",
         "client_only": "the server says nothing of itself: model time is the client's view, queue and network included",
     }
-    provenance = report["run"]["model"]["provenance"]
+    provenance = str(report.run.model.provenance)
     return [notes[provenance]] if provenance in notes else []
 
 
 def made_of(run: Measured) -> Record:
     """Return what the time outside the model is made of, as shares of latency that sum to `not_model`."""
-    ledger = [row for row in run.report["ledger"] if row["state"] != "unexplained"]
-    total = run.report["latency_s"]["mean"]
+    ledger = [row for row in run.report.ledger if row.state != "unexplained"]
+    total = run.report.latency_s.mean or 1.0
     parts = {
-        name: sum(row["cp_s"] for row in ledger if row["role"] not in NOT_OURS and row["state"] in states)
+        name: sum(row.cp_s for row in ledger if row.role not in NOT_OURS and row.state in states)
         for name, states in PARTS.items()
     }
     return run.identity | {"parts": {name: s / total for name, s in parts.items()}}
@@ -169,8 +187,8 @@ def made_of(run: Measured) -> Record:
 
 def point(run: Measured) -> Record:
     """Return where the run lies on the map: mean seconds per task outside the model and in it."""
-    shares, mean_s = run.report["shares"], run.report["latency_s"]["mean"]
+    shares, mean_s = run.report.shares, run.report.latency_s.mean or 0.0
     return run.identity | {
-        "outside_s": shares["not_model"]["cp"] * mean_s,
-        "model_s": shares["model"]["cp"] * mean_s,
+        "outside_s": cp(shares.not_model) * mean_s,
+        "model_s": cp(shares.model) * mean_s,
     }

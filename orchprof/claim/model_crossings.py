@@ -1,12 +1,13 @@
 """Crossings: how much slower or faster the model would have to be for a share to pass a bound."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
 from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome
 from orchprof.claim.verdict import HIGH, LOW
+from orchprof.contract.report import ModelCalls
 from orchprof.units import NS_PER_S
 
 REACH: Final = 1000.0  # a model this much faster or slower than recorded is as far as we look
@@ -17,9 +18,7 @@ _OVER: Final = {"over": "model", "name": "model_time", "between": None, "clear":
 Curve = Callable[[float], float | None]
 
 
-def crossings(
-    tasks: Sequence[Scalable], calls: Mapping[str, Any], readings: Sequence[str]
-) -> list[dict[str, Any]]:
+def crossings(tasks: Sequence[Scalable], calls: ModelCalls, readings: Sequence[str]) -> list[dict[str, Any]]:
     """Return where each reading passes 50 % and 90 %, nearest to the recorded speed; None where it never does.
 
     `output_tokens` is per call, by the recorded time per token, None where prompts alone would take longer;
@@ -51,7 +50,7 @@ def crossings(
 
 
 def _described(
-    multiplier: float | None, calls: Mapping[str, Any], at: Callable[[float], Outcome]
+    multiplier: float | None, calls: ModelCalls, at: Callable[[float], Outcome]
 ) -> dict[str, float | None]:
     if multiplier is None:
         return {"multiplier": None, "output_tokens": None, "model_s": None}
@@ -62,10 +61,10 @@ def _described(
     }
 
 
-def output_tokens(multiplier: float, calls: Mapping[str, Any]) -> float | None:
+def output_tokens(multiplier: float, calls: ModelCalls) -> float | None:
     """Return how many tokens a call would have to write to take so many times as long; None when not known."""
-    ttft_s, tpot_s, tokens = (calls.get(name) for name in ("ttft_s", "tpot_s", "output_tokens"))
-    ttft_s = calls.get("prefill_s") if ttft_s is None else ttft_s
+    tpot_s, tokens = calls.tpot_s, calls.output_tokens
+    ttft_s = calls.prefill_s if calls.ttft_s is None else calls.ttft_s
     if ttft_s is None or not tpot_s or tokens is None:
         return None
     longer = 1 + (multiplier * (ttft_s + tpot_s * (tokens - 1)) - ttft_s) / tpot_s

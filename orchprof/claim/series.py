@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchprof.claim.measured import Measured, Record, setting
+from orchprof.contract.report import Report
 
 CONCURRENCY, SETTING = "concurrency", "setting"
 Knob = tuple[str, str]  # concurrency or setting, and its name
@@ -31,15 +32,15 @@ class Series:
         """What the runs have in common."""
         first = self.runs[0]
         said = setting(first.report, first.tells, without=self.name)
-        return {"run": None, "workload": first.report["run"]["workload"], "setting": said}
+        return {"run": None, "workload": first.report.run.workload, "setting": said}
 
 
-def varying(reports: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+def varying(reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:
     """Return per workload the names of the settings in which its runs differ."""
     found: dict[str, dict[str, set[str]]] = {}
     for report in reports:
-        seen = found.setdefault(report["run"]["workload"], {})
-        for name, value in (report["run"]["params"].get("settings") or {}).items():
+        seen = found.setdefault(str(report.run.workload), {})
+        for name, value in (report.run.params.settings or {}).items():
             seen.setdefault(name, set()).add(_key(value))
     return {
         workload: tuple(name for name, values in seen.items() if len(values) > 1)
@@ -69,21 +70,21 @@ def _series(knob: Knob, group: Mapping[Any, Measured]) -> Series:
     return Series(*knob, tuple(values), tuple(group[value] for value in values))
 
 
-def _fixed(report: Mapping[str, Any]) -> list[Any]:
+def _fixed(report: Report) -> list[Any]:
     """Return what must be the same in all runs of a series."""
-    run, load = report["run"], report.get("load") or {}
-    mode = run["params"].get("mode")
+    run, load = report.run, report.load
+    mode = run.params.mode
     # One task at a time is the first step of a sweep over threads.
     mode = "threads" if mode == "sequential" else mode
-    return [run["workload"], run["model"]["spec"], mode, load.get("rate_per_s"), load.get("arrivals")]
+    return [run.workload, run.model.spec, mode, load and load.rate_per_s, load and load.arrivals]
 
 
-def _knobs(report: Mapping[str, Any]) -> dict[Knob, Any]:
-    run, load = report["run"], report.get("load") or {}
-    concurrency = load.get("concurrency") or run["params"].get("concurrency")
-    knobs = {(SETTING, name): value for name, value in (run["params"].get("settings") or {}).items()}
-    knobs[_VARIANT] = run["variant"]
-    if concurrency and load.get("kind") != "open":
+def _knobs(report: Report) -> dict[Knob, Any]:
+    run, load = report.run, report.load
+    concurrency = (load and load.concurrency) or run.params.concurrency
+    knobs = {(SETTING, name): value for name, value in (run.params.settings or {}).items()}
+    knobs[_VARIANT] = run.variant
+    if concurrency and (load is None or load.kind != "open"):
         knobs[CONCURRENCY, "concurrency"] = concurrency
     return {knob: value for knob, value in knobs.items() if isinstance(value, str | int | float)}
 

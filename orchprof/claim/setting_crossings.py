@@ -41,8 +41,8 @@ def _rows(found: Series, reading: str, level: float) -> list[Record]:
 
 
 def _point(value: Any, run: Measured, reading: str) -> Record:
-    share = run.report["shares"][reading]
-    return {"value": value, "run": run.report["run"]["id"], "share": share["cp"], "ci95": share["ci95"]}
+    share = getattr(run.report.shares, reading)
+    return {"value": value, "run": run.report.run.id, "share": share.cp, "ci95": share.ci95}
 
 
 def _passing(a: Record, b: Record, level: float) -> Record:

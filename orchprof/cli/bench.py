@@ -25,6 +25,7 @@ from orchprof.cli.words import (
     show,
     whole,
 )
+from orchprof.contract.report import Report
 from orchprof.errors import MissingExtraError, OrchprofError, UsageError
 from orchprof.models.spec import DEFAULT_SPEC
 
@@ -176,20 +177,24 @@ def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
     return INTERRUPTED if interrupted else int(not any(map(_succeeded, reports)))
 
 
-def _succeeded(report: dict[str, Any]) -> bool:
+def _succeeded(report: Report) -> bool:
     """Return whether any task ended that is not wrong; answers that nobody can judge are none."""
-    tasks = report["tasks"]
-    return bool(tasks["ok"] or tasks["n"] > tasks["failed"] + tasks.get("unfinished", 0))
+    tasks = report.tasks
+    return bool(tasks.ok or tasks.n > tasks.failed + tasks.unfinished)
 
 
-def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[dict[str, Any]], list[Path], bool]:
+def _saturated(report: Report) -> bool:
+    return report.load is not None and report.load.saturated
+
+
+def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Report], list[Path], bool]:
     """Run plans one after the other; return their reports, their runs, and whether somebody stopped them.
 
     One of several that cannot run says why and leaves the others alone; a workload that cannot run, or was
     saturated, is not run again at a higher level.
     """
     runs: list[Path] = []
-    reports: list[dict[str, Any]] = []
+    reports: list[Report] = []
     over: set[str] = set()
     try:
         with progress() as notify:
@@ -202,7 +207,7 @@ def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[dict[str, Any]], l
                 _index(folder, runs)
                 if interrupted:
                     return reports, runs, True
-                if run is None or (reports[-1].get("load") or {}).get("saturated"):
+                if run is None or _saturated(reports[-1]):
                     over.add(plan.workload)
     finally:
         if not runs:

@@ -104,7 +104,7 @@ def _record(
     """Run the command, keep and show what was recorded, and return the exit code."""
     if refused := _unstartable(command[0]):
         return refused
-    run, logs, facts = _create(out, command, tools, task_from)
+    run, logs, core_speed = _create(out, command, tools, task_from)
     from orchprof.watch import launcher
 
     began_s = time.monotonic()
@@ -115,7 +115,7 @@ def _record(
         complain(f"cannot start it, {command[0]} @ --, {error.strerror}")
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
     try:
-        _keep(run, ended, facts, time.monotonic() - began_s)
+        _keep(run, ended, core_speed, time.monotonic() - began_s)
         _say(run, quiet=quiet)
     except OrchprofError as error:
         complain(error)
@@ -137,14 +137,14 @@ def _unstartable(program: str) -> int:
 
 def _create(
     out: Path | None, command: Sequence[str], tools: list[str], task_from: str
-) -> tuple[Path, Path, dict[str, Any]]:
-    """Make the run, and return it, the folder of its logs, and what the machine is."""
+) -> tuple[Path, Path, float]:
+    """Make the run, and return it, the folder of its logs, and how fast a core is."""
     from orchprof.run import store
 
     meta = _meta(command, tools, task_from)
     try:
         run = _free(store.ROOT, command) if out is None else new_path(out, "--out")
-        return run, store.create(run, meta), meta["machine"]
+        return run, store.create(run, meta), meta["machine"]["core_speed_before"]
     except OSError as error:
         raise UsageError(f"cannot make it, {out or store.ROOT} @ --out, {error.strerror}") from error
 
@@ -181,17 +181,16 @@ def _remove(run: Path) -> None:
         run.parent.rmdir()
 
 
-def _keep(run: Path, ended: "Ended", facts: dict[str, Any], took_s: float) -> None:
+def _keep(run: Path, ended: "Ended", before: float, took_s: float) -> None:
     """Add what is known at the end. The run is sealed when it is first opened: that takes longer than a short program.
 
     A core's speed is looked at again after a command that took longer than looking does; else it is not known (None).
     """
     from orchprof.run import machine, store
 
-    before = facts["core_speed_before"]
     after = machine.spin() if took_s > machine.SPIN_S else None
     speeds = {"core_speed_after": after, "core_speed": before if after is None else (before + after) / 2}
-    store.update(run, exit_code=ended.code, findings=ended.findings, machine=facts | speeds)
+    store.update(run, exit_code=ended.code, findings=ended.findings, machine=speeds)
 
 
 def _say(run: Path, *, quiet: bool) -> None:

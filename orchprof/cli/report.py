@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchprof.cli.words import DetailsOption, FormatOption, new_path, saved, write
+from orchprof.contract.bench import Bench
+from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def report(
         _save(text, target)
 
 
-def read(paths: list[Path], *, per_task: bool = False) -> dict[str, Any]:
+def read(paths: list[Path], *, per_task: bool = False) -> Report | Bench:
     """Return orchprof.report/1 for one run, orchprof.bench/1 for a bench or several runs.
 
     Args:
@@ -55,37 +57,31 @@ def read(paths: list[Path], *, per_task: bool = False) -> dict[str, Any]:
     return reports[0] if runs == asked and len(runs) == 1 else bench_record(reports, runs)
 
 
-def summary(run: Path, *, per_task: bool = False) -> dict[str, Any]:
+def summary(run: Path, *, per_task: bool = False) -> Report:
     """Return the report of one run directory."""
     from orchprof.ledger.summary import summarise
     from orchprof.run import store
 
     opened = store.open_run(run)
-    record: dict[str, Any] = summarise(opened.tables, opened.meta, per_task=per_task)
-    return record
+    return summarise(opened.tables, opened.meta, per_task=per_task)
 
 
-def bench_record(reports: list[dict[str, Any]], runs: list[Path]) -> dict[str, Any]:
+def bench_record(reports: list[Report], runs: list[Path]) -> Bench:
     """Return several reports as one record, with what follows from them together.
 
     Args:
         reports: orchprof.report/1.
         runs: the directory of each.
     """
-    return {"schema": "orchprof.bench/1", "reports": reports, **conclusions(reports, runs)}
-
-
-def conclusions(reports: list[dict[str, Any]], runs: list[Path]) -> dict[str, Any]:
-    """Return `claim`, `cost` and `headline` of a bench, None or empty where the runs do not hold them."""
     from orchprof.claim.headline import headline
     from orchprof.run import store
 
     opened = [store.open_run(run) for run in runs]
     pairs = [(report, run.tables) for report, run in zip(reports, opened, strict=True)]
-    return {"claim": _claim(pairs), "cost": _costs(reports, opened), "headline": headline(pairs)}
+    return Bench(reports=reports, claim=_claim(pairs), cost=_costs(reports, opened), headline=headline(pairs))
 
 
-def _claim(runs: list[tuple[dict[str, Any], Any]]) -> dict[str, Any] | None:
+def _claim(runs: list[tuple[Report, Any]]) -> dict[str, Any] | None:
     """Return orchprof.claim/1; None of runs that say nothing about it, or of several machines."""
     from orchprof.claim.claim import claim
 
@@ -95,7 +91,7 @@ def _claim(runs: list[tuple[dict[str, Any], Any]]) -> dict[str, Any] | None:
         return None
 
 
-def _costs(reports: list[dict[str, Any]], opened: "list[Run]") -> list[dict[str, Any]]:
+def _costs(reports: list[Report], opened: "list[Run]") -> list[dict[str, Any]]:
     """Return orchprof.cost/1 of each run that has one; what is missing, `orchprof cost` says."""
     from orchprof.economics.cost import cost_of
     from orchprof.prices.book import book

@@ -178,7 +178,7 @@ def usage_fault(error: Any) -> str:
     return f"{error.message.rstrip('.')} @ {param.opts[0]}, see '{command} --help'"
 
 
-def show(record: dict[str, Any], form: str, *, details: bool = False) -> None:
+def show(record: Any, form: str, *, details: bool = False) -> None:
     """Write a result record to stdout."""
     from orchprof import report
 

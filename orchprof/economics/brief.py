@@ -1,12 +1,15 @@
 """Brief: one page of a run, `orchprof.brief/1`: for engineer, platform and payer, with one set of prices."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
+from msgspec import to_builtins
 
+from orchprof.contract.report import Report
+from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.priced_run import Priced, priced
 from orchprof.economics.cost import VOLUME, cost_of
 from orchprof.economics.curve import MONTH_S
@@ -38,9 +41,9 @@ Record = dict[str, Any]
 
 
 def brief(
-    report: Mapping[str, Any],
+    report: Report,
     tables: Tables,
-    meta: Mapping[str, Any],
+    meta: RunMeta,
     book: Book,
     options: Options = Options(),  # noqa: B008  it is frozen
 ) -> Record:
@@ -67,8 +70,8 @@ def brief(
     figures = [*_engineer(report, tables), *_platform(report, cost), *_payer(report, cost)]
     return {
         "schema": SCHEMA,
-        "run": {key: report["run"].get(key) for key in _RUN},
-        "tasks": {key: report["tasks"][key] for key in ("n", "ok", "failed")},
+        "run": {key: to_builtins(getattr(report.run, key)) for key in _RUN},
+        "tasks": {key: getattr(report.tasks, key) for key in ("n", "ok", "failed")},
         "load": {
             "tasks_per_s": (cost["at_volume"] or {}).get("tasks_per_s"),
             "basis": "measured" if asked is None else "asked",
@@ -78,7 +81,7 @@ def brief(
         "figures": figures,
         "fix_first": cost["fix_first"],
         "not_included": [each for each in cost["unpriced"] if each["part"] in cost["partial"]],
-        "findings": report["checks"]["findings"],
+        "findings": to_builtins(report.checks.findings),
     }
 
 
@@ -107,39 +110,45 @@ def _figure(  # noqa: PLR0913  a row of the table
     }  # fmt: skip
 
 
-def _model(report: Mapping[str, Any]) -> str:
+def _model(report: Report) -> str:
     """Return the provenance of what holds the model's time: its own; measured where no model was asked."""
-    return str((report.get("model_calls") or {}).get("provenance") or "measured")
+    return report.model_calls.provenance or "measured"
 
 
-def _engineer(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
-    found, shares = report["latency_s"], report["shares"]
+def _engineer(report: Report, tables: Tables) -> Iterator[Record]:
+    found, shares = report.latency_s, report.shares
     # Whatever is known of what the model's server did, how long a task took is measured, unless that was simulated.
     whole = "modelled" if _model(report) == "modelled" else "measured"
-    yield _figure(ENGINEER, "latency_p50_s", found["p50"], "s", whole, interval=found["p50_ci95"])
+    yield _figure(ENGINEER, "latency_p50_s", found.p50, "s", whole, interval=found.p50_ci95)
     yield _figure(
         ENGINEER,
         "latency_p95_s",
-        found["p95"],
+        found.p95,
         "s",
         whole,
-        why=f"{found['n']} tasks are too few, it needs 20",
+        why=f"{found.n} tasks are too few, it needs 20",
     )
-    host = shares["host"] or {}
+    host = shares.host
     yield _figure(
-        ENGINEER, "cpu_side_share", host.get("cp"), "share", whole, interval=host.get("ci95"), why=NO_LABELS
+        ENGINEER,
+        "cpu_side_share",
+        host and host.cp,
+        "share",
+        whole,
+        interval=None if host is None else host.ci95,
+        why=NO_LABELS,
     )
     for name in _PARTS:
-        share = shares[name]
+        share = getattr(shares, name)
         told = _model(report) if name == "model" else whole
-        yield _figure(ENGINEER, f"{name}_share", share and share["cp"], "share", told, why=NO_LABELS)
+        yield _figure(ENGINEER, f"{name}_share", share and share.cp, "share", told, why=NO_LABELS)
     yield from _win(report, tables)
 
 
-def _win(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
+def _win(report: Report, tables: Tables) -> Iterator[Record]:
     """Yield the part of the agent and its tools that saves most at half its time."""
     graphs = build(tables, failed=False)
-    base_s = report["latency_s"]["mean"]
+    base_s = report.latency_s.mean or 0.0
     tasks = np.array([graph.task for graph in graphs], np.int64)
     rows = []
     if graphs and base_s:
@@ -151,12 +160,12 @@ def _win(report: Mapping[str, Any], tables: Tables) -> Iterator[Record]:
     yield _figure(ENGINEER, "biggest_win_share", saved, "share", "modelled", why="nothing to replay")
 
 
-def _platform(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
-    used, volume = report["resources"], cost["at_volume"] or {}
+def _platform(report: Report, cost: Record) -> Iterator[Record]:
+    used, volume = report.resources, cost["at_volume"] or {}
     why = volume.get("reason") or "the load is not known: say --tasks-per-month"
-    yield _figure(PLATFORM, "core_s_per_task", used["core_s_busy"], "core-s", "measured", why="not sampled")
+    yield _figure(PLATFORM, "core_s_per_task", used.core_s_busy, "core-s", "measured", why="not sampled")
     yield _figure(
-        PLATFORM, "memory_per_task_bytes", used["rss_per_task_bytes"], "bytes", "measured", why="not sampled"
+        PLATFORM, "memory_per_task_bytes", used.rss_per_task_bytes, "bytes", "measured", why="not sampled"
     )
     yield _figure(PLATFORM, "usd_per_hour", volume.get("usd_per_hour"), "USD", "modelled", why=why)
     full = volume.get("utilisation")
@@ -168,7 +177,7 @@ def _platform(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
     yield _figure(PLATFORM, "fullest_pool_share", fullest, "share", "modelled", why=why)
 
 
-def _payer(report: Mapping[str, Any], cost: Record) -> Iterator[Record]:
+def _payer(report: Report, cost: Record) -> Iterator[Record]:
     volume, reasons = cost["at_volume"] or {}, cost["reasons"]
     paid = _PAID.get(cost["route"]["kind"]) or _model(report)
     yield _figure(

@@ -6,7 +6,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
+from msgspec import to_builtins
 
+from orchprof.contract.report import Report
+from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.bill import PARTS, Bill, exact
 from orchprof.economics.bill.bill_notes import notes
 from orchprof.economics.bill.payment import TOKEN
@@ -39,9 +42,9 @@ Record = dict[str, Any]
 
 
 def cost_of(
-    report: Mapping[str, Any],
+    report: Report,
     tables: Tables,
-    meta: Mapping[str, Any],
+    meta: RunMeta,
     book: Book,
     options: Options = Options(),  # noqa: B008  it is frozen
 ) -> Record:
@@ -62,7 +65,7 @@ def cost_of(
 
 
 def costs_of(
-    runs: Sequence[tuple[Mapping[str, Any], Tables, Mapping[str, Any]]],
+    runs: Sequence[tuple[Report, Tables, RunMeta]],
     book: Book,
     options: Options = Options(),  # noqa: B008  it is frozen
 ) -> Record:
@@ -84,7 +87,7 @@ def costs_of(
         try:
             run = priced(report, tables, meta, book, options)
         except RunError as error:
-            left_out.append({"run": report["run"]["id"], "reason": str(error)})
+            left_out.append({"run": report.run.id, "reason": str(error)})
             continue
         costs.append(_record(run, tables, meta, book))
         candidates.append(_candidate(run))
@@ -101,17 +104,17 @@ def costs_of(
 
 
 def _candidate(run: Priced) -> Candidate:
-    about = run.report["run"]
+    about = run.report.run
     return Candidate(
-        name=str(about["id"]),
-        workload=str(about["workload"]),
+        name=str(about.id),
+        workload=str(about.workload),
         latency_s=run.usage.latency_s,
         ok=run.usage.ok,
         usd_per_task=None if run.bill.mean is None else float(run.bill.mean),
     )
 
 
-def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) -> Record:
+def _record(run: Priced, tables: Tables, meta: RunMeta, book: Book) -> Record:
     bill, terms, fleet = run.bill, run.options.terms, run.fleet()
     mean, success = _intervals(bill, run.usage.ok)
     load, each = run.tasks_per_s(), _per_success(bill)
@@ -124,7 +127,7 @@ def _record(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) ->
     record: Record = _plain(
         {
             "schema": SCHEMA,
-            "run": {key: run.report["run"].get(key) for key in _RUN},
+            "run": {key: to_builtins(getattr(run.report.run, key)) for key in _RUN},
             "tasks": _tasks(run),
             "route": {
                 "kind": run.route.kind,
@@ -347,12 +350,12 @@ def _token_prices(run: Priced) -> list[Price]:
 
 def _states(run: Priced) -> list[Record]:
     """Return what reserved cores cost under each label, by its share of latency; the sum is cpu_reserved_usd."""
-    ledger, paid = run.report["ledger"], run.usd("cpu_reserved") or 0.0
-    whole = sum(row["cp_s"] for row in ledger)
+    ledger, paid = run.report.ledger, run.usd("cpu_reserved") or 0.0
+    whole = sum(row.cp_s for row in ledger)
     return [
-        {"role": row["role"], "state": row["state"], "cpu_reserved_usd": paid * row["cp_s"] / whole}
+        {"role": row.role, "state": row.state, "cpu_reserved_usd": paid * row.cp_s / whole}
         for row in ledger
-        if whole and row["cp_s"]
+        if whole and row.cp_s
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Final
 
+from orchprof.contract.report import Resources, RunIdentity
 from orchprof.economics.assumptions import Assumption
 from orchprof.errors import OrchprofError
 from orchprof.models.paced.facts import ALIASES
@@ -161,8 +162,8 @@ def worst(parts: Sequence[Energy]) -> str:
 
 
 def modelled(
-    resources: Mapping[str, float | None],
-    run: Mapping[str, Any],
+    resources: Resources,
+    run: RunIdentity,
     accelerator: str | None,
     book: Book,
     utilisation: float = 1.0,
@@ -176,9 +177,9 @@ def modelled(
         book: the prices.
         utilisation: of the accelerators.
     """
-    cpu_model = str(run["machine"].get("cpu_model") or "")
-    paced = run["model"]["provenance"] == "modelled"
+    cpu_model = run.machine.cpu_model or ""
+    paced = run.model.provenance == "modelled"
     return [
-        cpu_energy(resources["core_s_busy"], resources["core_s_reserved"], cpu_model, book),
-        accelerator_energy(resources["accelerator_s"], accelerator, utilisation, book, modelled=paced),
+        cpu_energy(resources.core_s_busy, resources.core_s_reserved, cpu_model, book),
+        accelerator_energy(resources.accelerator_s, accelerator, utilisation, book, modelled=paced),
     ]

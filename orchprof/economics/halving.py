@@ -1,8 +1,9 @@
 """Halving: what the CPU side costs beside the time it takes, and what halving a part would buy in time and money."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
+from orchprof.contract.report import Shares
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.failures import PER, UNPRICED, row
 from orchprof.economics.replayed import Recorded, halved
@@ -15,7 +16,7 @@ _SERVING: Final = ("prefill", "decode")  # the states in which an accelerator wo
 _LATENCY: Final = ("not_model", "host", "orchestration", "model")
 
 
-def claim_in_money(cost: Parts, shares: Mapping[str, Any]) -> Row:
+def claim_in_money(cost: Parts, shares: Shares) -> Row:
     """Return what the CPU side is of a task's cost, beside what it is of its latency.
 
     CPU side is cores and memory, which are reserved while the task waits for the model too:
@@ -27,7 +28,7 @@ def claim_in_money(cost: Parts, shares: Mapping[str, Any]) -> Row:
         shares: of orchprof.report/1.
     """
     cpu, model = cost.held_usd, cost.model_usd
-    of_latency = {name: (shares[name] or {}).get("cp") for name in _LATENCY}
+    of_latency = {name: getattr(getattr(shares, name), "cp", None) for name in _LATENCY}
     waiting = of_latency["model"]
     whole = cost.whole_usd
     return {

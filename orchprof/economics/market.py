@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from orchprof.contract.report import Resources
 from orchprof.economics.assumptions import assumptions, rows, values
 from orchprof.errors import UsageError
 
@@ -64,7 +65,7 @@ def market(
 
 
 def ratios(
-    resources: Mapping[str, float | None], cpu_utilisation: float = 1.0, accelerator_utilisation: float = 1.0
+    resources: Resources, cpu_utilisation: float = 1.0, accelerator_utilisation: float = 1.0
 ) -> dict[str, float | None]:
     """Return cores per accelerator, busy and reserved; None where the run used no accelerator or does not say.
 
@@ -75,10 +76,10 @@ def ratios(
 
     Source: cores per accelerator = (core_s / u_cpu) / (accelerator_s / u_acc), of one and the same task.
     """
-    accelerator_s = resources["accelerator_s"]
+    accelerator_s = resources.accelerator_s
     held = {
-        "busy": (resources["core_s_busy"], cpu_utilisation),
-        "reserved": (resources["core_s_reserved"], 1.0),
+        "busy": (resources.core_s_busy, cpu_utilisation),
+        "reserved": (resources.core_s_reserved, 1.0),
     }
     return {
         basis: core_s / share / (accelerator_s / accelerator_utilisation)

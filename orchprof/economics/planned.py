@@ -1,10 +1,11 @@
 """Planned: the machines that a plan buys for a load, and what a task costs on them: one engine for cost and plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.bill.payment import TOKEN
 from orchprof.economics.bill.priced_run import Priced
@@ -111,13 +112,13 @@ class Planned:
         }
 
 
-def planned(run: Priced, tables: Tables, meta: Mapping[str, Any], book: Book) -> Planned | str:
+def planned(run: Priced, tables: Tables, meta: RunMeta, book: Book) -> Planned | str:
     """Return what can be bought for loads of a run's tasks, or why nobody can say.
 
     The load that is sold is bought for with its limits of latency, where those were asked for.
     """
     try:
-        asks = demand(Run(Path(str(meta.get("id"))), dict(meta), dict(tables)))
+        asks = demand(Run(Path(str(meta.id)), meta, dict(tables)))
         # Calls that were simulated here but are paid elsewhere have no replicas to be simulated on.
         is_hosted = run.route.kind == TOKEN and asks.model is not None
         found = Planned(

@@ -1,11 +1,13 @@
 """Checks: what a reader must know before trusting a report. Every finding there is stands in FINDINGS."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from orchprof.contract import report
+from orchprof.contract.run import RunMeta
 from orchprof.ledger.account import Account, share_of_latency
 from orchprof.ledger.calls import refused
 from orchprof.ledger.graph.columns import flags, ints
@@ -14,8 +16,6 @@ from orchprof.ledger.load import behind
 from orchprof.ledger.shares import SHARES
 from orchprof.run.schema import UNEXPLAINED_LIMIT
 from orchprof.stats.intervals import LEAST, needed
-
-Meta = Mapping[str, Any]
 
 REPLAY_LIMIT: Final = 0.02
 _SPEED_LIMIT: Final = 0.2  # shared cores change by less all the time
@@ -31,7 +31,7 @@ class Evidence:
     """What a check may look at."""
 
     tables: Tables
-    meta: Meta
+    meta: RunMeta
     books: Account
     labelled: bool
 
@@ -44,28 +44,26 @@ class Finding:
     check: Callable[[Evidence], str | None] | None = None
 
 
-def is_labelled(tables: Tables, meta: Meta) -> bool:
+def is_labelled(tables: Tables, meta: RunMeta) -> bool:
     """Return whether anything told tools or a framework apart: run.json says so, a framework was, or a tool seen."""
-    said = meta.get("labelled")
-    if said is not None or meta.get("labels"):
-        return bool(said or meta.get("labels"))
+    said = meta.labelled
+    if said is not None or meta.labels:
+        return bool(said or meta.labels)
     return bool((tables["segments"]["role"] == "tool").any() or (tables["spans"]["role"] == "tool").any())
 
 
-def findings(evidence: Evidence) -> list[dict[str, Any]]:
-    """Return {"code", "message", "remedy"} of every finding: capture's own first, none twice."""
+def findings(evidence: Evidence) -> list[report.Finding]:
+    """Return every finding: capture's own first, none twice."""
     found: dict[tuple[str, str], None] = {}
-    for each in evidence.meta.get("findings") or []:
-        code, message = (
-            (each, each) if isinstance(each, str) else (each["code"], each.get("message") or each["code"])
-        )
+    for each in evidence.meta.findings:
+        code, message = (each, each) if isinstance(each, str) else (each.code, each.message or each.code)
         found[code, message] = None
     captured = {code for code, _ in found}
     for code, finding in FINDINGS.items():
-        message = finding.check(evidence) if finding.check and code not in captured else None
-        if message:
-            found[code, message] = None
-    return [{"code": code, "message": message, "remedy": _remedy(code)} for code, message in found]
+        said = finding.check(evidence) if finding.check and code not in captured else None
+        if said:
+            found[code, said] = None
+    return [report.Finding(code=code, message=message, remedy=_remedy(code)) for code, message in found]
 
 
 def _remedy(code: str) -> str | None:
@@ -105,18 +103,18 @@ def _unfinished(evidence: Evidence) -> str | None:
 
 
 def _cut_short(evidence: Evidence) -> bool:
-    return bool(evidence.meta.get("interrupted")) or evidence.meta.get("complete") is False
+    return bool(evidence.meta.interrupted) or evidence.meta.complete is False
 
 
 def _progress(evidence: Evidence) -> str:
     tasks = evidence.tables["tasks"]
     done = int((tasks["end_ns"].notna() & ~flags(tasks["warmup"])).sum())
-    asked = (evidence.meta.get("params") or {}).get("tasks")
+    asked = evidence.meta.params.tasks
     return f"after {done} of {asked} tasks" if asked else f"after {done} tasks"
 
 
 def _killed(evidence: Evidence) -> str | None:
-    if not _cut_short(evidence) or evidence.meta.get("interrupted"):
+    if not _cut_short(evidence) or evidence.meta.interrupted:
         return None
     return f"whoever drove the run died {_progress(evidence)}"
 
@@ -180,7 +178,7 @@ def _overhead(evidence: Evidence) -> str | None:
 
 
 def _scripted(evidence: Evidence) -> str | None:
-    scripted = (evidence.meta.get("model") or {}).get("decisions") == "scripted"
+    scripted = evidence.meta.model.decisions == "scripted"
     return (
         "the model's decisions are scripted; whether tasks succeed says nothing of the model"
         if scripted
@@ -189,24 +187,24 @@ def _scripted(evidence: Evidence) -> str | None:
 
 
 def _modelled(evidence: Evidence) -> str | None:
-    modelled = (evidence.meta.get("model") or {}).get("provenance") == "modelled"
+    modelled = evidence.meta.model.provenance == "modelled"
     return "model time is modelled from published figures, not measured" if modelled else None
 
 
 def _extrapolated(evidence: Evidence) -> str | None:
-    regime = (evidence.meta.get("model") or {}).get("regime")
+    regime = evidence.meta.model.regime
     if regime not in ("extrapolated", "fitted"):
         return None
     return "no published measurement is like these requests; model times go beyond the table, and the band says so"
 
 
 def _interrupted(evidence: Evidence) -> str | None:
-    return f"stopped by the user {_progress(evidence)}" if evidence.meta.get("interrupted") else None
+    return f"stopped by the user {_progress(evidence)}" if evidence.meta.interrupted else None
 
 
 def _two_speeds(evidence: Evidence) -> str | None:
-    machine = evidence.meta.get("machine") or {}
-    before, after = machine.get("core_speed_before"), machine.get("core_speed_after")
+    machine = evidence.meta.machine
+    before, after = machine.core_speed_before, machine.core_speed_after
     if not before or not after or abs(after / before - 1) <= _SPEED_LIMIT:
         return None
     change = after / before - 1
@@ -214,8 +212,8 @@ def _two_speeds(evidence: Evidence) -> str | None:
 
 
 def _loaded(evidence: Evidence) -> str | None:
-    machine = evidence.meta.get("machine") or {}
-    load, cores = (machine.get("load_average") or [None])[0], machine.get("cores")
+    machine = evidence.meta.machine
+    load, cores = next(iter(machine.load_average or ()), None), machine.cores
     if load is None or not cores or load <= _LOAD_PER_CORE * cores:
         return None
     return f"the machine was loaded at the start: load {load:.1f} on {cores:g} cores"

@@ -1,10 +1,11 @@
 """Load: how fast tasks were sent and ended, and whether the sender kept to its schedule."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
+from orchprof.contract.report import Load, SendLag
+from orchprof.contract.run import Noted, RunMeta
 from orchprof.ledger.graph.columns import Floats, Ints, flags, ints
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.stats.intervals import percentile
@@ -12,10 +13,9 @@ from orchprof.units import NS_PER_S
 
 LAG_LIMIT_S: Final = 0.02
 ACHIEVED: Final = 0.98
-Record = dict[str, Any]
 
 
-def load(tables: Tables, meta: Mapping[str, Any]) -> Record | None:
+def load(tables: Tables, meta: RunMeta) -> Load | None:
     """Return how tasks were put to the workload; None of a run that no bench drove.
 
     Warm-up, the ramp included, is left out. `rate_per_s` is what was asked, `scheduled_per_s` what the drawn
@@ -25,52 +25,52 @@ def load(tables: Tables, meta: Mapping[str, Any]) -> Record | None:
     Rates of fewer than two tasks are None. `send_lag_s` is start less due; p99 needs 100 tasks. `degraded`: the
     sender fell behind, see `behind`.
     """
-    params = meta.get("params") or {}
-    if params.get("mode") is None:
+    params = meta.params
+    if params.mode is None:
         return None
     sent = _sent(tables)
     due, start = ints(sent["due_ns"]), ints(sent["start_ns"])
-    is_open = "arrivals" in params
+    is_open = params.arrivals is not None
     lag = (start - due) / NS_PER_S if is_open else np.empty(0)
     scheduled_per_s = _rate(due) if is_open else None
-    return {
-        "kind": "open" if is_open else "closed",
-        "mode": params["mode"],
-        "concurrency": params.get("concurrency") if not is_open or params["mode"] == "processes" else None,
-        "rate_per_s": params.get("rate_per_s"),
-        "arrivals": params.get("arrivals"),
-        "duration_s": params.get("duration_s"),
-        "ramp_s": params.get("ramp_s"),
-        "scheduled_per_s": scheduled_per_s,
-        "achieved_per_s": _rate(start),
-        "throughput_per_s": _throughput(sent, scheduled_per_s),
-        "send_lag_s": _lag(lag) if len(lag) else None,
-        "degraded": behind(tables, meta) is not None,
-        "saturated": "saturated" in {_code(finding) for finding in meta.get("findings") or []},
-    }
+    return Load(
+        kind="open" if is_open else "closed",
+        mode=params.mode,
+        concurrency=params.concurrency if not is_open or params.mode == "processes" else None,
+        rate_per_s=params.rate_per_s,
+        arrivals=params.arrivals,
+        duration_s=params.duration_s,
+        ramp_s=params.ramp_s,
+        scheduled_per_s=scheduled_per_s,
+        achieved_per_s=_rate(start),
+        throughput_per_s=_throughput(sent, scheduled_per_s),
+        send_lag_s=_lag(lag) if len(lag) else None,
+        degraded=behind(tables, meta) is not None,
+        saturated="saturated" in {_code(finding) for finding in meta.findings},
+    )
 
 
-def response_ns(tables: Tables, meta: Mapping[str, Any], tasks: Ints) -> Floats | None:
+def response_ns(tables: Tables, meta: RunMeta, tasks: Ints) -> Floats | None:
     """Return due to end of the given tasks, (n,) in ns; None in a closed loop, where no task was due at any time.
 
     A task that starts late because the agent is busy waits as a user would: latency alone leaves that out.
 
     Source: "coordinated omission", Tene (2013), How not to measure latency.
     """
-    if "arrivals" not in (meta.get("params") or {}):
+    if meta.params.arrivals is None:
         return None
     table = tables["tasks"]
     counted = table[np.isin(ints(table["task"]), tasks)]
     return np.asarray(ints(counted["end_ns"]) - ints(counted["due_ns"]), dtype=np.float64)
 
 
-def behind(tables: Tables, meta: Mapping[str, Any]) -> str | None:
+def behind(tables: Tables, meta: RunMeta) -> str | None:
     """Return how far the sender of an open loop fell behind; None when it kept up.
 
     It did not when the lag's p99 (its maximum under 100 tasks) is above LAG_LIMIT_S, or when less than ACHIEVED of
     the schedule's rate was sent.
     """
-    if "arrivals" not in (meta.get("params") or {}):
+    if meta.params.arrivals is None:
         return None
     sent = _sent(tables)
     due, start = ints(sent["due_ns"]), ints(sent["start_ns"])
@@ -109,9 +109,9 @@ def _throughput(sent: Any, scheduled_per_s: float | None) -> float | None:
     return float((~wrong).sum()) / span_s if span_s else None
 
 
-def _lag(lag: Floats) -> Record:
-    return {"p50": percentile(lag, 0.5), "p99": percentile(lag, 0.99), "max": float(lag.max())}
+def _lag(lag: Floats) -> SendLag:
+    return SendLag(p50=percentile(lag, 0.5), p99=percentile(lag, 0.99), max=float(lag.max()))
 
 
-def _code(finding: Any) -> str:
-    return str(finding if isinstance(finding, str) else finding["code"])
+def _code(finding: Noted | str) -> str:
+    return finding if isinstance(finding, str) else finding.code

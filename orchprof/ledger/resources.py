@@ -1,11 +1,13 @@
 """Resources: what a task asked of the machine and the model, from process clocks and the calls' own accounts."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from orchprof.contract.report import Granularity, ModelCalls, Resources
+from orchprof.contract.run import ModelSide, Provenance, RunMeta
 from orchprof.ledger.account import Account
 from orchprof.ledger.busy import busy_ns
 from orchprof.ledger.calls import answered, refused
@@ -15,11 +17,12 @@ from orchprof.ledger.graph.task_strands import Tables, finished_tasks
 from orchprof.units import NS_PER_S
 
 # From the one to trust least to the one to trust most: a mixture is as good as its worst part.
-_PROVENANCE = ("client_only", "modelled", "reported", "measured")
-_GRANULARITY = ("aggregate", "request")
+_PROVENANCE: Final[tuple[Provenance, ...]] = ("client_only", "modelled", "reported", "measured")
+_GRANULARITY: Final[tuple[Granularity, ...]] = ("aggregate", "request")
+Word = TypeVar("Word", bound=str)
 
 
-def resources(tables: Tables, meta: Mapping[str, Any]) -> dict[str, Any]:
+def resources(tables: Tables, meta: RunMeta) -> Resources:
     """Return the report's `resources`, means per finished task; None where nothing was sampled.
 
     Failed tasks count in every one of them: they held cores and accelerators too. `core_s_busy` is CPU of the
@@ -40,18 +43,14 @@ def resources(tables: Tables, meta: Mapping[str, Any]) -> dict[str, Any]:
     base, growth = (_mean([each[k] for each in memory if each]) for k in (0, 1))
     latency = _mean(everyone["length"] / NS_PER_S)
     calls = tables["model_calls"]
-    return {
-        "core_s_busy": sum(spent) / n / NS_PER_S if n and spent else None,
-        "core_s_reserved": None if latency is None else latency * _cores(meta),
-        "accelerator_s": _accelerator_s(calls[np.isin(ints(calls["task"]), ids)], n),
-        "rss_base_bytes": base,
-        "rss_per_task_bytes": None if growth is None else growth + _children_bytes(tables["strands"], ids),
-        "core_speed": (meta.get("machine") or {}).get("core_speed"),
-    }
-
-
-def _cores(meta: Mapping[str, Any]) -> float:
-    return float((meta.get("params") or {}).get("cores_per_worker", 1))
+    return Resources(
+        core_s_busy=sum(spent) / n / NS_PER_S if n and spent else None,
+        core_s_reserved=None if latency is None else latency * (meta.params.cores_per_worker or 1),
+        accelerator_s=_accelerator_s(calls[np.isin(ints(calls["task"]), ids)], n),
+        rss_base_bytes=base,
+        rss_per_task_bytes=None if growth is None else growth + _children_bytes(tables["strands"], ids),
+        core_speed=meta.machine.core_speed,
+    )
 
 
 def _children_bytes(strands: pd.DataFrame, tasks: Ints) -> float:
@@ -67,23 +66,24 @@ def _together(family: pd.DataFrame) -> float:
     return float(np.cumsum(np.concatenate([-size, size])[np.argsort(at, kind="stable")]).max(initial=0.0))
 
 
-def model_side(tables: Tables, meta: Mapping[str, Any], books: Account) -> dict[str, Any]:
+def model_side(tables: Tables, meta: RunMeta, books: Account) -> ModelSide:
     """Return the report's `run.model`, by the calls of the tasks that count."""
     return asked_model(counted_calls(tables, books), meta)
 
 
-def asked_model(calls: pd.DataFrame, meta: Mapping[str, Any]) -> dict[str, Any]:
+def asked_model(calls: pd.DataFrame, meta: RunMeta) -> ModelSide:
     """Return which model was asked, and what the replies themselves say it was.
 
     Somebody's server may model its time, or follow a script, or say nothing: its calls know, its address does not.
     """
-    asked = {"spec": None, "provenance": None, **(meta.get("model") or {})}
     good = calls[answered(calls)]
-    said = {
-        "provenance": _weakest(good["provenance"], _PROVENANCE),
-        "decisions": _weakest(good["decisions"], ("scripted", "model")),
-    }
-    return asked | {key: value for key, value in said.items() if value is not None}
+    provenance = _weakest(good["provenance"], _PROVENANCE)
+    decisions = _weakest(good["decisions"], ("scripted", "model"))
+    return dataclasses.replace(
+        meta.model,
+        provenance=provenance or meta.model.provenance,
+        decisions=decisions or meta.model.decisions,
+    )
 
 
 def _memory(
@@ -117,7 +117,7 @@ def _accelerator_s(calls: pd.DataFrame, n: int) -> float | None:
     return None if mean is None else mean * len(calls) / n
 
 
-def model_calls(tables: Tables, books: Account) -> dict[str, Any]:
+def model_calls(tables: Tables, books: Account) -> ModelCalls:
     """Return the report's `model_calls`: calls per task, and of tokens and times the mean per call.
 
     `n_per_task` counts every request, `refused_per_task` those of them that the server turned away. Each mean is over
@@ -142,17 +142,17 @@ def model_calls(tables: Tables, books: Account) -> dict[str, Any]:
         for kind in ("input", "output", "cached", "cache_write", "reasoning")
     }
     good = calls[answered(calls)] if answered(calls).any() else calls
-    return {
-        "n_per_task": len(calls) / n if n else None,
-        "refused_per_task": int(refused(calls).sum()) / n if n else None,
+    return ModelCalls(
+        n_per_task=len(calls) / n if n else None,
+        refused_per_task=int(refused(calls).sum()) / n if n else None,
         **tokens,
         **{f"{name}_s": _mean(values / NS_PER_S) for name, values in times.items()},
-        "provenance": _weakest(good["provenance"], _PROVENANCE),
-        "granularity": _weakest(good["granularity"], _GRANULARITY),
-    }
+        provenance=_weakest(good["provenance"], _PROVENANCE),
+        granularity=_weakest(good["granularity"], _GRANULARITY),
+    )
 
 
-def _weakest(column: "pd.Series[Any]", order: tuple[str, ...]) -> str | None:
+def _weakest(column: "pd.Series[Any]", order: tuple[Word, ...]) -> Word | None:
     present = set(column.dropna())
     return next((each for each in order if each in present), None)
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from orchprof.contract.report import Report
+from orchprof.contract.run import Machine, ModelSide, Params, RunMeta
 from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.calls import refused
 from orchprof.ledger.graph.columns import Floats, Ints
@@ -85,8 +87,8 @@ class Demand:
     model: Paced | None
     model_spec: str | None
     band: tuple[float, float] | None
-    machine: Mapping[str, Any]
-    params: Mapping[str, Any]
+    machine: Machine
+    params: Params
     seen: Seen
     failed: int
     findings: tuple[str, ...]
@@ -94,8 +96,7 @@ class Demand:
     @property
     def core_speed(self) -> float | None:
         """Of the machine it was measured on."""
-        speed = self.machine.get("core_speed")
-        return None if speed is None else float(speed)
+        return self.machine.core_speed
 
     def workload(self, rows: Sequence[int] | Ints | None = None) -> Workload:
         """Return the tasks to draw from: all, or those of the given rows."""
@@ -134,7 +135,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     graphs = build(run.tables)
     _refuse(run, report, len(graphs))
     extra = extra or Extra()
-    spec = report["run"]["model"].get("spec")
+    spec = report.run.model.spec
     model = _model(spec) if _calls(run) else None  # one that nobody asks needs nothing
     items = _items(run, graphs, quotas, (spec or "", model, extra))
     core_s = _core_s(report, graphs) + _served_s_here(run.meta, spec) / len(graphs)
@@ -143,38 +144,36 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
         Item(CPU, _strays_s(core_s, items), ()),
         *(Item(extra.between_need, part, None if place else ()) for place, part in enumerate(between)),
     ]
-    used = report["resources"]
-    held_bytes = used["rss_per_task_bytes"] or 0.0
+    used = report.resources
+    held_bytes = used.rss_per_task_bytes or 0.0
     return Demand(
-        name=str(report["run"]["workload"] or run.path.name),
+        name=str(report.run.workload or run.path.name),
         weight=weight,
         paths=tuple(Path(_with(each, beside), held_bytes) for each in items),
         no_load_s=np.array([no_load_s(each, partial(_served_s, model=model)) for each in items]),
         latency_s=np.array([graph.length_ns / NS_PER_S for graph in graphs]),
         core_s=core_s,
         core_s_by_role=_by_role(graphs),
-        accelerator_s=used["accelerator_s"],
+        accelerator_s=used.accelerator_s,
         tokens=_tokens(run, graphs),
         calls=_asked(run, graphs),
-        base_bytes=used["rss_base_bytes"],
+        base_bytes=used.rss_base_bytes,
         task_bytes=held_bytes,
         model=model,
         model_spec=spec,
-        band=_band(report["run"]["model"], model),
-        machine=report["run"]["machine"],
-        params=report["run"]["params"],
+        band=_band(report.run.model, model),
+        machine=report.run.machine,
+        params=report.run.params,
         seen=_seen(run, report),
-        failed=report["tasks"]["failed"],
-        findings=tuple(each["code"] for each in report["checks"]["findings"]),
+        failed=report.tasks.failed,
+        findings=tuple(each.code for each in report.checks.findings),
     )
 
 
-def _refuse(run: Run, report: Record, tasks: int) -> None:
+def _refuse(run: Run, report: Report, tasks: int) -> None:
     if not tasks:
-        raise RunError(
-            f"no task finished, 0 of {report['tasks']['n']} @ {run.path}, record a run whose tasks end"
-        )
-    if (report["load"] or {}).get("degraded"):
+        raise RunError(f"no task finished, 0 of {report.tasks.n} @ {run.path}, record a run whose tasks end")
+    if report.load is not None and report.load.degraded:
         raise RunError(
             f"its sender fell behind, degraded @ {run.path}, record it again with a lower rate: "
             "nobody knows which load this was"
@@ -190,11 +189,11 @@ def _model(spec: str | None) -> Paced | None:
     return resolve(parsed) if isinstance(parsed, PacedSpec) else None
 
 
-def _band(stated: Record, model: Paced | None) -> tuple[float, float] | None:
+def _band(stated: ModelSide, model: Paced | None) -> tuple[float, float] | None:
     """Return the band that the run states for requests like its own; the model's widest where it states none."""
     if model is None:
         return None
-    low, high = stated.get("band") or (None, None)
+    low, high = stated.band or (None, None)
     return model.band if low is None or high is None else (float(low), float(high))
 
 
@@ -249,16 +248,16 @@ def _served_s(item: Item, model: Paced | None) -> float:
     return float(first_s + later * steps.decode_s(1, round(item.prompt_tokens + item.amount / 2)))
 
 
-def _core_s(report: Record, graphs: Sequence[TaskGraph]) -> float:
+def _core_s(report: Report, graphs: Sequence[TaskGraph]) -> float:
     """Return CPU per task from the processes' clocks; from the strands where those were not sampled."""
-    sampled = report["resources"]["core_s_busy"]
+    sampled = report.resources.core_s_busy
     return float(sum(_by_role(graphs).values()) if sampled is None else sampled)
 
 
-def _served_s_here(meta: Mapping[str, Any], spec: str | None) -> float:
+def _served_s_here(meta: RunMeta, spec: str | None) -> float:
     """Return CPU of the model's endpoint in s, of all tasks, where such cores are all that the model needs."""
     on_cores = (spec or "").startswith("llama:")
-    return float((meta.get("metered") or {}).get("endpoint_core_s") or 0.0) if on_cores else 0.0
+    return float(meta.metered.endpoint_core_s or 0.0) if on_cores else 0.0
 
 
 def _by_role(graphs: Sequence[TaskGraph]) -> dict[str, float]:
@@ -296,10 +295,10 @@ def _tokens(run: Run, graphs: Sequence[TaskGraph]) -> tuple[float, float] | None
     return (known[0] / len(graphs), known[1] / len(graphs)) if len(known) == len(totals) else None
 
 
-def _seen(run: Run, report: Record) -> Seen:
+def _seen(run: Run, report: Report) -> Seen:
     tasks = run.tables["tasks"]
     ended = tasks[tasks["end_ns"].notna()]
     at = np.concatenate([ended["end_ns"].to_numpy("int64"), ended["start_ns"].to_numpy("int64")])
     change = np.repeat([-1, 1], len(ended))
     flying = np.cumsum(change[np.argsort(at, kind="stable")])
-    return Seen(int(flying.max(initial=1)), (report["load"] or {}).get("throughput_per_s"))
+    return Seen(int(flying.max(initial=1)), None if report.load is None else report.load.throughput_per_s)

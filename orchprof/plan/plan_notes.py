@@ -85,7 +85,7 @@ def _other_mode(question: Question) -> list[Record]:
             "other_mode", f"{each.name} was measured in mode {own}: on an event loop agents do other work"
         )
         for each in question.asks
-        if (own := each.params.get("mode")) is not None and (own == "async") != is_loop
+        if (own := each.params.mode) is not None and (own == "async") != is_loop
     ]
 
 

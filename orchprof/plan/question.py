@@ -206,7 +206,7 @@ def check(question: Question) -> None:
 
 
 def _check_runs(question: Question) -> None:
-    machines = sorted({str(each.machine.get("cpu_model")) for each in question.asks})
+    machines = sorted({str(each.machine.cpu_model) for each in question.asks})
     if len(machines) > 1:
         raise RunError(
             f"measured on different machines, {' and '.join(machines)} @ RUN, give runs of one machine"
@@ -216,7 +216,7 @@ def _check_runs(question: Question) -> None:
         raise RunError(f"they use different models, {' and '.join(models)} @ RUN, plan each by itself")
     for each in question.asks:
         if len(each.paths) < LEAST:
-            more = f"run it with --tasks {LEAST}" if each.params.get("tasks") else f"record {LEAST} or more"
+            more = f"run it with --tasks {LEAST}" if each.params.tasks else f"record {LEAST} or more"
             raise RunError(
                 f"too few tasks, {len(each.paths)} @ {each.name}, nothing says how they differ: {more}"
             )

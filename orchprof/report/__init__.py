@@ -14,7 +14,7 @@ from orchprof.terminal import visible_record
 
 __all__ = ["render", "validate"]
 
-CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
+CONSOLE: Final[dict[str, Callable[[Any, bool], str]]] = {
     "orchprof.bench/1": bench.render,
     "orchprof.report/1": bench.render,
     "orchprof.brief/1": brief.render,
@@ -29,13 +29,13 @@ CONSOLE: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
     "orchprof.whatif/1": whatif.render,
     "orchprof.workloads/1": listings.workloads,
 }
-FORMATS: Final[dict[str, Callable[[dict[str, Any], bool], str]]] = {
-    "console": lambda record, details: CONSOLE[record["schema"]](visible_record(record), details),
+FORMATS: Final[dict[str, Callable[[Any, bool], str]]] = {
+    "console": lambda record, details: CONSOLE[_schema(record)](visible_record(record), details),
     "json": lambda record, _details: json_text.render(record),
 }
 
 
-def render(record: dict[str, Any], form: str, *, details: bool = False) -> str:
+def render(record: Any, form: str, *, details: bool = False) -> str:
     """Return a record as text that ends in a newline.
 
     Args:
@@ -44,3 +44,7 @@ def render(record: dict[str, Any], form: str, *, details: bool = False) -> str:
         details: console only: all that was measured after the one table; JSON always has it all.
     """
     return FORMATS[form](record, details)
+
+
+def _schema(record: Any) -> str:
+    return str(record["schema"] if isinstance(record, dict) else record.schema)

@@ -4,17 +4,20 @@ import json
 import math
 from typing import Any
 
+import msgspec
+
 from orchprof.contract import validation
 
 
-def render(record: dict[str, Any]) -> str:
+def render(record: Any) -> str:
     """Return a record as JSON text that ends in a newline.
 
     Floats are not rounded; NaN and infinities, which JSON cannot say, become null. Keys come in the order
     of the record's schema, keys the schema does not know after them as they were.
     """
-    schema = validation.load(str(record["schema"]))
-    return json.dumps(_plain(record, schema, schema), indent=2, allow_nan=False) + "\n"
+    document: dict[str, Any] = msgspec.to_builtins(record, enc_hook=_python)
+    schema = validation.load(str(document["schema"]))
+    return json.dumps(_plain(document, schema, schema), indent=2, allow_nan=False) + "\n"
 
 
 def _plain(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
@@ -27,8 +30,12 @@ def _plain(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
         return [_plain(each, items, root) for each in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    # numpy's scalars are no JSON numbers; everything that has one knows how to become a Python one.
-    return _plain(value.item(), schema, root) if hasattr(value, "item") else value
+    return value
+
+
+def _python(value: Any) -> Any:
+    """Return a numpy scalar as the Python number that it holds."""
+    return value.item()
 
 
 def _object(value: dict[str, Any], known: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,60 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
-Record = dict[str, Any]
+from msgspec import convert
+
+from orchprof.contract.report import Finding
+from orchprof.contract.run import ModelSide
 
 # What stands before a model time that nobody measured, in every table.
 MODELLED_MARK: Final = "~"
 
 
-def labels(reports: Sequence[Record], *, short: bool = False) -> list[str]:
+class Identity(Protocol):
+    """Which run a record is of."""
+
+    @property
+    def workload(self) -> str | None:
+        """Its workload."""
+
+    @property
+    def variant(self) -> str | None:
+        """And variant."""
+
+    @property
+    def model(self) -> ModelSide:
+        """Which model it asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    workload: str | None
+    variant: str | None
+    model: ModelSide
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    run: _Identity
+
+
+class OfRun(Protocol):
+    """A record of one run."""
+
+    @property
+    def run(self) -> Identity:
+        """Which run."""
+
+
+def about(record: dict[str, Any]) -> OfRun:
+    """Return a record of one run as its type."""
+    return convert(record, _Of)
+
+
+def labels(reports: Sequence[OfRun], *, short: bool = False) -> list[str]:
     """Return a short name per report: the workload, its variant, and what tells it from its like, if need be.
 
     That is its load, its model, or at last a number.
@@ -19,10 +64,10 @@ def labels(reports: Sequence[Record], *, short: bool = False) -> list[str]:
         reports: all that are shown together.
         short: leave the variant out where a workload comes with one only.
     """
-    variants = {(report["run"]["workload"], report["run"]["variant"]) for report in reports}
+    variants = {(report.run.workload, report.run.variant) for report in reports}
     several = Counter(workload for workload, _ in variants)
     names = [
-        str(report["run"]["workload"]) if short and several[report["run"]["workload"]] == 1 else name(report)
+        str(report.run.workload) if short and several[report.run.workload] == 1 else name(report)
         for report in reports
     ]
     for tells in (load_tag, _kind_tag, _model_tag):
@@ -46,38 +91,38 @@ def _told_apart(names: Sequence[str], tags: Sequence[str]) -> list[str]:
     ]
 
 
-def load_tag(report: Record) -> str:
+def load_tag(report: OfRun) -> str:
     """Return `c4` for four at a time, `r10` for ten per second; "" where the report does not say."""
-    load = report.get("load")
+    load = getattr(report, "load", None)
     if not load:
         return ""
-    if load["kind"] == "closed":
-        return f"c{load['concurrency']}"
-    return "trace" if load["rate_per_s"] is None else f"r{load['rate_per_s']:g}"
+    if load.kind == "closed":
+        return f"c{load.concurrency}"
+    return "trace" if load.rate_per_s is None else f"r{load.rate_per_s:g}"
 
 
-def _kind_tag(report: Record) -> str:
+def _kind_tag(report: OfRun) -> str:
     """Return what keeps the model's time: `paced`, `llama`, `http`."""
-    return str(report["run"]["model"]["spec"] or "").partition(":")[0]
+    return str(report.run.model.spec or "").partition(":")[0]
 
 
-def _model_tag(report: Record) -> str:
-    return str(report["run"]["model"]["spec"] or "").removeprefix("paced:")
+def _model_tag(report: OfRun) -> str:
+    return str(report.run.model.spec or "").removeprefix("paced:")
 
 
-def name(report: Record) -> str:
+def name(of: OfRun) -> str:
     """Return the workload of a run and its variant, if it has one."""
-    run = report["run"]
-    return f"{run['workload']}/{run['variant']}" if run["variant"] else str(run["workload"])
+    run = of.run
+    return f"{run.workload}/{run.variant}" if run.variant else str(run.workload)
 
 
-def model_line(report: Record) -> str:
+def model_line(of: OfRun) -> str:
     """Return which model was asked and where its time comes from; a modelled time is always called so."""
-    model = report["run"]["model"]
-    if model["spec"] == "zero":
+    model = of.run.model
+    if model.spec == "zero":
         return "zero, a model that takes no time"
-    spec = (model["spec"] or "unknown model").removeprefix("paced:")
-    band = model.get("band")
+    spec = (model.spec or "unknown model").removeprefix("paced:")
+    band = model.band
     modelled = f"model time MODELLED ({MODELLED_MARK}"
     modelled += f", x{band[0]:.2g}-{band[1]:.2g})" if band else ", band unknown)"
     said = {
@@ -86,18 +131,17 @@ def model_line(report: Record) -> str:
         "reported": "model time REPORTED by its server",
         "client_only": "model time SEEN FROM THE CLIENT only",
     }
-    return f"{spec}, {said.get(model['provenance'], 'no model time')}"
+    return f"{spec}, {said.get(str(model.provenance), 'no model time')}"
 
 
-def mark(report: Record) -> str:
+def mark(of: OfRun) -> str:
     """Return what to put before the model's times of a run: a mark when nobody measured them."""
-    return MODELLED_MARK if report["run"]["model"]["provenance"] == "modelled" else ""
+    return MODELLED_MARK if of.run.model.provenance == "modelled" else ""
 
 
-def finding(found: Record) -> str:
+def finding(found: Finding) -> str:
     """Return what a finding says, with its remedy where there is one."""
-    remedy = found.get("remedy")
-    return f"{found['message']}; {remedy}" if remedy else str(found["message"])
+    return f"{found.message}; {found.remedy}" if found.remedy else found.message
 
 
 def judged(ok: int, judged_tasks: int, n: int) -> str:

@@ -3,8 +3,9 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, Protocol
 
+from orchprof.contract.report import Share
 from orchprof.run.schema import UNEXPLAINED_LIMIT
 
 WIDTH: Final = 80
@@ -13,7 +14,13 @@ LABEL: Final = 13
 
 _SCALES: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 
-Share = dict[str, Any]
+
+class Part(Protocol):
+    """A share of latency, measured or summed."""
+
+    @property
+    def cp(self) -> float:
+        """On the critical path."""
 
 
 def columns(rows: Sequence[Sequence[str]], align: str, indent: int = 0) -> list[str]:
@@ -90,14 +97,14 @@ def fine_share(share: float | None) -> str:
     return f"{share * 100:.1f}%"
 
 
-def share_or_range(share: Share | None, unexplained: float | None) -> str:
+def share_or_range(share: Part | None, unexplained: float | None) -> str:
     """Return a share as whole percent, as a range when much is unexplained, `-` when it is not known.
 
     The range assigns the unexplained time wholly to either side.
     """
     if share is None:
         return "-"
-    low = share["cp"]
+    low = share.cp
     if unexplained is None or unexplained <= UNEXPLAINED_LIMIT:
         return f"{low * 100:.0f}%"
     return f"{low * 100:.0f}-{min(1.0, low + unexplained) * 100:.0f}%"
@@ -105,8 +112,8 @@ def share_or_range(share: Share | None, unexplained: float | None) -> str:
 
 def plus_minus(share: Share | None) -> str:
     """Return ` +-2`, the larger side of the 95 % interval in percent points; empty when there is none."""
-    if share is None or share["ci95"] is None:
+    if share is None or share.ci95 is None:
         return ""
-    low, high = share["ci95"]
-    points = 100 * max(share["cp"] - low, high - share["cp"])
+    low, high = share.ci95
+    points = 100 * max(share.cp - low, high - share.cp)
     return f" +-{points:.0f}" if points >= 1 else " +-<1"

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 
 from orchprof import files
+from orchprof.contract.run import Recorder, RunMeta
 from orchprof.errors import RunError, UnfitRunError, UsageError
-from orchprof.run.meta import META, read_meta
+from orchprof.run.meta import META, read_json, read_meta
 from orchprof.run.schema import VERSION
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Run:
     """A sealed run: where it lies, its run.json, and its tables."""
 
     path: Path
-    meta: dict[str, Any]
+    meta: RunMeta
     tables: "dict[str, pd.DataFrame]"
 
 
@@ -65,11 +66,17 @@ def create(path: Path, meta: dict[str, Any]) -> Path:
 
 
 def update(path: Path, **changes: Any) -> None:
-    """Replace some keys of a run's run.json, in one step that a crash cannot tear; findings come on top."""
-    meta = read_meta(path)
+    """Change a run's run.json in one step that a crash cannot tear; findings, and keys of an object, come on top."""
+    document = read_json(path)
     if "findings" in changes:
-        changes["findings"] = meta.get("findings", []) + changes["findings"]
-    write_json(path / META, meta | changes)
+        changes["findings"] = document.get("findings", []) + changes["findings"]
+    merged = {
+        key: document[key] | value
+        if isinstance(value, dict) and isinstance(document.get(key), dict)
+        else value
+        for key, value in changes.items()
+    }
+    write_json(path / META, document | merged)
 
 
 def open_run(path: Path) -> Run:
@@ -85,8 +92,8 @@ def open_run(path: Path) -> Run:
 
     path = _only_run(path)
     meta = read_meta(path)
-    if not meta.get("sealed"):
-        _refuse_if_recording(path, meta)
+    if not meta.sealed:
+        _refuse_if_recording(path, meta.recorder)
         meta = seal_run(path)
     return Run(path, meta, tables.read(path))
 
@@ -105,7 +112,7 @@ def _only_run(path: Path) -> Path:
     return found[0]
 
 
-def seal_run(path: Path) -> dict[str, Any]:
+def seal_run(path: Path) -> RunMeta:
     """Turn a run's logs into tables, remove the logs, and return the updated run.json.
 
     The tables are complete on disk before run.json says so, and the logs go last: a crash in between costs
@@ -121,12 +128,12 @@ def seal_run(path: Path) -> dict[str, Any]:
 
     with _locked(path):
         meta = read_meta(path)
-        if meta.get("sealed"):
+        if meta.sealed:
             return meta
         if not (path / LOGS).is_dir():
             raise UnfitRunError(f"no logs, {path / LOGS} @ RUN, restore them or record the run again")
         logs = [log for log in sorted((path / LOGS).glob("*.bin")) if files.is_file(log)]
-        tables, findings, labels = seal(logs, whole_programs=meta.get("task_from") == "auto")
+        tables, findings, labels = seal(logs, whole_programs=meta.task_from == "auto")
         tables["tasks"] = _judged(tables["tasks"], meta, findings)
         for name, table in tables.items():
             partial = path / f"{name}.parquet.partial"
@@ -140,12 +147,10 @@ def seal_run(path: Path) -> dict[str, Any]:
         return read_meta(path)
 
 
-def _judged(
-    tasks: "pd.DataFrame", meta: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
-) -> "pd.DataFrame":
+def _judged(tasks: "pd.DataFrame", meta: RunMeta, findings: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
     """Return the tasks; where the whole program is the only one, it failed if the program did."""
-    code = int(meta.get("exit_code") or 0)
-    whole = meta.get("task_from") == "program" or "whole_program" in {each["code"] for each in findings}
+    code = meta.exit_code or 0
+    whole = meta.task_from == "program" or "whole_program" in {each["code"] for each in findings}
     if code in (0, _INTERRUPTED) or not whole or len(tasks) != 1 or tasks["ok"].notna().any():
         return tasks
     return tasks.assign(ok=False, reason=f"exit code {code}").astype(tasks.dtypes.to_dict())
@@ -190,7 +195,7 @@ def runs_in(path: Path) -> list[Path]:
     found = _below(path)
     if not found:
         read_meta(path)  # which says why there is none
-    return sorted(found, key=lambda run: (read_meta(run).get("order") or 0, run.name))
+    return sorted(found, key=lambda run: (read_meta(run).order or 0, run.name))
 
 
 def _below(path: Path) -> list[Path]:
@@ -232,11 +237,10 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _refuse_if_recording(path: Path, meta: dict[str, Any]) -> None:
-    recorder = meta.get("recorder") or {}
+def _refuse_if_recording(path: Path, recorder: Recorder) -> None:
     try:
-        process = psutil.Process(recorder.get("pid"))
-        alive = process.pid != os.getpid() and process.create_time() == recorder.get("started")
+        process = psutil.Process(recorder.pid)
+        alive = process.pid != os.getpid() and process.create_time() == recorder.started
     except psutil.Error:
         alive = False
     if alive:

@@ -1,11 +1,12 @@
 """Fitted: how much of a machine's cores a run had, and how long its tasks would take with more or less of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from orchprof.contract.run import RunMeta
 from orchprof.ledger.graph.columns import Floats, Ints, indices, ints
 from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.graph.task_strands import Tables
@@ -48,9 +49,7 @@ class Fitted:
         return self.machine.cores * self.machine.speed
 
 
-def fit(
-    graphs: Sequence[TaskGraph], tables: Tables, meta: Mapping[str, Any], *, turns: bool = False
-) -> Fitted:
+def fit(graphs: Sequence[TaskGraph], tables: Tables, meta: RunMeta, *, turns: bool = False) -> Fitted:
     """Return the run as a rerun, at the speed of a core that makes their mean latencies agree.
 
     What strands wait for each other on the machine's cores follows from their sharing; what is left of their waiting
@@ -64,7 +63,7 @@ def fit(
     """
     chosen = sorted(graphs, key=lambda graph: graph.start_ns)[:MOST_TASKS]
     load = load_of(meta, chosen)
-    machine = Machine(float(meta["machine"]["cores"]), turns=turns)
+    machine = Machine(float(meta.machine.cores or 1), turns=turns)
     scripts = [_script(graph, tables, recorded_ns(graph), turns=turns) for graph in chosen]
     recorded = float(np.mean([graph.length_ns for graph in chosen]))
     speed, found = _speed(scripts, load, machine, recorded)
@@ -72,17 +71,17 @@ def fit(
     return Fitted(chosen, load, replace(machine, speed=speed), found, error, _waited(chosen))
 
 
-def load_of(meta: Mapping[str, Any], graphs: Sequence[TaskGraph]) -> Load:
+def load_of(meta: RunMeta, graphs: Sequence[TaskGraph]) -> Load:
     """Return when a run's tasks started: a closed loop's when a lane was free, others when they did.
 
     Tasks that nobody drove and that never overlap are those of one lane.
     """
-    params = meta.get("params") or {}
-    if params.get("mode") is not None and "arrivals" not in params:
-        return Load(int(params.get("concurrency") or 1))
+    params = meta.params
+    if params.mode is not None and params.arrivals is None:
+        return Load(int(params.concurrency or 1))
     start = np.array([graph.start_ns for graph in graphs], np.float64)
     end = start + [graph.length_ns for graph in graphs]
-    if "arrivals" not in params and (start[1:] >= np.maximum.accumulate(end)[:-1]).all():
+    if params.arrivals is None and (start[1:] >= np.maximum.accumulate(end)[:-1]).all():
         return Load(1)
     return Load(len(graphs), tuple((start - start[0]).tolist()))
 

@@ -1,12 +1,12 @@
 """Altered: what is asked of a run's time, in the words a person uses, and the times that follow."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from orchprof.contract.run import RunMeta
 from orchprof.errors import OrchprofError, RunError, UsageError
 from orchprof.ledger.checks import is_labelled
 from orchprof.ledger.graph.columns import Floats
@@ -19,7 +19,7 @@ from orchprof.whatif.model_swap import Pace
 from orchprof.whatif.parts import Change, Part, find, parts_of, scaled_ns, waits_left, weights
 
 Scale = Sequence[tuple[str, float]]
-Swap = Sequence[tuple[str, Tables, Mapping[str, Any]]]
+Swap = Sequence[tuple[str, Tables, RunMeta]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Recorded:
     """A run as it was read."""
 
     tables: Tables
-    meta: Mapping[str, Any]
+    meta: RunMeta
     graphs: Sequence[TaskGraph]  # of the tasks that did not fail; of all when every one did
     events: Sequence[Events]  # of each of them
     together: Sequence[Together]  # those of them that are replayed with others
@@ -38,7 +38,7 @@ class Recorded:
         return list(zip(self.graphs, self.events, strict=True))
 
     @classmethod
-    def read(cls, tables: Tables, meta: Mapping[str, Any], where: str) -> "Recorded":
+    def read(cls, tables: Tables, meta: RunMeta, where: str) -> "Recorded":
         """Return a run with the graphs of its tasks.
 
         Raises:
@@ -46,7 +46,7 @@ class Recorded:
         """
         graphs = build(tables, failed=False) or build(tables)
         if not graphs:
-            raise RunError(f"no task finished, {meta.get('id')} @ {where}, run it again with more time")
+            raise RunError(f"no task finished, {meta.id} @ {where}, run it again with more time")
         events = [contended(graph) for graph in graphs]
         return cls(tables, meta, graphs, events, together(tables, graphs))
 
@@ -129,7 +129,7 @@ def _factor(key: str, factor: float) -> float:
 def _told(run: Recorded, part: Part) -> Part:
     if part.name is None and part.role in ("framework", "tool") and not is_labelled(run.tables, run.meta):
         raise OrchprofError(
-            f"nothing says which code is a tool and which the framework, {part.key!r} @ {run.meta.get('id')}, "
+            f"nothing says which code is a tool and which the framework, {part.key!r} @ {run.meta.id}, "
             "record with --tool module:function, or name a state such as 'cpu'"
         )
     return part
@@ -137,8 +137,8 @@ def _told(run: Recorded, part: Part) -> Part:
 
 def _swapped(run: Recorded, key: str, other: Recorded) -> float:
     """Return how many times as long a part takes in another run: per call of a name, per task otherwise."""
-    if other.meta.get("workload") != run.meta.get("workload"):
-        said = f"{other.meta.get('workload')} for {run.meta.get('workload')}"
+    if other.meta.workload != run.meta.workload:
+        said = f"{other.meta.workload} for {run.meta.workload}"
         raise UsageError(f"another workload's run, {said} @ --swap, give a run of the same one")
     mine, theirs = (_each(each, find(key, parts_of(each.graphs), "--swap")) for each in (run, other))
     return theirs / mine

@@ -1,11 +1,13 @@
 """What if: a run's tasks with some of their time changed, replayed, as the `orchprof.whatif/1` record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
+from msgspec import to_builtins
 
+from orchprof.contract.run import RunMeta
 from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.checks import REPLAY_LIMIT
 from orchprof.ledger.graph.columns import Floats
@@ -28,7 +30,7 @@ _IN_PROCESS: Final = ("threads", "async")
 Record = dict[str, Any]
 
 
-def whatif(tables: Tables, meta: Mapping[str, Any], asked: Asked | None = None) -> Record:
+def whatif(tables: Tables, meta: RunMeta, asked: Asked | None = None) -> Record:
     """Return the record of a run's tasks after changes; without any, the ranking of what to fix.
 
     `base_s` and `predicted_s` are mean latencies of the finished tasks that are no warm-up and did not fail, `p50`
@@ -56,8 +58,8 @@ def whatif(tables: Tables, meta: Mapping[str, Any], asked: Asked | None = None) 
     return {
         "schema": SCHEMA,
         "run": {
-            **{key: meta.get(key) for key in ("id", "workload", "variant")},
-            "model": asked_model(tables["model_calls"], meta),
+            **{key: getattr(meta, key) for key in ("id", "workload", "variant")},
+            "model": to_builtins(asked_model(tables["model_calls"], meta)),
         },
         "tasks": len(tasks),
         **figures,
@@ -86,7 +88,7 @@ def _replay_error(run: Recorded) -> float:
     error = float((np.abs(replayed - recorded) / np.maximum(recorded, 1)).max())
     if error > REPLAY_LIMIT:
         raise RunError(
-            f"replayed unchanged, a task comes out {error:.1%} off, above {REPLAY_LIMIT:.0%}, {run.meta.get('id')} "
+            f"replayed unchanged, a task comes out {error:.1%} off, above {REPLAY_LIMIT:.0%}, {run.meta.id} "
             "@ whatif, the record contradicts itself: see the findings of `orchprof report`, and record again"
         )
     return error
@@ -103,14 +105,14 @@ def _replayed(
 
 def _pace(run: Recorded, asked: Asked) -> Pace | None:
     """Return what happens to the model's calls; more workers slow a paced one down."""
-    own = str((run.meta.get("model") or {}).get("spec"))
+    own = str(run.meta.model.spec)
     if asked.workers and own.startswith("paced:") and len(run.tables["model_calls"]):
         return pace(run.tables, own, asked.model, asked.workers / _lanes(run))
     return pace(run.tables, own, asked.model) if asked.model else None
 
 
 def _lanes(run: Recorded) -> int:
-    return int((run.meta.get("params") or {}).get("concurrency") or 1)
+    return int(run.meta.params.concurrency or 1)
 
 
 def _fitted(run: Recorded, asked: Asked) -> Fitted | None:
@@ -120,11 +122,11 @@ def _fitted(run: Recorded, asked: Asked) -> Fitted | None:
         OrchprofError: other cores or workers are asked for, and the run does not say what is needed for it.
     """
     turns = bool(asked.workers) and _turns(run)
-    if (run.meta.get("machine") or {}).get("cores"):
+    if run.meta.machine.cores:
         return fit(run.graphs, run.tables, run.meta, turns=turns)
     if asked.rerun:
         raise OrchprofError(
-            f"the run does not say how many cores it had, {run.meta.get('id')} @ machine, record it again"
+            f"the run does not say how many cores it had, {run.meta.id} @ machine, record it again"
         )
     return None
 
@@ -135,11 +137,11 @@ def _turns(run: Recorded) -> bool:
     Raises:
         OrchprofError: that, or what it does to them, cannot be known.
     """
-    params = run.meta.get("params") or {}
-    mode = params.get("mode")
-    if mode is None or "arrivals" in params:
+    params = run.meta.params
+    mode = params.mode
+    if mode is None or params.arrivals is not None:
         raise OrchprofError(
-            f"only a closed loop has workers, {run.meta.get('id')} @ --workers, "
+            f"only a closed loop has workers, {run.meta.id} @ --workers, "
             "measure one with `orchprof bench --concurrency N`, or ask `orchprof plan`"
         )
     if mode == "threads" and _lanes(run) == 1:
@@ -231,7 +233,7 @@ def _listed(altered: Altered, asked: Asked) -> list[Record]:
 
 def _model(run: Recorded, model: Pace, asked: Asked) -> Record:
     return {
-        "recorded": (run.meta.get("model") or {}).get("spec"),
+        "recorded": run.meta.model.spec,
         "asked": asked.model,
         "spec": model.spec,
         "ratio": float(model.ratio[:, -1].mean()),

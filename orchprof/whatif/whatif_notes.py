@@ -55,7 +55,7 @@ def assumptions(run: Recorded, asked: Asked) -> list[str]:
 
 
 def _sharing(run: Recorded) -> str:
-    if run.meta["params"]["mode"] in ("threads", "async"):
+    if run.meta.params.mode in ("threads", "async"):
         return (
             "tasks share one process, one at a time; a library that lets go of the interpreter is not known"
         )

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support import record_of
 
 from orchprof.bench import driver
 from orchprof.cli import main
+from orchprof.contract.bench import Bench
+from orchprof.contract.report import Report
 
 RAG = json.loads((Path(__file__).parents[1] / "golden" / "report" / "rag.json").read_text())
 
@@ -74,10 +77,10 @@ class FakeBench:
             record["load"] = LOAD | {"saturated": True}
         if per_task:
             record["per_task"] = []
-        return record
+        return record_of(Report, record)
 
-    def conclusions(self, _reports, _runs):
-        return {"claim": None, "cost": [], "headline": None}
+    def bench_record(self, reports, _runs):
+        return Bench(reports=reports, claim=None, cost=[], headline=None)
 
 
 @pytest.fixture
@@ -88,5 +91,6 @@ def bench(monkeypatch):
     monkeypatch.setattr("orchprof.bench.catalogue.names", lambda: ["rag", "swe"])
     monkeypatch.setattr("orchprof.cli.bench.summary", fake.summary)
     monkeypatch.setattr("orchprof.cli.report.summary", fake.summary)
-    monkeypatch.setattr("orchprof.cli.report.conclusions", fake.conclusions)
+    monkeypatch.setattr("orchprof.cli.report.bench_record", fake.bench_record)
+    monkeypatch.setattr("orchprof.cli.bench.bench_record", fake.bench_record)
     return fake

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from support import plain
 
 from orchprof.run import store
 
@@ -261,7 +262,7 @@ def good(tmp_path_factory):
     """A run that everything can be asked of."""
     path = tmp_path_factory.mktemp("good") / "good"
     kept = made(20, child=20, call=30, meta={"workload": "rag"})
-    store.create(path, kept.meta | {"id": "good"})
+    store.create(path, plain(kept.meta) | {"id": "good"})
     for name, table in kept.tables.items():
         table.to_parquet(path / f"{name}.parquet")
     store.update(path, sealed=True)
@@ -321,32 +322,32 @@ DOCUMENTS = [
     (b"{}", "unknown run schema, None"),
 ]
 KEYS = [
-    ({"id": 5}, "not a text, id = 5"),
-    ({"workload": ["rag"]}, "not a text, workload = ['rag']"),
-    ({"seed": "0"}, "not a whole number, seed = '0'"),
-    ({"order": 1.5}, "not a whole number, order = 1.5"),
-    ({"params": []}, "not an object, params = []"),
-    ({"params": {"cores_per_worker": "2"}}, "not a number above 0, params.cores_per_worker = '2'"),
+    ({"id": 5}, "expected string, id = 5"),
+    ({"workload": ["rag"]}, "expected string, workload = ['rag']"),
+    ({"seed": "0"}, "expected integer, seed = '0'"),
+    ({"order": 1.5}, "expected integer, order = 1.5"),
+    ({"params": []}, "expected object, params = []"),
+    ({"params": {"cores_per_worker": "2"}}, "expected number, params.cores_per_worker = '2'"),
     ({"params": {"cores_per_worker": -1}}, "params.cores_per_worker = -1"),
     ({"params": {"cores_per_worker": 0}}, "params.cores_per_worker = 0"),
     ({"params": {"cores_per_worker": 1e300}}, "params.cores_per_worker = 1e+300"),
     ({"params": {"concurrency": "four"}}, "params.concurrency = 'four'"),
-    ({"params": {"settings": 5}}, "not an object, params.settings = 5"),
-    ({"model": "gpt-5"}, "not an object, model = 'gpt-5'"),
-    ({"model": {"spec": 5}}, "not a text, model.spec = 5"),
-    ({"model": {"band": 5}}, "not two numbers above 0, the smaller first, model.band = 5"),
-    ({"model": {"band": [2, 1]}}, "model.band = [2, 1]"),
-    ({"model": {"band": ["1", "2"]}}, "model.band = ['1', '2']"),
+    ({"params": {"settings": 5}}, "expected object, params.settings = 5"),
+    ({"model": "gpt-5"}, "expected object, model = 'gpt-5'"),
+    ({"model": {"spec": 5}}, "expected string, model.spec = 5"),
+    ({"model": {"band": 5}}, "expected array, model.band = 5"),
+    ({"model": {"band": [2, 1]}}, "two numbers above 0, the smaller first, model = {'band': [2, 1]}"),
+    ({"model": {"band": ["1", "2"]}}, "model.band[0] = '1'"),
     ({"model": {"provenance": "guessed"}}, "model.provenance = 'guessed'"),
-    ({"machine": {"cores": "2"}}, "not a number above 0, machine.cores = '2'"),
+    ({"machine": {"cores": "2"}}, "expected number, machine.cores = '2'"),
     ({"machine": {"cores": True}}, "machine.cores = True"),
-    ({"machine": {"load_average": 3}}, "not a list of numbers, machine.load_average = 3"),
-    ({"findings": ["whole_program", 5]}, "not a list of findings, each with a code"),
-    ({"findings": [{"message": "no code"}]}, "not a list of findings, each with a code"),
-    ({"labels": "mcp"}, "not a list of texts, labels = 'mcp'"),
-    ({"labelled": "yes"}, "not true or false, labelled = 'yes'"),
-    ({"sealed": 1}, "not true or false, sealed = 1"),
-    ({"recorder": {"pid": 1 << 40}, "sealed": False}, "not a process's number, recorder.pid"),
+    ({"machine": {"load_average": 3}}, "expected array, machine.load_average = 3"),
+    ({"findings": ["whole_program", 5]}, "expected string | object, findings[1] = 5"),
+    ({"findings": [{"message": "no code"}]}, "required field code, findings[0]"),
+    ({"labels": "mcp"}, "expected array, labels = 'mcp'"),
+    ({"labelled": "yes"}, "expected boolean, labelled = 'yes'"),
+    ({"sealed": 1}, "expected boolean, sealed = 1"),
+    ({"recorder": {"pid": 1 << 40}, "sealed": False}, "expected integer <= 2147483647, recorder.pid"),
     ({"sealed": False}, "no logs"),
 ]
 COMMANDS = ("report RUN", "whatif RUN", "cost RUN", "claim RUN", PLAN)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import plain
 
 from orchprof import report
 from orchprof.cli.words import limits
@@ -24,7 +25,7 @@ HEADER = (
 def keep(path, tasks=20, **times):
     """Store a run of so many tasks."""
     kept = made(tasks, **({"cpu": 50, "net": 20, "model": "http://localhost:1/v1#m"} | times))
-    store.create(path, kept.meta | {"id": path.name})
+    store.create(path, plain(kept.meta) | {"id": path.name})
     for name, table in kept.tables.items():
         table.to_parquet(path / f"{name}.parquet")
     store.update(path, sealed=True)

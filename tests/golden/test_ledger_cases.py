@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from ledger_tables import Run
+from support import summarise
 
 from orchprof.ledger.graph.critical_path import critical_path
 from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.measures import MEASURES, label_weights, measure
 from orchprof.ledger.shares import SHARES, membership
-from orchprof.ledger.summary import summarise
 
 S = 10**9
 MS = 10**6

@@ -69,7 +69,7 @@ def _dearer(run: Priced, book: Book) -> str | None:
 
 def _shared(run: Priced) -> str | None:
     at_once = run.usage.at_once or 1.0
-    if at_once <= 1.5 or run.report["run"]["params"].get("mode") == "processes":  # noqa: PLR2004
+    if at_once <= 1.5 or run.report.run.params.mode == "processes":  # noqa: PLR2004
         return None
     return (
         f"{at_once:.1f} tasks at a time shared a worker, and each is charged all its cores: "

@@ -1,9 +1,9 @@
 """Route: how a run's model calls are paid, by the accelerator's time or by tokens; one of the two, never both."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.run import ModelSide
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.models.paced.timing import setup_for
 from orchprof.models.spec import PacedSpec, parse
@@ -38,7 +38,7 @@ class Route:
 
 
 def route_of(
-    model: Mapping[str, Any],
+    model: ModelSide,
     asked: str = "auto",
     accelerator: str | None = None,
     token_model: str | None = None,
@@ -57,7 +57,7 @@ def route_of(
     Raises:
         UsageError: what is asked contradicts itself, or the spec.
     """
-    spec = str(model.get("spec") or "")
+    spec = str(model.spec or "")
     if token_model and (asked == ACCELERATOR or accelerator):
         raise UsageError(f"two routes, {token_model!r} @ --token-model, pay accelerators or tokens, not both")
     if token_model or asked == TOKEN:

@@ -1,12 +1,13 @@
 """Priced: one run with what it used, the prices it is billed at, and its bill; what every part of a report asks."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from orchprof.contract.report import Report
+from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.bill import Bill, bill
 from orchprof.economics.bill.breakdown import Parts, parts_of
 from orchprof.economics.bill.payment import CPU, Route, route_of
@@ -23,7 +24,7 @@ from orchprof.prices.price import Book
 class Priced:
     """A run and what it costs."""
 
-    report: Mapping[str, Any]
+    report: Report
     options: Options
     usage: Usage
     route: Route
@@ -76,9 +77,7 @@ class Priced:
         return float(volume) / self.success_rate / MONTH_S
 
 
-def priced(
-    report: Mapping[str, Any], tables: Tables, meta: Mapping[str, Any], book: Book, options: Options
-) -> Priced:
+def priced(report: Report, tables: Tables, meta: RunMeta, book: Book, options: Options) -> Priced:
     """Return a run with its bill.
 
     Args:
@@ -94,9 +93,9 @@ def priced(
     """
     check(options.terms)
     used = usage(report, tables, meta)
-    route = route_of(report["run"]["model"], options.route, options.accelerator, options.token_model)
+    route = route_of(report.run.model, options.route, options.accelerator, options.token_model)
     rates = tariff(book, route, used.tools, options.machines, options.utilisation)
-    at = _when(report["run"].get("created"))
+    at = _when(report.run.created)
     return Priced(report, options, used, route, rates, bill(used, rates, route, at), at)
 
 

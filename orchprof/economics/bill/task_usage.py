@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from orchprof.contract.report import Report, Resources
+from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.external_services import Outside, outside
 from orchprof.errors import RunError
 from orchprof.ledger.calls import answered, refused
@@ -145,7 +147,7 @@ class Usage:
         return _at_once(self.started_ns, self.latency_s)
 
 
-def usage(report: Record, tables: Tables, meta: Record) -> Usage:
+def usage(report: Report, tables: Tables, meta: RunMeta) -> Usage:
     """Return what the finished tasks of a run used.
 
     Args:
@@ -159,29 +161,28 @@ def usage(report: Record, tables: Tables, meta: Record) -> Usage:
     tasks = finished_tasks(tables)
     ids = tasks["id"]
     if not len(ids):
-        name = (report.get("run") or {}).get("id")
-        raise RunError(f"no task finished, {name} @ RUN, run it again with more time")
+        raise RunError(f"no task finished, {report.run.id} @ RUN, run it again with more time")
     latency_s = tasks["length"] / NS_PER_S
-    resources, calls = report["resources"], _calls(tables, ids)
-    cores = float((meta.get("params") or {}).get("cores_per_worker", 1))
+    resources, calls = report.resources, _calls(tables, ids)
+    cores = float(meta.params.cores_per_worker or 1)
     ok, judged = _judged(tables, ids)
     table = tables["tasks"]
-    warm, metered = flags(table["warmup"]), meta.get("metered") or {}
+    warm, metered = flags(table["warmup"]), meta.metered
     return Usage(
         task=ids,
         ok=ok,
         judged=judged,
         latency_s=latency_s,
-        cpu_busy_s=_busy_s(tables, ids, latency_s, resources["core_s_busy"]),
+        cpu_busy_s=_busy_s(tables, ids, latency_s, resources.core_s_busy),
         cpu_reserved_s=latency_s * cores,
         memory_gib_s=_memory_gib_s(tables, tasks["start"], ids, latency_s, resources),
         accelerator_s=_accelerator_s(calls, len(ids)),
         calls=calls,
         tools=_tools(tables, ids),
-        outside=outside(tables, report["run"]["model"].get("spec")),
+        outside=outside(tables, report.run.model.spec),
         network_gib=None,
-        endpoint_core_s=_endpoint_core_s(calls, len(ids), metered.get("endpoint_core_s")),
-        joules=tuple((each["part"], each["joules"], each["tier"]) for each in metered.get("energy") or ()),
+        endpoint_core_s=_endpoint_core_s(calls, len(ids), metered.endpoint_core_s),
+        joules=tuple((each.part, each.joules, each.tier) for each in metered.energy or ()),
         cores_per_worker=cores,
         started_ns=tasks["start"],
         warmup=int(warm.sum()),
@@ -214,9 +215,9 @@ def _busy_s(tables: Tables, ids: Ints, latency_s: Floats, mean_s: float | None) 
 
 
 def _memory_gib_s(
-    tables: Tables, start_ns: Ints, ids: Ints, latency_s: Floats, resources: Record
+    tables: Tables, start_ns: Ints, ids: Ints, latency_s: Floats, resources: Resources
 ) -> Floats | None:
-    base, growth = resources["rss_base_bytes"], resources["rss_per_task_bytes"]
+    base, growth = resources.rss_base_bytes, resources.rss_per_task_bytes
     if base is None or growth is None:
         return None
     strands = tables["strands"]

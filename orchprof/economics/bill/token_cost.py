@@ -1,8 +1,9 @@
 """Tokens: what a task pays for a model that others serve, by its bill: for who prices the machines apart from it."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.report import Report
+from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.payment import ACCELERATOR, CPU, TOKEN
 from orchprof.economics.bill.priced_run import priced
 from orchprof.economics.options import Options
@@ -13,7 +14,7 @@ _NOT_PLANNED: Final = "its model runs on accelerators that are not planned for, 
 
 
 def tokens_per_task(
-    report: Mapping[str, Any], tables: Tables, meta: Mapping[str, Any], book: Book, *, is_planned: bool
+    report: Report, tables: Tables, meta: RunMeta, book: Book, *, is_planned: bool
 ) -> tuple[float | None, str | None]:
     """Return the USD per task, failed ones among them, and why where they are not known.
 

@@ -1,5 +1,6 @@
 """Doubt: how far a run's cost hangs on its inputs, what to fix first, and what its ratio would mean for the market."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +30,7 @@ def doubt(run: Priced, tables: Tables, book: Book) -> Record:
     """
     tasks = _recorded(run, tables)
     return {
-        "claim_in_money": halving.claim_in_money(run.parts(right=True), run.report["shares"]),
+        "claim_in_money": halving.claim_in_money(run.parts(right=True), run.report.shares),
         "fix_first": [] if tasks is None else _fix_first(run, tasks),
         **_sensitivity(run, tasks, book),
         "market": _market(run),
@@ -71,7 +72,7 @@ def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
     if run.bill.total is None:
         nothing = {"n": run.options.monte_carlo, "reason": UNPRICED, **dict.fromkeys(("p5", "p50", "p95"))}
         return {"sensitivity": [], "monte_carlo": nothing}
-    labelled, writing = _labelled(run), sensitivity.writing_share(run.report["model_calls"])
+    labelled, writing = _labelled(run), sensitivity.writing_share(run.report.model_calls)
     now = ranges.inputs_of(run.bill, run.tariff, writes=writing is not None, labelled=labelled)
     chosen = ranges.with_ranges(ranges.default_ranges(now, _evidence(run, book)), run.options.ranges)
     writing = writing or 0.0
@@ -87,8 +88,8 @@ def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
 
 
 def _evidence(run: Priced, book: Book) -> ranges.Evidence:
-    model, whose = run.report["run"]["model"], run.route.accelerator
-    band = model.get("band") if model.get("provenance") == _MODELLED else None
+    model, whose = run.report.run.model, run.route.accelerator
+    band = model.band if model.provenance == _MODELLED else None
     judged = run.usage.judged
     return ranges.Evidence(
         gpu_prices=ranges.gpu_prices(book, whose) if whose else {},
@@ -96,7 +97,7 @@ def _evidence(run: Priced, book: Book) -> ranges.Evidence:
         successes=int((run.usage.ok & judged).sum()),
         judged=int(judged.sum()),
         accelerator=whose,
-        band=(band[0], band[1]) if band and None not in band else None,
+        band=band,
     )
 
 
@@ -104,7 +105,7 @@ def _market(run: Priced) -> Record | None:
     if not run.options.market:
         return None
     found: Record = market.market(
-        market.ratios(run.report["resources"], accelerator_utilisation=float(run.options.utilisation)),
+        market.ratios(run.report.resources, accelerator_utilisation=float(run.options.utilisation)),
         run.options.assume,
         calls_at_once=run.usage.calls.at_once,
     )
@@ -113,7 +114,7 @@ def _market(run: Priced) -> Record | None:
 
 def _labelled(run: Priced) -> bool:
     """Return whether the run tells the agent's own code from its tools."""
-    return run.report["shares"]["orchestration"] is not None
+    return run.report.shares.orchestration is not None
 
 
 def _energy(run: Priced, book: Book) -> Record:
@@ -127,19 +128,19 @@ def _energy(run: Priced, book: Book) -> Record:
 
 
 def _parts(run: Priced, book: Book) -> list[energy.Energy]:
-    used = dict(run.report["resources"])
+    used = run.report.resources
     if run.route.kind == CPU:  # what computed the model is cores too
-        for name in ("core_s_busy", "core_s_reserved"):
-            used[name] = None if used[name] is None else used[name] + run.endpoint_core_s
-        used["accelerator_s"] = 0.0
-    parts = energy.modelled(
-        used, run.report["run"], run.route.accelerator, book, float(run.options.utilisation)
-    )
+        busy, reserved = (
+            None if core_s is None else core_s + run.endpoint_core_s
+            for core_s in (used.core_s_busy, used.core_s_reserved)
+        )
+        used = replace(used, core_s_busy=busy, core_s_reserved=reserved, accelerator_s=0.0)
+    parts = energy.modelled(used, run.report.run, run.route.accelerator, book, float(run.options.utilisation))
     counted = {part: energy.counted(part, joules, run.usage.n, tier) for part, joules, tier in _counters(run)}
     return [counted.get(each.part, each) for each in parts]
 
 
 def _counters(run: Priced) -> list[tuple[str, float, str]]:
     """Return what counters said; an accelerator's only where one of this machine's computed the model."""
-    own = str(run.report["run"]["model"].get("spec") or "").startswith("torch:")
+    own = str(run.report.run.model.spec or "").startswith("torch:")
     return [each for each in run.usage.joules if each[0] == "cpu" or own]

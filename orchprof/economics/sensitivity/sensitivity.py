@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from orchprof.contract.report import ModelCalls
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.replayed import Surface
 from orchprof.economics.sensitivity.ranges import SHARE, UNITS, Inputs, Range
@@ -18,14 +19,14 @@ Row = dict[str, Any]
 DRAWS: Final = (100, 1_000_000)
 
 
-def writing_share(model_calls: Mapping[str, Any]) -> float | None:
+def writing_share(model_calls: ModelCalls) -> float | None:
     """Return which part of a mean call's time grows with the tokens it writes; None where no server says.
 
     Args:
         model_calls: of orchprof.report/1.
     """
-    decode_s = model_calls["decode_s"]
-    rest_s = sum(model_calls[name] or 0.0 for name in ("queue_s", "prefill_s"))
+    decode_s = model_calls.decode_s
+    rest_s = (model_calls.queue_s or 0.0) + (model_calls.prefill_s or 0.0)
     return decode_s / (decode_s + rest_s) if decode_s else None
 
 

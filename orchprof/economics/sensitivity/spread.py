@@ -48,16 +48,10 @@ def spread(run: Priced, sampled: list[float] | None) -> Record | None:
 
 
 def _band(run: Priced) -> Ends | None:
-    model = run.report["run"]["model"]
-    ends = model.get("band")
-    if (
-        not ends
-        or None in ends
-        or not run.bill.parts["accelerator"].usd
-        or model.get("provenance") != _MODELLED
-    ):
+    model = run.report.run.model
+    if not run.bill.parts["accelerator"].usd or model.provenance != _MODELLED:
         return None
-    return float(ends[0]), float(ends[1])
+    return model.band
 
 
 def _at(run: Priced, times: float) -> float:

@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import psutil
 
 from orchprof.bench.driver import Event
+from orchprof.contract.run import Params
 from orchprof.ledger.graph.columns import flags
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.units import NS_PER_S
@@ -102,11 +103,11 @@ class Between:
     core_s: float
 
 
-def between(tables: Tables, params: dict[str, Any]) -> Between:
+def between(tables: Tables, params: Params) -> Between:
     """Return the means between tasks that ran one after the other; nothing of tasks that did not."""
     tasks = tables["tasks"]
     tasks = tasks[~flags(tasks["warmup"]) & tasks["end_ns"].notna()].sort_values("start_ns")
-    if params.get("concurrency") != 1 or "arrivals" in params or len(tasks) < 2:  # noqa: PLR2004
+    if params.concurrency != 1 or params.arrivals is not None or len(tasks) < 2:  # noqa: PLR2004
         return Between(0.0, 0.0)
     start, end = (tasks[name].to_numpy("int64") for name in ("start_ns", "end_ns"))
     samples = tables["samples"]

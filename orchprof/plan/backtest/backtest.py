@@ -41,6 +41,7 @@ PROBE_TASKS: Final = 12
 PROBE_CROWD: Final = 2  # tasks in flight per core that keep all cores at work
 RUNS: Final = 8
 LIMITS: Final = {"throughput_per_s": 0.10, "p50_s": 0.10, "p95_s": 0.20}
+_TASK_TIMEOUT_S: Final = 600.0  # of a run whose bench did not say
 _MODES: Final = ("processes", "threads", "async")
 _ANY: Final[dict[str, Any]] = {
     "workload": "", "variant": None, "model": "", "tasks": None, "warmup": 0, "concurrency": 1, "mode": "threads",
@@ -82,7 +83,7 @@ def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Record:
         RunError: the run is of no bench, or of another kind of machine.
         UsageError: an unknown mode.
     """
-    own = (run.meta.get("params") or {}).get("mode")
+    own = run.meta.params.mode
     mode = mode or (own if own in _MODES else _MODES[0])
     if mode not in _MODES:
         raise UsageError(
@@ -109,15 +110,15 @@ def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Record:
 
 
 def _refuse(run: Run, mode: str) -> None:
-    params = run.meta.get("params") or {}
-    if params.get("mode") is None or not run.meta.get("workload"):
+    params = run.meta.params
+    if params.mode is None or not run.meta.workload:
         raise RunError(f"no bench made it, {run.path} @ --backtest, give a run of 'orchprof bench'")
-    if (mode == "async") != (params["mode"] == "async"):
+    if (mode == "async") != (params.mode == "async"):
         raise UsageError(
             f"agents do other work on an event loop, {mode!r} @ --mode, record RUN with "
             f"--concurrency 1 --mode {mode if mode == 'async' else 'sequential'}"
         )
-    here, there = machine.fingerprint()["cpu_model"], (run.meta.get("machine") or {}).get("cpu_model")
+    here, there = machine.fingerprint()["cpu_model"], run.meta.machine.cpu_model
     if here != there:
         raise RunError(
             f"it is of another machine, {there!r} @ {run.path}, back-test where it was made: this is {here!r}"
@@ -129,7 +130,7 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
 
     The first tell what endpoint and driver need, and both what a core is worth now: by the CPU of the same inputs.
     """
-    rests = between(run.tables, run.meta["params"])
+    rests = between(run.tables, run.meta.params)
     plain = demand(run)
     seen = Onlooker()
     count = min(PROBE_TASKS, len(plain.paths))
@@ -173,13 +174,13 @@ def _both(one: Notify, other: Notify) -> Notify:
 
 def _alone(run: Run) -> Plan:
     """Return the plan of the run's own bench, one task at a time."""
-    params = run.meta["params"]
-    mode = "async" if params["mode"] == "async" else "sequential"
+    params = run.meta.params
+    mode = "async" if params.mode == "async" else "sequential"
     return Plan(
-        workload=run.meta["workload"], variant=run.meta["variant"], model=run.meta["model"]["spec"],
-        tasks=params["tasks"], warmup=1, concurrency=1, mode=mode, seed=run.meta["seed"],
-        settings={name: str(value) for name, value in params["settings"].items()}, quick=params["quick"],
-        task_timeout_s=params["task_timeout_s"],
+        workload=str(run.meta.workload), variant=run.meta.variant, model=str(run.meta.model.spec),
+        tasks=params.tasks, warmup=1, concurrency=1, mode=mode, seed=run.meta.seed or 0,
+        settings={name: str(value) for name, value in (params.settings or {}).items()}, quick=bool(params.quick),
+        task_timeout_s=params.task_timeout_s or _TASK_TIMEOUT_S,
     )  # fmt: skip
 
 
@@ -285,7 +286,7 @@ def measured(run: Run) -> dict[str, float | None]:
     tasks = run.tables["tasks"]
     tasks = tasks[~flags(tasks["warmup"]) & tasks["end_ns"].notna()].sort_values("start_ns")
     start, end = (tasks[name].to_numpy("int64") / NS_PER_S for name in ("start_ns", "end_ns"))
-    is_open = "arrivals" in run.meta["params"]
+    is_open = run.meta.params.arrivals is not None
     begin = tasks["due_ns"].to_numpy("int64") / NS_PER_S if is_open else start
     until = float(end.max()) if is_open else float(start.max())
     ended = int((end <= until).sum())

@@ -45,7 +45,15 @@ _GIB: Final = 2**30
 
 def render(record: Record, _details: bool = False) -> str:
     """Return orchprof.brief/1 as text."""
-    lines = [*text.joined([naming.name(record), naming.model_line(record), f"run {record['run']['id']}"])]
+    lines = [
+        *text.joined(
+            [
+                naming.name(naming.about(record)),
+                naming.model_line(naming.about(record)),
+                f"run {record['run']['id']}",
+            ]
+        )
+    ]
     tasks = record["tasks"]
     lines += text.joined([f"{tasks['ok']} of {tasks['n']} tasks succeeded", *_load(record["load"])])
     for whom, title in _TITLES.items():

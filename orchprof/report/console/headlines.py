@@ -4,6 +4,8 @@ import textwrap
 from collections import Counter
 from typing import Any, Final
 
+from orchprof.contract.bench import Bench, Headline
+from orchprof.contract.report import Report
 from orchprof.report import naming, text
 
 Record = dict[str, Any]
@@ -11,23 +13,25 @@ _COLUMN: Final = 45
 _ORDER: Final = ("within", "above", "undecided", "below")
 
 
-def verdicts(record: Record) -> list[str] | None:
+def verdicts(record: Bench | Report) -> list[str] | None:
     """Return each report's verdict on the CPU side, `-` where its run says nothing; None where no run does."""
-    if not record.get("claim"):
+    if isinstance(record, Report) or not record.claim:
         return None
     rows = _rows(record, "host")
     return [rows[name]["verdict"] if name in rows else "-" for name in _ids(record)]
 
 
-def usd_per_thousand(record: Record) -> list[str] | None:
+def usd_per_thousand(record: Bench | Report) -> list[str] | None:
     """Return each report's dollars per 1,000 successes; `-` where a price is missing; None where none is known."""
+    if isinstance(record, Report):
+        return None
     known = {name: cost for name, cost in _costs(record).items() if cost["per_success_usd"] is not None}
     if not known:
         return None
-    return [_amount(report, known.get(report["run"]["id"])) for report in record["reports"]]
+    return [_amount(report, known.get(str(report.run.id))) for report in record.reports]
 
 
-def _amount(report: Record, cost: Record | None) -> str:
+def _amount(report: Report, cost: Record | None) -> str:
     """Return dollars per 1,000 successes; `>` before what is at least so much."""
     if cost is None:
         return "-"
@@ -35,48 +39,48 @@ def _amount(report: Record, cost: Record | None) -> str:
     return least + naming.mark(report) + text.number(1000 * cost["per_success_usd"])
 
 
-def _costs(record: Record) -> dict[str, Record]:
+def _costs(record: Bench) -> dict[str, Record]:
     """Return the costs by run, without those that leave the model out: they would look like a cheap task."""
     return {
         cost["run"]["id"]: cost
-        for cost in record.get("cost") or []
+        for cost in record.cost
         if None not in (cost["per_task"]["accelerator_usd"], cost["per_task"]["token_usd"])
     }
 
 
-def _ids(record: Record) -> list[str]:
+def _ids(record: Bench) -> list[str]:
     """Return the id of each report's run as the claim has it: with a number where it came before."""
     seen: Counter[str] = Counter()
     names = []
-    for report in record["reports"]:
-        name = str(report["run"]["id"])
+    for report in record.reports:
+        name = str(report.run.id)
         seen[name] += 1
         names.append(f"{name} #{seen[name]}" if seen[name] > 1 else name)
     return names
 
 
-def _rows(record: Record, reading: str) -> dict[str, Record]:
-    return {row["run"]: row for row in record["claim"]["rows"] if row["reading"] == reading}
+def _rows(record: Bench, reading: str) -> dict[str, Record]:
+    return {row["run"]: row for row in (record.claim or {"rows": []})["rows"] if row["reading"] == reading}
 
 
-def lines(record: Record) -> list[str]:
+def lines(record: Bench | Report) -> list[str]:
     """Return the lines of a bench record, those that it has anything for; a report has nothing of this."""
-    if "reports" not in record:
+    if isinstance(record, Report):
         return []
-    named = dict(zip(_ids(record), naming.labels(record["reports"], short=True), strict=True))
-    said = _claimed(record, named) if record.get("claim") else []
-    for line in (*_cost(record, named), *_headline(record.get("headline") or {}, named)):
+    named = dict(zip(_ids(record), naming.labels(record.reports, short=True), strict=True))
+    said = _claimed(record, record.claim, named) if record.claim else []
+    for line in (*_cost(record, named), *_headline(record.headline, named)):
         said += line
     return said
 
 
-def _claimed(record: Record, named: dict[str, str]) -> list[str]:
-    low, high = (f"{record['claim']['claim'][end] * 100:.0f}" for end in ("low", "high"))
+def _claimed(record: Bench, claim: Record, named: dict[str, str]) -> list[str]:
+    low, high = (f"{claim['claim'][end] * 100:.0f}" for end in ("low", "high"))
     rows = {
         f"Does the CPU side take {low}-{high} % of latency?": _counted(record, "host"),
         "  counting network waits, as published:": _counted(record, "not_model"),
         "  agent and framework code alone:": _highest(record),
-        "  same tasks on a faster chip (replayed):": _faster_chip(record["claim"], named),
+        "  same tasks on a faster chip (replayed):": _faster_chip(claim, named),
     }
     return [
         line
@@ -86,13 +90,13 @@ def _claimed(record: Record, named: dict[str, str]) -> list[str]:
     ]
 
 
-def _counted(record: Record, reading: str) -> str:
+def _counted(record: Bench, reading: str) -> str:
     found = Counter(row["verdict"] for row in _rows(record, reading).values())
     more = "".join(f", {found[word]} {word}" for word in _ORDER[1:] if found[word])
     return f"{found[_ORDER[0]]} of {found.total()} {_ORDER[0]}{more}"
 
 
-def _highest(record: Record) -> str:
+def _highest(record: Bench) -> str:
     """Return how many are within by the agent's own code; that it takes next to nothing is what there is to say."""
     rows = _rows(record, "orchestration").values()
     found = Counter(row["verdict"] for row in rows)
@@ -123,17 +127,17 @@ def _chip(row: Record) -> str:
     return f"{row['accelerator'].partition('-')[0].upper()} {_host(row) * 100:.0f} %"
 
 
-def _cost(record: Record, named: dict[str, str]) -> list[list[str]]:
+def _cost(record: Bench, named: dict[str, str]) -> list[list[str]]:
     """Return the run whose shares of latency and of cost differ most, in the CPU side."""
     costs, found = _costs(record), []
-    for report in record["reports"]:
-        name, host = report["run"]["id"], report["shares"]["host"]
+    for report in record.reports:
+        name, host = str(report.run.id), report.shares.host
         share = cpu_side_of_cost(costs[name]["per_task"]) if name in costs else None
         if host is not None and share is not None:
             most = "at most " if costs[name].get("at_least") else ""
             cost = f"{most}{naming.mark(report)}{share * 100:.0f} % of cost is CPU side"
-            said = f"{named[name]}: {host['cp'] * 100:.0f} % of latency but {cost}"
-            found.append((abs(host["cp"] - share), said))
+            said = f"{named[name]}: {host.cp * 100:.0f} % of latency but {cost}"
+            found.append((abs(host.cp - share), said))
     return [text.labelled("Cost", max(found)[1])] if found else []
 
 
@@ -146,16 +150,16 @@ def cpu_side_of_cost(per_task: Record) -> float | None:
     return (cpu + memory) / total
 
 
-def _headline(headline: Record, named: dict[str, str]) -> list[list[str]]:
-    win, scale, found = headline.get("win"), headline.get("scale"), []
+def _headline(headline: Headline | None, named: dict[str, str]) -> list[list[str]]:
+    if headline is None:
+        return []
+    win, scale, found = headline.win, headline.scale, []
     if win:
-        said = (
-            f"{named.get(win['run'], win['workload'])} {win['name']} {1 / win['scale']:g}x faster: latency "
-        )
-        found.append(text.labelled("Biggest win", f"{said}-{win['gain_share'] * 100:.0f} % (replayed)"))
+        said = f"{named.get(str(win.run), win.workload)} {win.name} {1 / win.scale:g}x faster: latency "
+        found.append(text.labelled("Biggest win", f"{said}-{win.gain_share * 100:.0f} % (replayed)"))
     if scale:
-        said = f"{scale['rate_per_s']:g} {named.get(scale['run'], scale['workload'])} tasks/s: "
-        said += f"{_cores(scale['cores'])} of this speed at {scale['busy_share'] * 100:.0f} % busy"
+        said = f"{scale.rate_per_s:g} {named.get(str(scale.run), scale.workload)} tasks/s: "
+        said += f"{_cores(scale.cores)} of this speed at {scale.busy_share * 100:.0f} % busy"
         found.append(text.labelled("Scale", said))
     return found
 

@@ -34,7 +34,7 @@ def _head(record: Record) -> str:
     name = "/".join(str(run[key]) for key in ("workload", "variant") if run[key]) or run["id"]
     base = text.fine_seconds(record["base_s"])
     head = f"{name}, {record['tasks']} task{'s' * (record['tasks'] != 1)} of {base} on average"
-    return f"{head}\n{naming.model_line(record)}"
+    return f"{head}\n{naming.model_line(naming.about(record))}"
 
 
 def _list(record: Record, details: bool) -> list[str]:
@@ -45,7 +45,7 @@ def _list(record: Record, details: bool) -> list[str]:
         return ["No part of it would buy much by itself."]
     header = ("", "calls", "takes", "10% faster", "2x faster", "gone")
     more = ("saves", "2x: $/1,000") if details else ()
-    mark = naming.mark(record)
+    mark = naming.mark(naming.about(record))
     cells = [(*header, *more), *((*_row(row, base, mark), *_more(row, mark) * details) for row in rows)]
     lines = ["Latency when one part gets faster, every task replayed; parts overlap", ""]
     lines += text.columns(cells, "<>>>>>" + ">>" * details)

@@ -71,11 +71,11 @@ def test_more_tasks_than_inputs_begin_again(tmp_path):
 def test_the_run_says_what_was_run(tmp_path):
     result, _ = run(tmp_path / "run", settings={"nap_s": "0.002"}, seed=3)
     meta = result.meta
-    assert (meta["workload"], meta["variant"], meta["seed"], meta["sealed"]) == ("toy", "plain", 3, True)
-    assert meta["params"]["settings"] == {"trouble": "", "at": 1, "nap_s": 0.002, "big": False}
-    assert meta["model"]["spec"] == "zero"
-    assert meta["model"]["decisions"] == "scripted"
-    assert meta["machine"]["core_speed"] > 0
+    assert (meta.workload, meta.variant, meta.seed, meta.sealed) == ("toy", "plain", 3, True)
+    assert meta.params.settings == {"trouble": "", "at": 1, "nap_s": 0.002, "big": False}
+    assert meta.model.spec == "zero"
+    assert meta.model.decisions == "scripted"
+    assert meta.machine.core_speed > 0
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_a_task_that_blocks_for_ever_is_timed_out_and_the_others_go_on(tmp_path,
 
 def test_a_workload_that_leaves_without_a_word_is_a_finding(tmp_path):
     result, _ = run(tmp_path / "run", settings={"trouble": "leave", "at": "3", "nap_s": "0.3"}, warmup=0)
-    (finding,) = result.meta["findings"]
-    assert finding["message"].startswith("3 of 5 tasks were measured")
+    (finding,) = result.meta.findings
+    assert finding.message.startswith("3 of 5 tasks were measured")
 
 
 def test_a_child_that_holds_the_pipe_does_not_hold_the_driver(tmp_path):
     result, _ = run(tmp_path / "run", settings={"trouble": "fork", "at": "3", "nap_s": "0.3"}, warmup=0)
-    assert [finding["code"] for finding in result.meta["findings"]] == ["worker_died"]
+    assert [finding.code for finding in result.meta.findings] == ["worker_died"]
 
 
 def test_a_task_may_fork_a_pool_of_processes(tmp_path):
@@ -129,7 +129,7 @@ def test_a_task_may_fork_a_pool_of_processes(tmp_path):
 def test_a_worker_that_dies_leaves_what_it_measured(tmp_path):
     result, _ = run(tmp_path / "run", settings={"trouble": "die", "at": "3", "nap_s": "0.4"}, warmup=0)
     assert set(measured(result)["index"]) >= {0, 1}
-    assert [finding["code"] for finding in result.meta["findings"]] == ["worker_died"]
+    assert [finding.code for finding in result.meta.findings] == ["worker_died"]
 
 
 def test_a_worker_that_dies_at_once_is_an_error(tmp_path):
@@ -179,7 +179,7 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path):
     with pytest.raises(driver.Interrupted) as stopped:
         driver.run(plan(tasks=7, settings={"nap_s": "0.2"}), tmp_path / "run", notify)
     result = open_run(stopped.value.path)
-    assert result.meta["interrupted"]
+    assert result.meta.interrupted
     assert measured(result)["ok"].sum() >= 2
 
 
@@ -199,7 +199,7 @@ def test_a_second_interrupt_does_not_cost_the_run(tmp_path, monkeypatch):
     with pytest.raises(driver.Interrupted) as stopped:
         driver.run(plan(tasks=7, settings={"nap_s": "0.2"}), tmp_path / "run", notify)
     result = open_run(stopped.value.path)
-    assert (result.meta["interrupted"], result.meta["complete"]) == (True, False)
+    assert (result.meta.interrupted, result.meta.complete) == (True, False)
     assert measured(result)["ok"].sum() >= 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -261,7 +261,7 @@ def test_quick_settings_are_defaults_that_can_be_overridden():
 
 def test_the_band_of_a_modelled_run_is_that_of_what_it_asked(tmp_path):
     result, _ = run(tmp_path / "run", model="paced:llama-3.1-8b@h100-sxm", tasks=2, warmup=0)
-    model = result.meta["model"]
+    model = result.meta.model
     low, high = model["band"]
     assert low <= 1 <= high
     assert model["regime"] == "extrapolated"  # nobody publishes answers of two tokens

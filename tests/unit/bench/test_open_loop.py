@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import summarise
 
 from orchprof.bench import catalogue, driver
 from orchprof.bench.schedule import Load
 from orchprof.errors import UsageError
-from orchprof.ledger.summary import summarise
 from orchprof.run.store import open_run
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -52,7 +52,7 @@ def test_tasks_start_when_they_are_due_while_others_run(tmp_path, changes, mode)
     assert (tasks["start_ns"] >= tasks["due_ns"]).all()
     starts, ends = tasks["start_ns"].to_numpy(), tasks["end_ns"].to_numpy()
     assert max(((starts <= at) & (ends > at)).sum() for at in starts) > 3
-    assert result.meta["params"]["mode"] == mode
+    assert result.meta.params.mode == mode
     record = summarise(result.tables, result.meta)
     assert (record["load"]["kind"], record["load"]["saturated"]) == ("open", False)
     assert record["response_s"]["min"] >= record["latency_s"]["min"]

@@ -4,10 +4,10 @@ import dataclasses
 import sys
 
 import pytest
+from support import summarise
 
 from orchprof.bench import catalogue, driver
 from orchprof.errors import UsageError
-from orchprof.ledger.summary import summarise
 from orchprof.run.store import open_run
 
 PLAN = driver.Plan(
@@ -134,5 +134,5 @@ def test_a_module_that_follows_the_protocol_is_a_workload(tmp_path):
     )
     result = run(tmp_path, "own_workload", settings={"k": "5"}, tasks=None)
     assert len(measured(result)) == 2
-    assert result.meta["params"]["settings"] == {"k": 5}
+    assert result.meta.params.settings == {"k": 5}
     assert catalogue.describe("own_workload").summary == "mine"

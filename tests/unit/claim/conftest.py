@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run
+from support import run_meta
 
 from orchprof.claim.measured import measured
 from orchprof.claim.scaled import scalable
@@ -70,7 +71,7 @@ def reported(tables, name, settings=None, concurrency=1, variant=None, mode="seq
         "params": {"mode": mode, "concurrency": concurrency, "settings": settings or {}},
     }  # fmt: skip
     tables["model_calls"]["provenance"] = "modelled"
-    return summarise(tables, meta), tables
+    return summarise(tables, run_meta(**meta)), tables
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 import math
 
 import pytest
+from support import some, summarise
 
 from orchprof.claim.model_crossings import crossings, nearest, output_tokens
 from orchprof.claim.scaled import outcome
+from orchprof.contract.report import ModelCalls
 from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.replay.replay import replay
-from orchprof.ledger.summary import summarise
 
 CALLS = {"ttft_s": 0.001, "tpot_s": 0.001, "output_tokens": 10.0}
 
@@ -76,7 +77,7 @@ def test_the_nearest_of_two_passings_counts():
 def test_output_tokens_by_hand():
     # a call of 0.2 s to the first token and 9 of 0.1 s takes 1.1 s; twice that are 21 tokens
     calls = {"ttft_s": 0.2, "tpot_s": 0.1, "output_tokens": 10}
-    assert output_tokens(2, calls) == pytest.approx(21)
-    assert output_tokens(0.1, calls) is None
-    assert output_tokens(2, calls | {"ttft_s": None}) is None
-    assert math.isclose(output_tokens(1, calls), 10)
+    assert output_tokens(2, some(ModelCalls, **calls)) == pytest.approx(21)
+    assert output_tokens(0.1, some(ModelCalls, **calls)) is None
+    assert output_tokens(2, some(ModelCalls, **calls | {"ttft_s": None})) is None
+    assert math.isclose(output_tokens(1, some(ModelCalls, **calls)), 10)

@@ -1,5 +1,7 @@
 """The paragraph says what the rows say, and nothing else."""
 
+from support import run_meta
+
 from orchprof.claim.claim import claim
 from orchprof.claim.paragraph import paragraph
 from orchprof.ledger.summary import summarise
@@ -53,7 +55,7 @@ def test_a_run_that_nobody_labelled_decides_two_readings(one_strand):
     tables = one_strand([30, 31, 32, 33, 34, 35], 10)
     tables["segments"]["role"] = tables["segments"]["role"].replace("tool", "framework")
     meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
-    report = summarise(tables, meta | {"labelled": False})
+    report = summarise(tables, run_meta(**meta, labelled=False))
     rows = {each["reading"]: each for each in claim([(report, tables)])["rows"]}
     assert rows["orchestration"]["share"] is None
     assert rows["orchestration"]["verdict"] == "undecided"
@@ -65,7 +67,7 @@ def test_a_run_that_nobody_labelled_decides_two_readings(one_strand):
 def test_runs_of_one_name_stay_apart(one_strand):
     tables = one_strand([30, 31, 32, 33, 34, 35], 10)
     meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
-    report = summarise(tables, meta)
+    report = summarise(tables, run_meta(**meta))
     record = claim([(report, tables), (report, tables)])
     assert {row["run"] for row in record["rows"]} == {"x", "x #2"}
 

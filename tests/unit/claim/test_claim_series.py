@@ -1,6 +1,9 @@
 """Runs that differ in one thing alone, and between which of its values a share passes a bound, by hand."""
 
+from dataclasses import replace
+
 import pytest
+from support import run_meta
 
 from orchprof.claim.claim import claim
 from orchprof.claim.series import series, varying
@@ -94,7 +97,7 @@ def test_a_neighbour_whose_interval_holds_the_bound_makes_a_passing_unclear(one_
 
     wide = one_strand([1, 1, 1, 40, 40, 40], 10)
     report = rag_run("b", 5, {"rows": 2})[0]
-    wide = measured(report | {"shares": summarise(wide, {"labelled": True})["shares"]}, wide)
+    wide = measured(replace(report, shares=summarise(wide, run_meta(labelled=True)).shares), wide)
     half = found(passings([known("a", 1, {"rows": 1}), wide]))[0]
     assert half["between"] == [1, 2]
     assert half["clear"] is False

@@ -8,6 +8,7 @@ from economics_usage import calls, price, tariff, usage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchprof.contract.run import ModelSide
 from orchprof.economics.bill.bill import MODEL, PARTS, bill
 from orchprof.economics.bill.external_services import Outside
 from orchprof.economics.bill.payment import ACCELERATOR, CPU, NEITHER, TOKEN, Route, route_of
@@ -286,7 +287,7 @@ def test_parts_sum_to_the_total_and_one_route_is_paid(latency, served, tokens, c
     ],
 )
 def test_the_route_follows_the_spec_unless_asked(spec, asked, expected):
-    route = route_of({"spec": spec}, **asked)
+    route = route_of(ModelSide(spec=spec), **asked)
     assert (route.kind, route.accelerator, route.model) == expected
     assert (route.reason is None) == (route.kind != NEITHER)
 
@@ -301,4 +302,4 @@ def test_the_route_follows_the_spec_unless_asked(spec, asked, expected):
 )
 def test_contradictions_are_refused(asked):
     with pytest.raises(OrchprofError):
-        route_of({"spec": "paced:llama-3.1-8b@h100-sxm"}, **asked)
+        route_of(ModelSide(spec="paced:llama-3.1-8b@h100-sxm"), **asked)

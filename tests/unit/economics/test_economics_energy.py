@@ -7,7 +7,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import some
 
+from orchprof.contract.report import Resources, RunIdentity
+from orchprof.contract.run import Machine, ModelSide
 from orchprof.economics.assumptions import assumptions
 from orchprof.economics.energy import (
     IDLE,
@@ -163,8 +166,9 @@ def test_what_no_counter_says_is_refused(joules, tasks, tier):
 
 
 def test_a_run_with_the_shipped_prices():
-    resources = {"core_s_busy": 1.0, "core_s_reserved": 4.0, "accelerator_s": 1.0}
-    run = {"machine": {"cpu_model": "AMD EPYC 9654 96-Core Processor"}, "model": {"provenance": "modelled"}}
+    resources = some(Resources, core_s_busy=1.0, core_s_reserved=4.0, accelerator_s=1.0)
+    chip = Machine(cpu_model="AMD EPYC 9654 96-Core Processor")
+    run = some(RunIdentity, machine=chip, model=ModelSide(provenance="modelled"))
     cpu, accelerator = modelled(resources, run, "h100", book(), 1.0)
     assert cpu.joules == pytest.approx(3.75 / 2 * (1 + 0.265 * 3))
     assert accelerator.joules == pytest.approx(910)

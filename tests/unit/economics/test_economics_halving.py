@@ -8,7 +8,9 @@ import pytest
 from economics_tasks import Run, build, graphs_of, side_by_side
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import some
 
+from orchprof.contract.report import Share, Shares
 from orchprof.economics.bill.bill import PARTS, Bill, Part
 from orchprof.economics.bill.breakdown import Parts, parts_of
 from orchprof.economics.halving import claim_in_money, halvings, priced_ranking, ranked
@@ -157,7 +159,8 @@ def test_what_took_no_time_is_nothing_to_replay(graphs):
     assert recorded(graphs) is None
 
 
-SHARES = {"not_model": {"cp": 0.6}, "host": {"cp": 0.5}, "orchestration": {"cp": 0.1}, "model": {"cp": 0.4}}
+CP = {"not_model": 0.6, "host": 0.5, "orchestration": 0.1, "model": 0.4}
+SHARES = some(Shares, **{name: some(Share, cp=cp) for name, cp in CP.items()})
 
 
 @pytest.mark.parametrize("cost", [OWNED, BOUGHT])
@@ -186,7 +189,7 @@ def test_a_share_of_an_unknown_cost_is_none(cost, says):
 
 
 def test_without_labels_the_latency_share_is_none():
-    found = claim_in_money(OWNED, SHARES | {"orchestration": None})
+    found = claim_in_money(OWNED, replace(SHARES, orchestration=None))
     assert found["share_of_latency"]["orchestration"] is None
     assert found["cpu_side_share_of_cost"] is not None
 

@@ -1,7 +1,9 @@
 """The implied market by hand, its inputs in sight, and what a run without an accelerator says."""
 
 import pytest
+from support import some
 
+from orchprof.contract.report import Resources
 from orchprof.economics.assumptions import assumptions
 from orchprof.economics.market import market, ratios
 from orchprof.errors import UsageError
@@ -14,14 +16,16 @@ def by_basis(found):
 
 
 def test_cores_per_accelerator_by_hand():
-    resources = {"core_s_busy": 6.0, "core_s_reserved": 20.0, "accelerator_s": 2.0}
+    resources = some(Resources, core_s_busy=6.0, core_s_reserved=20.0, accelerator_s=2.0)
     # busy: 12 core-seconds had, over 2.5 accelerator-seconds had; reserved: 20 over 2.5
     assert ratios(resources, 0.5, 0.8) == pytest.approx({"busy": 4.8, "reserved": 8.0})
 
 
 @pytest.mark.parametrize("accelerator_s", [None, 0.0])
 def test_without_accelerator_time_there_is_no_ratio_and_no_market(accelerator_s):
-    found = market(ratios({"core_s_busy": 6.0, "core_s_reserved": 20.0, "accelerator_s": accelerator_s}))
+    found = market(
+        ratios(some(Resources, core_s_busy=6.0, core_s_reserved=20.0, accelerator_s=accelerator_s))
+    )
     for row in found["implied"]:
         assert row["usd"] is None
         assert row["cores_per_accelerator"] is None
@@ -29,7 +33,7 @@ def test_without_accelerator_time_there_is_no_ratio_and_no_market(accelerator_s)
 
 
 def test_unknown_busy_cores_leave_the_reserved_ones():
-    found = ratios({"core_s_busy": None, "core_s_reserved": 20.0, "accelerator_s": 2.0})
+    found = ratios(some(Resources, core_s_reserved=20.0, accelerator_s=2.0))
     assert found == {"busy": None, "reserved": 10.0}
 
 

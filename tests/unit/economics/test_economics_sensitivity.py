@@ -10,7 +10,9 @@ from economics_tasks import graphs_of, side_by_side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
+from support import some
 
+from orchprof.contract.report import ModelCalls
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.replayed import recorded, surface
 from orchprof.economics.sensitivity.ranges import (
@@ -250,7 +252,7 @@ def test_latency_between_grid_points_errs_upwards():
 )
 def test_the_part_that_grows_with_the_output(decode, prefill, queue, share):
     calls = {"decode_s": decode, "prefill_s": prefill, "queue_s": queue}
-    assert writing_share(calls) == share
+    assert writing_share(some(ModelCalls, **calls)) == share
 
 
 def test_the_models_time_between_the_ranges():

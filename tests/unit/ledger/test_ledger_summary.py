@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from ledger_tables import Run
+from support import summarise
 
 from orchprof.contract.validation import validate
 from orchprof.ledger.checks import FINDINGS
 from orchprof.ledger.shares import NEED_LABELS, SHARES
-from orchprof.ledger.summary import summarise
 
 MS = 10**6
 META = {"id": "r", "created": "2026-01-01T00:00:00+00:00", "workload": "w", "labelled": True}

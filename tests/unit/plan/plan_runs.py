@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run as Rows
+from support import run_meta
 
 from orchprof.cli.words import limits
 from orchprof.plan.demand import demand
@@ -61,7 +62,7 @@ def made(tasks=20, *, model=PACED, meta=(), params=(), **times):
         "id": "made", "workload": "made", "variant": None, "seed": 0, "model": {"spec": model}, "machine": MACHINE,
         "params": chosen | {"task_timeout_s": 9.0} | dict(params), "labelled": True, "complete": True,
     }  # fmt: skip
-    return Run(Path("made"), facts | dict(meta), rows.tables())
+    return Run(Path("made"), run_meta(**facts | dict(meta)), rows.tables())
 
 
 HOSTED = "http://localhost:1/v1#m"

@@ -8,6 +8,7 @@ from plan_runs import MS, Rows, made
 
 from orchprof import report
 from orchprof.bench import driver
+from orchprof.contract.run import Params, RunMeta
 from orchprof.errors import RunError, UsageError
 from orchprof.plan.backtest import background_load, backtest
 from orchprof.plan.backtest.background_load import Between, Onlooker
@@ -61,11 +62,11 @@ def test_figures_of_known_arrivals():
     assert figures(np.array([1.0, 3.0]), None, 99.0)["throughput_per_s"] == 99.0
 
 
-def open_run(due=(0, 10, 20), start=(0, 30, 60), length=30):
+def open_run(due=(0, 10, 20), start=(0, 30, 60), length=30, arrivals="constant"):
     rows = Rows()
     for task, (at, begins) in enumerate(zip(due, start, strict=True), start=1):
         rows.task(task, begins * MS, (begins + length) * MS, due_ns=rows.at(at * MS))
-    return store.Run(None, {"params": {"arrivals": "constant"}}, rows.tables())
+    return store.Run(None, RunMeta(params=Params(arrivals=arrivals)), rows.tables())
 
 
 def test_an_open_load_is_measured_from_when_tasks_were_due():
@@ -78,16 +79,16 @@ def test_an_open_load_is_measured_from_when_tasks_were_due():
 
 def test_a_closed_load_is_measured_while_tasks_start():
     run = open_run(start=(0, 30, 60))
-    run.meta["params"] = {}
+    run.meta.params = {}
     # Two of three have ended by the last start, at 60 ms.
     assert measured(run)["throughput_per_s"] == pytest.approx(2 / 0.06)
 
 
 def test_what_lies_between_tasks():
     run = made(cpu=10, net=5)
-    found = background_load.between(run.tables, run.meta["params"])
+    found = background_load.between(run.tables, run.meta.params)
     assert found.gap_s == pytest.approx(0.001)
-    assert background_load.between(run.tables, {"concurrency": 4}) == Between(0.0, 0.0)
+    assert background_load.between(run.tables, Params(concurrency=4)) == Between(0.0, 0.0)
 
 
 def test_an_onlooker_tells_the_endpoints_cpu_from_the_drivers(monkeypatch):

@@ -3,12 +3,15 @@
 import copy
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from support import record_of, render
 
 from orchprof import report
 from orchprof.contract import validation
+from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError, UsageError
 
 BENCH = {"schema": "orchprof.bench/1", "reports": [], "claim": None, "cost": []}
@@ -81,24 +84,37 @@ def test_an_unknown_schema_is_refused(rag):
         report.validate(rag | {"schema": "orchprof.report/9"})
 
 
+def holds(record, part):
+    """Return whether a record says all that a part of it says."""
+    if isinstance(part, dict):
+        return all(holds(record[key], value) for key, value in part.items())
+    return (
+        len(record) == len(part) and all(map(holds, record, part))
+        if isinstance(part, list)
+        else record == part
+    )
+
+
 def test_json_comes_back_unrounded(rag):
     rag["latency_s"]["mean"] = 1.4000000000000001 / 3
-    assert json.loads(report.render(rag, "json")) == rag
+    assert holds(json.loads(render(rag, "json")), rag)
 
 
 def test_json_says_null_for_what_json_cannot_say(rag):
-    rag["latency_s"] |= {"mean": math.nan, "max": np.float64("inf")}
-    text = report.render(rag, "json")
+    record = record_of(Report, rag)
+    figures = {"mean": math.nan, "max": np.float64("inf")}
+    text = report.render(replace(record, latency_s=replace(record.latency_s, **figures)), "json")
     assert "NaN" not in text
     assert json.loads(text)["latency_s"]["mean"] is None
     assert json.loads(text)["latency_s"]["max"] is None
 
 
 def test_json_takes_numpy_numbers(rag):
-    rag["tasks"]["n"] = np.int64(10)
-    rag["latency_s"]["mean"] = np.float64(1.25)
-    rag["latency_s"]["ci95"] = (np.float32(1.0), np.float64(1.5))
-    out = json.loads(report.render(rag, "json"))
+    record = record_of(Report, rag)
+    figures = {"mean": np.float64(1.25), "ci95": (np.float32(1.0), np.float64(1.5))}
+    latency_s = replace(record.latency_s, **figures)
+    record = replace(record, tasks=replace(record.tasks, n=np.int64(10)), latency_s=latency_s)
+    out = json.loads(report.render(record, "json"))
     assert (out["tasks"]["n"], out["latency_s"]["mean"], out["latency_s"]["ci95"]) == (10, 1.25, [1.0, 1.5])
 
 
@@ -109,7 +125,7 @@ def test_json_keys_come_in_the_order_of_the_contract(rag):
         return [backwards(each) for each in value] if isinstance(value, list) else value
 
     for record in (backwards(rag), (backwards(BENCH | {"reports": [rag]}))):
-        out = json.loads(report.render(record, "json"))
+        out = json.loads(render(record, "json"))
         inner = out["reports"][0] if "reports" in out else out
         assert next(iter(out)) == "schema"
         assert list(inner["shares"])[:2] == ["orchestration", "orchestration_wait"]

@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from support import render
 
 from orchprof import report
 
@@ -80,12 +81,12 @@ def cost(workload, cpu, total, per_success, accelerator=0.05):
 
 
 def said(record):
-    return " ".join(report.render(record, "console").split())
+    return " ".join(render(record, "console").split())
 
 
 def test_golden_bench(bench, golden):
     report.validate(bench)
-    assert report.render(bench, "console") == golden("bench.txt")
+    assert render(bench, "console") == golden("bench.txt")
 
 
 def test_golden_bench_with_costs(bench, golden):
@@ -94,7 +95,7 @@ def test_golden_bench_with_costs(bench, golden):
         cost("math", 0.001, 0.1, 0.0007),
         cost("swe", None, None, None),
     ]
-    assert report.render(bench, "console") == golden("bench_cost.txt")
+    assert render(bench, "console") == golden("bench_cost.txt")
 
 
 def test_the_lines_fit_a_terminal_with_every_column(bench):
@@ -102,13 +103,13 @@ def test_the_lines_fit_a_terminal_with_every_column(bench):
     for each in bench["reports"]:
         each["run"]["variant"] = "a-long-framework-name"
         each["shares"]["host"]["ci95"] = [0.6, 0.9]
-    assert max(map(len, report.render(bench, "console").splitlines())) <= 80
-    assert "a-long-framework-name" not in report.render(bench, "console").split("Does")[0].split("===")[0]
+    assert max(map(len, render(bench, "console").splitlines())) <= 80
+    assert "a-long-framework-name" not in render(bench, "console").split("Does")[0].split("===")[0]
 
 
 def test_a_run_that_says_nothing_has_no_verdict(bench):
     bench["claim"]["rows"] = [each for each in bench["claim"]["rows"] if each["workload"] != "math"]
-    text = report.render(bench, "console")
+    text = render(bench, "console")
     assert next(line for line in text.splitlines() if line.startswith("math")).split()[-2] == "-"
     assert "1 of 2 within, 1 undecided" in text
 
@@ -117,7 +118,7 @@ def test_runs_of_one_id_keep_their_verdicts(bench):
     twin = copy.deepcopy(bench["reports"][0])
     bench["reports"].append(twin)
     bench["claim"]["rows"].append(row("rag", "host", "above") | {"run": "b/rag #2"})
-    rows = [line for line in report.render(bench, "console").splitlines() if line.startswith("rag/")]
+    rows = [line for line in render(bench, "console").splitlines() if line.startswith("rag/")]
     assert [line.split()[-2] for line in rows] == ["within", "above"]
 
 
@@ -157,7 +158,7 @@ def test_a_cost_without_the_models_is_none(bench):
     assert "Cost" not in text
     assert "$ per" not in text
     bench["cost"].append(cost("math", 0.001, 0.1, 0.0007))
-    rows = [line for line in report.render(bench, "console").splitlines() if "haystack  " in line[:18]]
+    rows = [line for line in render(bench, "console").splitlines() if "haystack  " in line[:18]]
     assert [row.split()[-1] for row in rows] == ["-", "~0.70", "-"]
 
 

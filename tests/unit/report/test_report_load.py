@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
+from support import record_of, render
 
 from orchprof import report
+from orchprof.contract.report import Report
 from orchprof.report import naming
 
 RAG = json.loads((Path(__file__).parents[2] / "golden" / "report" / "rag.json").read_text())
@@ -36,7 +38,7 @@ def flat(text):
 
 
 def test_an_open_loop_has_a_line_of_what_came_of_it():
-    said = flat(report.render(bench(of(), of(saturated=True, degraded=True, send_lag_s=None)), "console"))
+    said = flat(render(bench(of(), of(saturated=True, degraded=True, send_lag_s=None)), "console"))
     assert (
         "Load rag/haystack #1: 5 tasks/s, poisson (async): 5.08/s sent, 4.70/s ended; sent 2.10 ms late at p99; "
         "due to end 2.0 s median, 9.0 s p95 Load"
@@ -45,25 +47,23 @@ def test_an_open_loop_has_a_line_of_what_came_of_it():
 
 
 def test_arrivals_that_were_not_drawn_as_many_as_asked_say_so():
-    assert "5.08/s sent of 5.20 drawn, 4.70/s ended" in flat(
-        report.render(of(scheduled_per_s=5.2), "console")
-    )
+    assert "5.08/s sent of 5.20 drawn, 4.70/s ended" in flat(render(of(scheduled_per_s=5.2), "console"))
 
 
 def test_a_trace_has_no_rate_of_its_own():
-    text = report.render(of(rate_per_s=None, arrivals="trace"), "console")
+    text = render(of(rate_per_s=None, arrivals="trace"), "console")
     assert "a trace (async)" in text
 
 
 def test_a_closed_loop_has_no_line_and_one_level_no_table():
-    text = report.render(of(kind="closed", concurrency=4, rate_per_s=None), "console")
+    text = render(of(kind="closed", concurrency=4, rate_per_s=None), "console")
     assert "Load" not in text
     assert "Throughput" not in text
 
 
 def test_a_sweep_ends_in_a_table_of_its_levels():
     levels = [of(kind="closed", concurrency=n, rate_per_s=None, throughput_per_s=n / 2) for n in (1, 2, 4)]
-    text = report.render(bench(*levels), "console")
+    text = render(bench(*levels), "console")
     table = text[text.index("Throughput and latency") :].splitlines()[3:]
     assert [line.split()[:4] for line in table] == [
         ["rag/haystack", "c1", "5.08", "0.50"],
@@ -74,12 +74,12 @@ def test_a_sweep_ends_in_a_table_of_its_levels():
 
 
 def test_a_level_that_saturated_says_so_in_the_table():
-    text = report.render(bench(of(), of(rate_per_s=10.0, saturated=True)), "console")
+    text = render(bench(of(), of(rate_per_s=10.0, saturated=True)), "console")
     assert "rag/haystack r10  SATURATED" in text
 
 
 def test_details_tell_what_was_asked_and_how_late_it_was_sent():
-    text = flat(report.render(of(), "console", details=True))
+    text = flat(render(of(), "console", details=True))
     assert "Load: open loop, 5 tasks/s, poisson (async) asked per s 5 sent per s 5.08" in text
     assert "sent late, p99 2.10 ms" in text
     assert "due to end, p95 9 s" in text
@@ -96,4 +96,4 @@ def test_details_tell_what_was_asked_and_how_late_it_was_sent():
     ],
 )
 def test_labels_tell_runs_apart_by_what_differs(reports, labels):
-    assert naming.labels(reports) == labels
+    assert naming.labels([record_of(Report, each) for each in reports]) == labels

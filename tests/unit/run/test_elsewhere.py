@@ -2,9 +2,9 @@
 
 import pytest
 from hand_logs import MS, HandLog, HandWatch, joins, own, rows, sealed
+from support import summarise
 
 from orchprof.capture import strands as rec
-from orchprof.ledger.summary import summarise
 
 
 def agent(directory):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from whatif_runs import META, MS, PACED, forked
+from whatif_runs import META, MS, PACED, forked, whatif
 
 from orchprof import report
 from orchprof.errors import OrchprofError, RunError, UsageError
@@ -10,7 +10,6 @@ from orchprof.ledger.graph.task_graph import build
 from orchprof.models.explain import explain
 from orchprof.whatif.model_swap import pace
 from orchprof.whatif.request import Asked
-from orchprof.whatif.whatif import whatif
 
 
 def predicted(**asked):

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from whatif_runs import MACHINE, META, MS, PACED, forked, side_by_side
+from support import run_meta
+from whatif_runs import MACHINE, META, MS, PACED, forked, side_by_side, whatif
 
 from orchprof import report
 from orchprof.errors import OrchprofError
@@ -10,7 +11,6 @@ from orchprof.ledger.graph.task_graph import build
 from orchprof.whatif.core_fit import fit, recorded_ns, rerun
 from orchprof.whatif.core_sharing import Load, Machine, latencies, script
 from orchprof.whatif.request import Asked
-from orchprof.whatif.whatif import whatif
 
 
 def scripts(tables, process=0):
@@ -58,7 +58,7 @@ def test_processes_of_their_own_take_no_turns():
 
 
 def test_waits_need_no_core():
-    fitted = fit(build(forked()), forked(), META)
+    fitted = fit(build(forked()), forked(), run_meta(**META))
     assert fitted.effective == pytest.approx(2)
     assert fitted.error == pytest.approx(0)
     # the tool's 30 ms of CPU and 30 ms of network lie beside the model's 70 ms
@@ -67,7 +67,7 @@ def test_waits_need_no_core():
 
 def test_what_others_held_is_a_speed():
     tables = forked(runq=10)
-    fitted = fit(build(tables), tables, META)
+    fitted = fit(build(tables), tables, run_meta(**META))
     # At speed v: 10 / v of the framework, the tool's 30 / v + 30 of network, longer than the model, and 10 / v again.
     assert fitted.machine.speed == pytest.approx(50 / 70, rel=0.01)
     assert fitted.effective == pytest.approx(10 / 7, rel=0.01)
@@ -77,7 +77,7 @@ def test_what_others_held_is_a_speed():
 
 def test_what_tasks_hold_from_each_other_is_none():
     tables = side_by_side([10, 10], runq_ms=10)
-    meta = {"id": "x", "machine": {"cores": 1.0}, "params": {}}
+    meta = run_meta(id="x", machine={"cores": 1.0})
     fitted = fit(build(tables), tables, meta)
     assert fitted.machine.speed == pytest.approx(1)
     assert fitted.effective == pytest.approx(1)

@@ -4,11 +4,10 @@ import threading
 import time
 
 import pytest
-from whatif_runs import META
+from whatif_runs import META, whatif
 
 import orchprof
 from orchprof.whatif.request import Asked
-from orchprof.whatif.whatif import whatif
 
 
 def agent(look_s, read_s):

@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 
 import pytest
-from whatif_runs import META
+from whatif_runs import META, whatif
 
 import orchprof
 from orchprof.report.console.whatif import render
 from orchprof.whatif.request import Asked
-from orchprof.whatif.whatif import whatif
 
 
 def loop(hold_s):

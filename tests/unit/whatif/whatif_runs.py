@@ -1,11 +1,16 @@
 """Small runs drawn by hand: what every test of what-if stands on."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run
+from support import plain, run_meta
+
+from orchprof.whatif import whatif as product
+from orchprof.whatif.request import Asked
 
 MS = 1_000_000
 MACHINE = {"cores": 2.0}
@@ -52,3 +57,10 @@ def side_by_side(works_ms, *, runq_ms=0, pid=7):
         run.strand(number, 0, end, task=number, kind="task", pid=pid)
         run.segment(number, 0, end, cpu=work * MS, runq=runq_ms * MS)
     return run.tables()
+
+
+def whatif(tables, meta, asked=None):
+    """Ask, with a run.json as it is written; the answer as it is written."""
+    asked = asked or Asked()
+    swap = [(key, other, run_meta(**document)) for key, other, document in asked.swap]
+    return plain(product.whatif(tables, run_meta(**meta), replace(asked, swap=swap)))

@@ -142,13 +142,16 @@ def _load(record: Record) -> list[str]:
 def _head(record: Record) -> list[str]:
     tasks = record["tasks"]
     parts = [
-        naming.name(record),
+        naming.name(naming.about(record)),
         f"{tasks['ok']} of {tasks['n']} tasks succeeded"
         if tasks["not_judged"] < tasks["n"]
         else f"{tasks['n']} task{'' if tasks['n'] == 1 else 's'}",
         _ROUTE[record["route"]["kind"]] if record["route"]["calls"] else "no model calls",
     ]
-    return [*text.joined(parts), *text.joined([naming.model_line(record), f"run {record['run']['id']}"])]
+    return [
+        *text.joined(parts),
+        *text.joined([naming.model_line(naming.about(record)), f"run {record['run']['id']}"]),
+    ]
 
 
 def _breakdown(record: Record) -> list[str]:

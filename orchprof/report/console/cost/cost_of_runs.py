@@ -14,7 +14,7 @@ def several(record: Record, details: bool = False) -> str:
 
     `details` adds each run's own report.
     """
-    costs, names = record["costs"], naming.labels(record["costs"])
+    costs, names = record["costs"], naming.labels(list(map(naming.about, record["costs"])))
     rows: list[tuple[str, ...]] = [
         ("", "$ per 1,000", "range", "correct", "CPU side", "p95", "correct"),
         ("", "successes", "", "", "of cost", "", "per $1,000"),

@@ -10,7 +10,7 @@ _NOT_ASKED: Final = "not asked"
 
 def mark_of(record: Record) -> str:
     """Return what marks an amount that modelled accelerator time is in; nothing where none is."""
-    return naming.mark(record) if record["per_task"]["accelerator_usd"] else ""
+    return naming.mark(naming.about(record)) if record["per_task"]["accelerator_usd"] else ""
 
 
 def asks(record: Record) -> bool:
