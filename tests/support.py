@@ -61,7 +61,7 @@ def some(kind: type, **given: Any) -> Any:
 
 def plain(record: Any) -> Any:
     """Return a record as the JSON that it becomes."""
-    return msgspec.to_builtins(record)
+    return msgspec.json.decode(msgspec.json.encode(record))
 
 
 def summarise(tables: Tables, meta: dict[str, Any] | RunMeta, *, per_task: bool = False) -> dict[str, Any]:

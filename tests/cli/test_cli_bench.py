@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -239,7 +240,7 @@ def test_answers_that_nobody_judged_are_no_failure(run, bench, monkeypatch):
 
     def unjudged(path, **options):
         record = summary(path, **options)
-        return record | {"tasks": record["tasks"] | tasks}
+        return replace(record, tasks=replace(record.tasks, **tasks))
 
     monkeypatch.setattr("orchprof.cli.bench.summary", unjudged)
     assert run("bench", "rag").code == 0

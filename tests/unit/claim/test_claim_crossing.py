@@ -46,7 +46,9 @@ def test_unscaled_shares_are_the_reports(one_strand, scaled):
 
 def test_crossings_of_one_strand(one_strand, scaled):
     # host = 30 / (50 + 10 k): 50 % at k = 1, 90 % never; not_model = 50 / (50 + 10 k): k = 5 and 5 / 9
-    rows = crossings(scaled(one_strand([30], 10, wait_ms=20)), CALLS, ("not_model", "host"))
+    rows = crossings(
+        scaled(one_strand([30], 10, wait_ms=20)), some(ModelCalls, **CALLS), ("not_model", "host")
+    )
     found = {(row["reading"], row["level"]): row["multiplier"] for row in rows}
     assert found["not_model", 0.5] == pytest.approx(5, rel=1e-6)
     assert found["not_model", 0.9] == pytest.approx(5 / 9, rel=1e-6)
@@ -56,14 +58,14 @@ def test_crossings_of_one_strand(one_strand, scaled):
 
 def test_crossings_of_several_tasks(one_strand, scaled):
     # (30 + 70) / (30 + 70 + 2 * 10 k) = 1/2 at k = 5; each task then spends 50 ms in the model
-    row = crossings(scaled(one_strand([30, 70], 10)), CALLS, ("host",))[0]
+    row = crossings(scaled(one_strand([30, 70], 10)), some(ModelCalls, **CALLS), ("host",))[0]
     assert row["multiplier"] == pytest.approx(5, rel=1e-6)
     assert row["model_s"] == pytest.approx(0.05, rel=1e-6)
     assert row["output_tokens"] == pytest.approx(50, rel=1e-6)
 
 
 def test_a_crossing_where_another_strand_takes_over(two_strands, scaled):
-    row = crossings(scaled(two_strands(30, 10)), CALLS, ("host",))[0]
+    row = crossings(scaled(two_strands(30, 10)), some(ModelCalls, **CALLS), ("host",))[0]
     assert row["multiplier"] == pytest.approx(3, rel=1e-6)
 
 

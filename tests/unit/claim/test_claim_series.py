@@ -22,7 +22,7 @@ def test_a_sweep_of_concurrency_is_one_series(known):
     ]  # fmt: skip
     (one,) = series(runs)
     assert (one.over, one.name, one.values) == ("concurrency", "concurrency", (1, 2, 4))
-    assert [run.report["run"]["id"] for run in one.runs] == ["one", "two", "four"]
+    assert [run.report.run.id for run in one.runs] == ["one", "two", "four"]
 
 
 def test_two_differences_are_no_series(known):
@@ -40,7 +40,7 @@ def test_other_settings_make_another_series(known):
 def test_the_later_of_two_runs_alike_counts(known):
     runs = [known("old", 40, {"rows": 1}), known("two", 40, {"rows": 2}), known("new", 40, {"rows": 1})]
     (one,) = series(runs)
-    assert [run.report["run"]["id"] for run in one.runs] == ["new", "two"]
+    assert [run.report.run.id for run in one.runs] == ["new", "two"]
 
 
 def test_variants_are_a_series_of_words(known):

@@ -1,11 +1,12 @@
 """Verdicts by hand: on the whole interval, and undecided where the model time's band changes them."""
 
 import pytest
-from support import record_of
+from support import some
 
 from orchprof.claim.generations import in_flight
 from orchprof.claim.verdict import TOO_FEW, decide, verdict
-from orchprof.contract.report import Report
+from orchprof.contract.report import Durations, Load, Report, RunIdentity
+from orchprof.contract.run import Params
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,10 @@ def test_unexplained_time_may_belong_to_the_share():
 )
 def test_how_many_tasks_are_in_flight(load, expected):
     # 9 a second that take 2 s each: 18 by Little
-    report = record_of(
-        Report, {"load": load, "latency_s": {"mean": 2.0}, "run": {"params": {"concurrency": 3}}}
+    report = some(
+        Report,
+        load=load and some(Load, **load),
+        latency_s=some(Durations, mean=2.0),
+        run=some(RunIdentity, params=Params(concurrency=3)),
     )
     assert in_flight(report) == expected

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from support import plain, run_meta
 
 from orchprof.ledger.load import behind, load, response_ns
 from orchprof.run.schema import TABLES
@@ -41,7 +42,7 @@ def test_an_open_loop_by_hand():
         (300, 306, 1102, None, False),  # nobody judged it
         (400, 403, None, None, False),  # never ended
     ]
-    found = load(tables(rows), OPEN)
+    found = plain(load(tables(rows), run_meta(**OPEN)))
     assert (found["kind"], found["rate_per_s"], found["arrivals"]) == ("open", 10.0, "constant")
     assert found["scheduled_per_s"] == pytest.approx(3 / 0.3)
     assert found["achieved_per_s"] == pytest.approx(3 / 0.301)  # 102 to 403 ms
@@ -54,48 +55,51 @@ def test_an_open_loop_by_hand():
 
 def test_response_is_due_to_end_of_the_tasks_asked_about():
     rows = [(0, 5, 30, True, False), (10, 40, 60, True, False), (20, 70, 75, False, False)]
-    assert response_ns(tables(rows), OPEN, np.array([1, 2])).tolist() == [30 * MS, 50 * MS]
+    assert response_ns(tables(rows), run_meta(**OPEN), np.array([1, 2])).tolist() == [30 * MS, 50 * MS]
 
 
 def test_a_closed_loop_has_no_lag_and_no_response():
     rows = [(None, 0, 100, True, False), (None, 100, 300, True, False), (None, 300, 400, True, False)]
     meta = {"params": {"mode": "threads", "concurrency": 2, "duration_s": 3.0}, "findings": ["saturated"]}
-    found = load(tables(rows), meta)
+    found = plain(load(tables(rows), run_meta(**meta)))
     assert (found["kind"], found["concurrency"], found["duration_s"]) == ("closed", 2, 3.0)
     assert (found["send_lag_s"], found["scheduled_per_s"], found["degraded"]) == (None, None, False)
     assert found["achieved_per_s"] == pytest.approx(2 / 0.3)
     assert found["throughput_per_s"] == pytest.approx(3 / 0.4)
     assert found["saturated"]
-    assert response_ns(tables(rows), meta, np.array([1])) is None
+    assert response_ns(tables(rows), run_meta(**meta), np.array([1])) is None
 
 
 def test_a_program_that_no_bench_drove_has_no_load():
-    assert load(tables([(None, 0, 1, None, False)]), {"params": {"task_from": "auto"}}) is None
-    assert load(tables([(None, 0, 1, None, False)]), {}) is None
+    assert plain(load(tables([(None, 0, 1, None, False)]), run_meta(params={"task_from": "auto"}))) is None
+    assert plain(load(tables([(None, 0, 1, None, False)]), run_meta())) is None
 
 
 @pytest.mark.parametrize("rows", [[], [(0, 1, 5, True, True)], [(0, 1, 5, True, False)]])
 def test_fewer_than_two_tasks_have_no_rate(rows):
-    found = load(tables(rows), OPEN)
+    found = plain(load(tables(rows), run_meta(**OPEN)))
     assert found["achieved_per_s"] is None
     assert not found["degraded"]
 
 
 def test_a_sender_that_keeps_up_is_not_behind():
-    assert behind(evenly(150, late_ms=19), OPEN) is None
+    assert behind(evenly(150, late_ms=19), run_meta(**OPEN)) is None
 
 
 def test_a_sender_is_behind_by_its_lag():
-    assert behind(evenly(50, late_ms=21), OPEN).startswith("tasks were sent up to 21 ms late")
+    assert behind(evenly(50, late_ms=21), run_meta(**OPEN)).startswith("tasks were sent up to 21 ms late")
     # One late task of 150 is not in its p99; of 50 nobody knows a p99, so the latest one decides.
-    assert behind(evenly(150, late_ms=0, last_late_ms=25), OPEN) is None
-    assert behind(evenly(50, late_ms=0, last_late_ms=25), OPEN).startswith("tasks were sent up to 25 ms late")
+    assert behind(evenly(150, late_ms=0, last_late_ms=25), run_meta(**OPEN)) is None
+    assert behind(evenly(50, late_ms=0, last_late_ms=25), run_meta(**OPEN)).startswith(
+        "tasks were sent up to 25 ms late"
+    )
 
 
 def test_a_sender_is_behind_by_its_rate():
     # 10 tasks due 1 ms apart, sent 2 ms apart: never more than 9 ms late, yet half the rate.
     rows = [(k, 2 * k, 2 * k + 1, True, False) for k in range(10)]
     assert (
-        behind(tables(rows), OPEN) == "500 tasks/s were sent of 1e+03 that were due: the sender fell behind"
+        behind(tables(rows), run_meta(**OPEN))
+        == "500 tasks/s were sent of 1e+03 that were due: the sender fell behind"
     )
-    assert behind(tables(rows), {"params": {"mode": "threads", "concurrency": 1}}) is None
+    assert behind(tables(rows), run_meta(params={"mode": "threads", "concurrency": 1})) is None

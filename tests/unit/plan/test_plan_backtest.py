@@ -78,8 +78,7 @@ def test_an_open_load_is_measured_from_when_tasks_were_due():
 
 
 def test_a_closed_load_is_measured_while_tasks_start():
-    run = open_run(start=(0, 30, 60))
-    run.meta.params = {}
+    run = open_run(start=(0, 30, 60), arrivals=None)
     # Two of three have ended by the last start, at 60 ms.
     assert measured(run)["throughput_per_s"] == pytest.approx(2 / 0.06)
 

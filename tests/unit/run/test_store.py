@@ -9,6 +9,7 @@ import pytest
 from support import recording
 
 import orchprof
+from orchprof.contract.run import Noted
 from orchprof.errors import RunError, UsageError
 from orchprof.run import store
 from orchprof.run.schema import ADDED, TABLES
@@ -22,8 +23,8 @@ def record_into(path, **meta):
 def test_a_run_is_sealed_when_it_is_first_opened_and_read_as_it_is_after(tmp_path):
     record_into(tmp_path / "run", workload="w")
     first = store.open_run(tmp_path / "run")
-    assert first.meta["sealed"]
-    assert first.meta["workload"] == "w"
+    assert first.meta.sealed
+    assert first.meta.workload == "w"
     assert not (tmp_path / "run" / "logs").exists()
     again = store.open_run(tmp_path / "run")
     for name, columns in TABLES.items():
@@ -89,7 +90,7 @@ def test_findings_add_up(tmp_path):
     store.create(tmp_path / "run", {})
     for code in ("a", "b"):
         store.update(tmp_path / "run", findings=[{"code": code}])
-    assert store.open_run(tmp_path / "run").meta["findings"] == [{"code": "a"}, {"code": "b"}]
+    assert store.open_run(tmp_path / "run").meta.findings == [Noted(code="a"), Noted(code="b")]
 
 
 def test_an_existing_directory_is_refused(tmp_path):
@@ -136,7 +137,7 @@ def test_a_run_that_is_being_recorded_is_left_alone(tmp_path):
         with pytest.raises(RunError, match=f"still being recorded, process {other.pid}"):
             store.open_run(tmp_path / "run")
         other.kill()
-    assert store.open_run(tmp_path / "run").meta["sealed"]
+    assert store.open_run(tmp_path / "run").meta.sealed
 
 
 def test_runs_of_a_bench_come_in_their_order_and_the_newest_is_found(tmp_path):
