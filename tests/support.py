@@ -54,7 +54,7 @@ def run_meta(**document: Any) -> RunMeta:
     return typed(document)
 
 
-def some(kind: type, **given: Any) -> Any:
+def some(kind: type, /, **given: Any) -> Any:
     """Return an object of a contract's type of which only so much is known."""
     return kind(**dict.fromkeys(field.name for field in dataclasses.fields(kind)) | given)
 
