@@ -9,7 +9,18 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.graph.columns import NONE, Bools, Codes, Columns, Ints, Line, indices, stack, take
+from orchprof.ledger.graph.columns import (
+    NONE,
+    Bools,
+    Codes,
+    Columns,
+    Ints,
+    Line,
+    indices,
+    ordered,
+    stack,
+    take,
+)
 from orchprof.ledger.graph.joins import Joins, read_joins, wait_states
 from orchprof.ledger.graph.queue_items import Taken, read_taken, taken_of
 from orchprof.ledger.graph.releases import Releases, read_releases, releases_of
@@ -115,8 +126,7 @@ def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[
     joins = read_joins(tables, tasks, strands, segments, line)
     tiles = [*_segment_pieces(segments, joins), _remote_pieces(read_remote(tables, strands, segments, line))]
     tiles.append(_lead_pieces(strands, segments, line, joins))
-    pieces = stack(tiles)
-    pieces = take(pieces, np.lexsort((pieces["end"], pieces["start"], pieces["strand"])))
+    pieces = ordered(stack(tiles), "strand", "start", "end")
     names, pieces["owner"] = _owners(tables, pieces, inherited_spans(strands, segments, line))
     strands["begin"] = joins.lead
     strands["spawner"] = joins.spawner
@@ -178,6 +188,8 @@ def _waits_apart(pieces: Columns) -> list[Columns]:
         if slot == REST:
             held &= np.isin(pieces["label"][:, slot], LOCKS)
         some = (pieces["awaited"] != NONE) & held & (waited < pieces["end"] - pieces["start"])
+        if not some.any():
+            continue
         cut = take(pieces, some)
         at = cut["end"] - waited[some]
         only = np.zeros_like(cut["ns"])
