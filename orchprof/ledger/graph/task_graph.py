@@ -42,10 +42,10 @@ from orchprof.ledger.graph.span_names import Names, inherited_spans, span_names
 from orchprof.ledger.graph.task_strands import Tables, finished_tasks, read_strands
 from orchprof.ledger.graph.timeouts import TimeOuts, read_time_outs, time_outs_of
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
+from orchprof.run.schema import FELT_NS
 
 LOCKS: Final = [code for (_, state), code in CODES.items() if state == "lock"]
 # Waits that are worth a piece of their own; after a loop any is, for its end is a step's beginning.
-FELT_NS: Final = 1_000_000
 _LEAST_NS: Final = {LAG: 1, REST: FELT_NS, GIL: FELT_NS}
 POOL_WAITS: Final = [code for (_, state), code in CODES.items() if state == "pool_wait"]
 
