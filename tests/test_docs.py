@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -104,6 +105,18 @@ def test_the_files_that_a_page_names_are_there(page):
     for path in re.findall(r"`([\w./-]+/[\w./-]+\.(?:py|csv|toml|json|txt))`", page.read_text()):
         if "NAME" not in path and not path.startswith("./"):  # else it is the reader's own
             assert any((root / path).exists() for root in (ROOT, ROOT / "orchprof")), f"{page.name}: {path}"
+
+
+@by_page
+def test_what_a_page_says_to_make_can_be_made(page):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert targets >= set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), flags=re.MULTILINE))
+
+
+@by_page
+def test_the_python_of_a_page_is_python(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        compile(textwrap.dedent(block), page.name, "exec")
 
 
 # What a page calls a run of the reader's own, and the tutorial its second one.
