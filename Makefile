@@ -45,7 +45,7 @@ frameworks: $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## unmodified agents of ev
 	touch $@
 
 docs: setup ## the pages that are generated: docs/cli.md
-	python -m orchprof.cli.reference > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+	python docs/reference.py > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
 bench: setup ## what orchprof itself costs, peers beside it
 	python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
