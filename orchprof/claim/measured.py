@@ -10,7 +10,7 @@ from orchprof.claim.verdict import UNDECIDED, UNLABELLED, decide
 from orchprof.contract.claim import Definition, Judged, MadeOf, NamedRun, Point, Row
 from orchprof.contract.report import Report, Share
 from orchprof.errors import RunError
-from orchprof.ledger.graph.task_graph import TaskGraph, build
+from orchprof.ledger.graph.task_graph import TaskGraph, reported
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.stats.intervals import Interval, ratio_intervals
 
@@ -75,7 +75,7 @@ def measured(report: Report, tables: Tables, tells: tuple[str, ...] = ()) -> Mea
         raise RunError(f"no task asked a model, {where} @ claim, a share of latency outside it says nothing")
     if report.run.model.spec == "zero":
         raise RunError(f"its model takes no time by design, {where} @ claim, run it on another --model")
-    graphs = build(tables, failed=False) or build(tables)
+    graphs = reported(tables)
     return Measured(report, tuple(graphs), tuple(map(scalable, graphs)), tells)
 
 
