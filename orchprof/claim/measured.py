@@ -114,11 +114,11 @@ def _row(run: Measured, definition: Definition, ends: Ends | None) -> Row:
     unexplained = unexplained_of(run.report)
     of_latency = share_by(run.report, definition)
     share, ci95 = (None, None) if of_latency is None else (of_latency.cp, of_latency.ci95)
-    found = judged(share, ci95, definition, ends, unexplained)
+    verdict = judged(share, ci95, definition, ends, unexplained)
     return Row(
         run=of.run, workload=of.workload, setting=of.setting, model=model.spec, provenance=model.provenance,
-        band=band_of(run.report), reading=definition, share=found.share, ci95=found.ci95,
-        share_in_band=found.share_in_band, verdict=found.verdict, reason=found.reason,
+        band=band_of(run.report), reading=definition, share=verdict.share, ci95=verdict.ci95,
+        share_in_band=verdict.share_in_band, verdict=verdict.verdict, reason=verdict.reason,
         published=published(of.workload), notes=_notes(run.report), unexplained=unexplained,
     )  # fmt: skip
 

@@ -155,15 +155,15 @@ def cpu_side_of_cost(per_task: Record) -> float | None:
 def _headline(headline: Headline | None, named: dict[str, str]) -> list[list[str]]:
     if headline is None:
         return []
-    win, scale, found = headline.win, headline.scale, []
+    win, scale, labelled = headline.win, headline.scale, []
     if win:
         said = f"{named.get(str(win.run), win.workload)} {win.name} {1 / win.scale:g}x faster: latency "
-        found.append(text.labelled("Biggest win", f"{said}-{win.gain_share * 100:.0f} % (replayed)"))
+        labelled.append(text.labelled("Biggest win", f"{said}-{win.gain_share * 100:.0f} % (replayed)"))
     if scale:
         said = f"{scale.rate_per_s:g} {named.get(str(scale.run), scale.workload)} tasks/s: "
         said += f"{_cores(scale.cores)} of this speed at {scale.busy_share * 100:.0f} % busy"
-        found.append(text.labelled("Scale", said))
-    return found
+        labelled.append(text.labelled("Scale", said))
+    return labelled
 
 
 def _cores(cores: float) -> str:
