@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from orchprof.contract.cost import Cost
 from orchprof.contract.report import Report
 
 
@@ -55,5 +56,5 @@ class Bench:
         dict[str, Any] | None,
         Meta(description="of these runs; null where none of them says anything about it"),
     ]
-    cost: Annotated[list[dict[str, Any]], Meta(description="of each run that has one")]
+    cost: Annotated[list[Cost], Meta(description="of each run that has one")]
     headline: Annotated[Headline | None, Meta(description="null: not asked for")]

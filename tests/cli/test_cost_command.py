@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import convert
+from support import KINDS, plain
 
 from orchprof import report
 from orchprof.run import store
@@ -59,6 +61,7 @@ def costed(run, *arguments):
     assert (said.code, said.err) == (0, "")
     record = json.loads(said.out)
     report.validate(record)
+    assert plain(convert(record, KINDS[record["schema"]])) == record  # every key has its place in the type
     return record
 
 
