@@ -15,7 +15,7 @@ from orchprof.economics.replayed import TASKS, Recorded, recorded, strata, surfa
 from orchprof.economics.sensitivity import ranges, sensitivity
 from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.graph.task_strands import Tables
-from orchprof.prices.price import Book
+from orchprof.prices.price import Book, Price
 
 _MODELLED: Final = "modelled"
 UNPRICED: Final = "what the model costs is not known, which may be the most of it"
@@ -105,13 +105,18 @@ def _evidence(run: Priced, book: Book) -> ranges.Evidence:
     band = model.band if model.provenance == _MODELLED else None
     judged = run.usage.judged
     return ranges.Evidence(
-        gpu_prices=ranges.gpu_prices(book, whose) if whose else {},
-        core_prices=ranges.core_prices(book),
+        gpu_prices=ranges.gpu_prices(book, whose, _purchase(run.tariff.accelerator, book)) if whose else {},
+        core_prices=ranges.core_prices(book, _purchase(run.tariff.core, book)),
         successes=int((run.usage.ok & judged).sum()),
         judged=int(judged.sum()),
         accelerator=whose,
         band=band,
     )
+
+
+def _purchase(paid: Price | None, book: Book) -> str:
+    """Return how something is bought; what the user states, as all else is."""
+    return (paid and paid.purchase) or book.basis
 
 
 def _market(run: Priced) -> Market | None:

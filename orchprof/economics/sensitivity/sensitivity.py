@@ -103,10 +103,10 @@ def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) 
     """Return the cost when every input is drawn from its range, on its own: p5, p50, p95, and which input decides.
 
     Shares are drawn evenly between their ends, all else evenly on a logarithmic scale, as half and double are as
-    likely. An input's `share` is the square of the rank correlation between it and the cost: how much of the
-    cost's order it settles. `base` is the cost with all inputs as they are, and `base_quantile` the share of draws that
-    are no dearer: a base at an end of the ranges is at an end of the draws. All is None, with a `reason`, where the
-    cost is undefined or nothing has a range.
+    likely; in a range's `kept` share of the draws the input is as it is. An input's `share` is the square of the rank
+    correlation between it and the cost: how much of the cost's order it settles. `base` is the cost with all inputs as
+    they are, and `base_quantile` the share of draws that are no dearer: a base at an end of the ranges is at an end of
+    the draws. All is None, with a `reason`, where the cost is undefined or nothing has a range.
 
     Raises:
         UsageError: fewer or more draws than DRAWS.
@@ -143,8 +143,10 @@ def unknown(n: int | None, reason: str, seed: int = 0) -> MonteCarlo:
 
 def _draws(rng: np.random.Generator, each: Range, n: int) -> Floats:
     if each.unit == SHARE:
-        return rng.uniform(each.low, each.high, n)
-    return np.asarray(np.exp(rng.uniform(math.log(each.low), math.log(each.high), n)))
+        drawn = rng.uniform(each.low, each.high, n)
+    else:
+        drawn = np.asarray(np.exp(rng.uniform(math.log(each.low), math.log(each.high), n)))
+    return np.where(rng.random(n) < each.kept, each.base, drawn) if each.kept else drawn
 
 
 def _shares(drawn: Mapping[str, Floats], usd: Floats) -> list[InputShare]:

@@ -1,5 +1,6 @@
 """Tornado and Monte Carlo by hand and as laws, and the ranges they run over."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from types import SimpleNamespace
@@ -371,6 +372,27 @@ def test_prices_of_an_accelerator_by_where_it_is_had():
     found = Book({each.name: each for each in known}, {"c/eight": eight, "c/plain": plain})
     assert gpu_prices(found, "h100") == {"owner/h100-sxm/neocloud": 1.5, "c/eight": 10.0}
     assert core_prices(found) == {"c/plain": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("basis", "ends"), [("spot", (1.25, 6.6034)), ("3y", (1.3, 1.3)), ("owned", (1.3, 1.69))]
+)
+def test_prices_on_a_basis_are_of_nothing_else(basis, ends):
+    prices = gpu_prices(book(basis=basis), "h100", basis)
+    assert (min(prices.values()), max(prices.values())) == ends
+    # No host is sold so, and what is paid on demand spans what is sold on demand.
+    assert core_prices(book(basis=basis)) == core_prices(book())
+
+
+def test_a_price_at_an_end_of_its_range_is_paid_in_every_second_draw():
+    evidence = replace(EVIDENCE, gpu_prices={"cheap": 4.0, "dear": 16.0})
+    gpu = default_ranges(NOW, evidence)["gpu_price"]
+    found = monte_carlo(lambda values: values["gpu_price"], {"gpu_price": gpu}, 20_000)
+    assert found.base_quantile == pytest.approx(0.5, abs=0.02)
+    assert found.p95 == pytest.approx(4.0 * 4.0**0.9, rel=0.02)
+    stated = with_ranges({"gpu_price": gpu}, ["gpu_price=4:16"])
+    assert monte_carlo(lambda values: values["gpu_price"], stated, 20_000).base_quantile == 0
+    assert {row.kept for row in default_ranges(NOW, EVIDENCE).values()} == {0}
 
 
 def test_the_shipped_prices_span_what_is_published():
