@@ -26,4 +26,8 @@ def visible_record(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = (field.name for field in dataclasses.fields(value))
         return dataclasses.replace(value, **{name: visible_record(getattr(value, name)) for name in names})
+    if keys := getattr(value, "__struct_fields__", None):
+        from msgspec import structs  # who shows a record has it already
+
+        return structs.replace(value, **{key: visible_record(getattr(value, key)) for key in keys})
     return value

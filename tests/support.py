@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pandas as pd
@@ -12,7 +13,10 @@ import pandas as pd
 from orchprof import report
 from orchprof.capture import recorder
 from orchprof.contract.bench import Bench
+from orchprof.contract.brief import Brief
 from orchprof.contract.claim import Claim
+from orchprof.contract.cost import Cost
+from orchprof.contract.costs import Costs
 from orchprof.contract.report import Report
 from orchprof.contract.run import RunMeta
 from orchprof.ledger import summary
@@ -57,7 +61,8 @@ def run_meta(**document: Any) -> RunMeta:
 
 def some(kind: type, /, **given: Any) -> Any:
     """Return an object of a contract's type of which only so much is known."""
-    return kind(**dict.fromkeys(field.name for field in dataclasses.fields(kind)) | given)
+    names = getattr(kind, "__struct_fields__", None) or [field.name for field in dataclasses.fields(kind)]
+    return kind(**dict.fromkeys(names) | given)
 
 
 def plain(record: Any) -> Any:
@@ -91,17 +96,36 @@ def _filled(hint: Any, value: Any) -> Any:
         return value
     hints = get_type_hints(kinds[0], include_extras=True)
     blank = {
-        field.name: [] if "list[" in str(hints[field.name]) and "None" not in str(hints[field.name]) else None
+        field.name: _blank(hints[field.name])
         for field in dataclasses.fields(kinds[0])
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
-    blank |= {name: 0 for name in blank if "int" in str(hints[name]) and "None" not in str(hints[name])}
     return blank | {
         name: _filled(hints[name], each) if name in hints else each for name, each in value.items()
     }
 
 
-KINDS = {"orchprof.report/1": Report, "orchprof.bench/1": Bench, "orchprof.claim/1": Claim}
+def _blank(hint: Any) -> Any:
+    """Return what a key that is not given stands for: null where it may be, else nothing of its type."""
+    if get_origin(hint) is Annotated:
+        return _blank(get_args(hint)[0])
+    kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+    if NoneType in kinds:
+        return None
+    kind = kinds[0]
+    if dataclasses.is_dataclass(kind):
+        return _filled(kind, {})
+    return get_args(kind)[0] if get_origin(kind) is Literal else (get_origin(kind) or kind)()
+
+
+KINDS = {
+    "orchprof.report/1": Report,
+    "orchprof.bench/1": Bench,
+    "orchprof.claim/1": Claim,
+    "orchprof.brief/1": Brief,
+    "orchprof.cost/1": Cost,
+    "orchprof.costs/1": Costs,
+}
 
 
 def render(document: dict[str, Any], form: str, *, details: bool = False) -> str:

@@ -10,6 +10,8 @@ import typer
 
 from orchprof.cli.prices import BasisOption, MachinesOption, PriceOption
 from orchprof.cli.words import DetailsOption, FormatOption, limits, one_of, show, whole
+from orchprof.contract.cost import Cost
+from orchprof.contract.costs import Costs
 from orchprof.errors import UsageError
 from orchprof.prices.price import ON_DEMAND
 
@@ -199,7 +201,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     show(_record(run or [], book(machines, price or (), basis=basis), options), form, details=details)
 
 
-def _record(paths: list[Path], book: Any, options: "Options") -> dict[str, Any]:
+def _record(paths: list[Path], book: Any, options: "Options") -> Cost | Costs:
     """Return orchprof.cost/1 of a run, orchprof.costs/1 of several."""
     from orchprof.economics.cost import cost_of, costs_of
     from orchprof.ledger.summary import summarise
@@ -208,7 +210,4 @@ def _record(paths: list[Path], book: Any, options: "Options") -> dict[str, Any]:
     found = [each for path in paths or [store.latest()] for each in store.runs_in(path)]
     opened = [store.open_run(each) for each in dict.fromkeys(found)]
     read = [(summarise(each.tables, each.meta), each.tables, each.meta) for each in opened]
-    record: dict[str, Any] = (
-        cost_of(*read[0], book, options) if len(read) == 1 else costs_of(read, book, options)
-    )
-    return record
+    return cost_of(*read[0], book, options) if len(read) == 1 else costs_of(read, book, options)

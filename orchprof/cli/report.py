@@ -10,6 +10,7 @@ import typer
 from orchprof.cli.words import DetailsOption, FormatOption, new_path, saved, write
 from orchprof.contract.bench import Bench
 from orchprof.contract.claim import Claim
+from orchprof.contract.cost import Cost
 from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError, UsageError
 
@@ -92,12 +93,12 @@ def _claim(runs: list[tuple[Report, Any]]) -> Claim | None:
         return None
 
 
-def _costs(reports: list[Report], opened: "list[Run]") -> list[dict[str, Any]]:
+def _costs(reports: list[Report], opened: "list[Run]") -> list[Cost]:
     """Return orchprof.cost/1 of each run that has one; what is missing, `orchprof cost` says."""
     from orchprof.economics.cost import cost_of
     from orchprof.prices.book import book
 
-    found: list[dict[str, Any]] = []
+    found: list[Cost] = []
     with suppress(OrchprofError):
         prices = book()
         for report, run in zip(reports, opened, strict=True):

@@ -1,11 +1,12 @@
 """orchprof.bench/1: what several runs measured, and what follows from them together."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from orchprof.contract.claim import Claim
+from orchprof.contract.cost import Cost
 from orchprof.contract.report import Report
 
 
@@ -56,5 +57,5 @@ class Bench:
         Claim | None,
         Meta(description="of these runs; null where none of them says anything about it"),
     ]
-    cost: Annotated[list[dict[str, Any]], Meta(description="of each run that has one")]
+    cost: Annotated[list[Cost], Meta(description="of each run that has one")]
     headline: Annotated[Headline | None, Meta(description="null: not asked for")]

@@ -2,46 +2,18 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
+from msgspec import convert
+
+from orchprof.contract.economics import Assumption
 from orchprof.errors import UsageError, unknown
 
 GIVEN: Final = "given"
 FILES: Final = ("market.csv", "energy.csv")
-
-
-@dataclass(frozen=True, slots=True)
-class Assumption:
-    """A number and why it stands here.
-
-    Attributes:
-        name: what it is called on the command line.
-        value: in `unit`.
-        unit: such as `share`, `ratio`, `year`, `usd_per_cpu`.
-        least: no smaller value makes sense.
-        most: no larger one.
-        basis: `published`, `derived` from what is, `assumed`, or `given` by the user.
-        why: what it means, or what speaks for it.
-        source: who says so.
-        as_of: the day, the month or the year it was said.
-    """
-
-    name: str
-    value: float
-    unit: str
-    least: float
-    most: float
-    basis: str
-    why: str
-    source: str
-    as_of: str
-
-    def record(self) -> dict[str, Any]:
-        """Return it as a row of a JSON report."""
-        return asdict(self)
 
 
 @cache
@@ -73,9 +45,7 @@ def assumptions(file: str, given: Sequence[str] = (), option: str = "--assume") 
 
 
 def _read(row: Mapping[str, str]) -> Assumption:
-    value, least, most = (float(row[name]) for name in ("value", "least", "most"))
-    words = (row[name] for name in ("basis", "why", "source", "as_of"))
-    return Assumption(row["name"], value, row["unit"], least, most, *words)
+    return convert(row, Assumption, strict=False)
 
 
 def values(chosen: Mapping[str, Assumption]) -> dict[str, float]:

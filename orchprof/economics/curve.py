@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+
+from orchprof.contract.economics import At, CurveRow, Illustration
 
 MONTH_S: Final = 365.25 * 86_400 / 12
 HOUR_S: Final = 3600
@@ -93,7 +95,7 @@ class Fleet:
         return machines + accelerators + tasks_per_s * self.per_task_usd * HOUR_S
 
 
-def curve(fleet: Supply, also: Mapping[str, float | None]) -> list[dict[str, Any]]:
+def curve(fleet: Supply, also: Mapping[At, float | None]) -> list[CurveRow]:
     """Return rows of rising load, with what is needed and what a task costs there.
 
     `average_usd` is all cost by all tasks; `marginal_usd` what each task more than in the row before added: what it
@@ -105,34 +107,34 @@ def curve(fleet: Supply, also: Mapping[str, float | None]) -> list[dict[str, Any
         also: further loads in tasks per second, by name; None: there is none.
     """
     holds = fleet.holds_per_s
-    loads: dict[float, str] = {}
+    loads: dict[float, At] = {}
     if holds:
         loads |= {share * holds[0]: "idle" for share in _IDLE}
         loads |= {steps * holds[0]: "full" for steps in _FULL}
         loads |= {each * _OVER: "step" for each in holds}
     loads |= {each: name for name, each in also.items() if each}
-    rows: list[dict[str, Any]] = []
+    rows: list[CurveRow] = []
     for load in sorted(loads):
         rows.append(_row(fleet, load, loads[load], rows[-1] if rows else None))
     return rows
 
 
-def _row(fleet: Supply, load: float, at: str, before: dict[str, Any] | None) -> dict[str, Any]:
+def _row(fleet: Supply, load: float, at: At, before: CurveRow | None) -> CurveRow:
     usd = fleet.usd_per_hour(load)
-    more = load - before["tasks_per_s"] if before else 0.0
-    added = (usd - before["usd_per_hour"]) / HOUR_S / more if before and more else fleet.per_task_usd
-    return {
-        "tasks_per_s": load,
-        "machines": fleet.machines(load),
-        "accelerators": fleet.accelerators(load),
-        "average_usd": usd / HOUR_S / load,
-        "marginal_usd": added,
-        "usd_per_hour": usd,
-        "at": at,
-    }
+    more = load - before.tasks_per_s if before else 0.0
+    added = (usd - before.usd_per_hour) / HOUR_S / more if before and more else fleet.per_task_usd
+    return CurveRow(
+        tasks_per_s=load,
+        machines=fleet.machines(load),
+        accelerators=fleet.accelerators(load),
+        average_usd=usd / HOUR_S / load,
+        marginal_usd=added,
+        usd_per_hour=usd,
+        at=at,
+    )
 
 
-def service(rows: Sequence[dict[str, Any]], fleet: Fleet) -> dict[str, Any]:
+def service(rows: Sequence[CurveRow], fleet: Fleet) -> Illustration:
     """Return what a request of a service with almost no marginal cost would cost at the same loads: an illustration.
 
     It takes SERVICE_CORE_S of one core, on the same machine at the same price, and nothing else.
@@ -142,14 +144,14 @@ def service(rows: Sequence[dict[str, Any]], fleet: Fleet) -> dict[str, Any]:
         machine_gib=fleet.machine_gib, machine_usd_per_hour=fleet.machine_usd_per_hour,
         accelerator_usd_per_hour=0.0, utilisation=1.0, per_task_usd=0.0,
     )  # fmt: skip
-    loads = [row["tasks_per_s"] for row in rows]
-    return {
-        "basis": "an illustration, not a measurement",
-        "core_s_per_request": SERVICE_CORE_S,
-        "long_run_marginal_usd": SERVICE_CORE_S * plain.machine_usd_per_hour / plain.machine_cores / HOUR_S,
-        "machines": [plain.machines(load) for load in loads],
-        "average_usd": [plain.usd_per_hour(load) / HOUR_S / load for load in loads],
-    }
+    loads = [row.tasks_per_s for row in rows]
+    return Illustration(
+        basis="an illustration, not a measurement",
+        core_s_per_request=SERVICE_CORE_S,
+        long_run_marginal_usd=SERVICE_CORE_S * plain.machine_usd_per_hour / plain.machine_cores / HOUR_S,
+        machines=[plain.machines(load) for load in loads],
+        average_usd=[plain.usd_per_hour(load) / HOUR_S / load for load in loads],
+    )
 
 
 def _whole(units: float) -> int:

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.economics import Assumption, EnergyPart, TaskEnergy
 from orchprof.contract.report import Resources, RunIdentity
-from orchprof.economics.assumptions import Assumption
 from orchprof.errors import OrchprofError
 from orchprof.models.paced.facts import ALIASES
 from orchprof.prices.price import Book, Price
@@ -23,27 +22,9 @@ NODE: Final = "power/node-over-tdp"
 IDLE: Final = "power/idle-over-load"
 _PER_CORE: Final = "/tdp-per-core"
 _TWO_THREADS: Final = ("epyc", "xeon")  # hardware threads of a core; the others have one
-Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Energy:
-    """What one part of the machines took for a task.
-
-    Attributes:
-        part: `cpu` or `accelerator`.
-        joules: per task, of the part alone, the facility left out; None: not known.
-        tier: one of TIERS.
-        why: how it was found, or why it was not.
-    """
-
-    part: str
-    joules: float | None
-    tier: str
-    why: str
-
-
-def cpu_energy(busy_s: float | None, reserved_s: float | None, cpu_model: str, book: Book) -> Energy:
+def cpu_energy(busy_s: float | None, reserved_s: float | None, cpu_model: str, book: Book) -> EnergyPart:
     """Return what a task's cores took: their part of the TDP while at work, the idle part of that while not.
 
     The package only: memory, disks and fans of the agent's machine are left out.
@@ -56,7 +37,7 @@ def cpu_energy(busy_s: float | None, reserved_s: float | None, cpu_model: str, b
         book: holds `power/CPU/tdp-per-core` and IDLE.
     """
     if busy_s is None or reserved_s is None:
-        return Energy("cpu", None, UNKNOWN, "the run sampled no CPU time")
+        return EnergyPart("cpu", None, UNKNOWN, "the run sampled no CPU time")
     known = {key.split("/")[1]: price for key, price in book.prices.items() if key.endswith(_PER_CORE)}
     words = set(re.split(r"[^a-z0-9+]+", cpu_model.lower()))
     own = next((name for name in known if set(name.split("-")) <= words), None)
@@ -64,11 +45,11 @@ def cpu_energy(busy_s: float | None, reserved_s: float | None, cpu_model: str, b
     watts = _thread_watts(own, known[own]) if own else median(every)
     joules = watts * (busy_s + float(book.prices[IDLE].value) * max(reserved_s - busy_s, 0.0))
     if own:
-        return Energy(
+        return EnergyPart(
             "cpu", joules, "modelled:tdp_load", f"{watts:.1f} W a hardware thread, {known[own].source}"
         )
     spread = f"the middle of {len(every)} server CPUs, {every[0]:.1f} to {every[-1]:.1f} W a hardware thread"
-    return Energy("cpu", joules, "modelled:spec", f"no TDP known of {cpu_model!r}: {spread}")
+    return EnergyPart("cpu", joules, "modelled:spec", f"no TDP known of {cpu_model!r}: {spread}")
 
 
 def _thread_watts(name: str, per_core: Price) -> float:
@@ -77,7 +58,7 @@ def _thread_watts(name: str, per_core: Price) -> float:
 
 def accelerator_energy(
     accelerator_s: float | None, accelerator: str | None, utilisation: float, book: Book, *, modelled: bool
-) -> Energy:
+) -> EnergyPart:
     """Return what a task's share of its accelerators took: their nodes under load, and idle for the rest of the time.
 
     Args:
@@ -89,21 +70,23 @@ def accelerator_energy(
     """
     part = "accelerator"
     if accelerator_s is None:
-        return Energy(part, None, UNKNOWN, "the model's server does not say how long its accelerators worked")
+        return EnergyPart(
+            part, None, UNKNOWN, "the model's server does not say how long its accelerators worked"
+        )
     if not accelerator_s:
-        return Energy(part, 0.0, "modelled:tdp_load", "no accelerator worked for it")
+        return EnergyPart(part, 0.0, "modelled:tdp_load", "no accelerator worked for it")
     name = ALIASES.get(accelerator or "", accelerator)
     tdp = book.prices.get(f"power/{name}/tdp")
     if tdp is None:
-        return Energy(part, None, UNKNOWN, f"no TDP known of {accelerator!r}")
+        return EnergyPart(part, None, UNKNOWN, f"no TDP known of {accelerator!r}")
     watts = float(tdp.value * book.prices[NODE].value)
     idle_s = accelerator_s / utilisation - accelerator_s
     joules = watts * (accelerator_s + float(book.prices[IDLE].value) * idle_s)
     tier = "modelled:spec" if modelled else "modelled:tdp_load"
-    return Energy(part, joules, tier, f"{watts:.0f} W a node's share of {name}, {tdp.source}")
+    return EnergyPart(part, joules, tier, f"{watts:.0f} W a node's share of {name}, {tdp.source}")
 
 
-def counted(part: str, joules: float, tasks: int, tier: str) -> Energy:
+def counted(part: str, joules: float, tasks: int, tier: str) -> EnergyPart:
     """Return a counter's joules shared out among the tasks of a run: all that the machine did, idle time too.
 
     Raises:
@@ -113,7 +96,7 @@ def counted(part: str, joules: float, tasks: int, tier: str) -> Energy:
         raise OrchprofError(
             f"no measured energy, {joules} J of {tasks} tasks ({tier}) @ energy, give a counter's joules"
         )
-    return Energy(
+    return EnergyPart(
         part,
         joules / tasks,
         tier,
@@ -122,11 +105,11 @@ def counted(part: str, joules: float, tasks: int, tier: str) -> Energy:
 
 
 def total(
-    parts: Sequence[Energy],
+    parts: Sequence[EnergyPart],
     chosen: Mapping[str, Assumption],
     usd_per_kwh: float | None,
     success_rate: float | None,
-) -> Row:
+) -> TaskEnergy:
     """Return the task's energy: the parts, their sum with the facility's (PUE), and what its electricity costs.
 
     The sum's tier is its worst part's; a part that is not known makes it `partial`, and the sum holds the rest.
@@ -142,21 +125,21 @@ def total(
     pue = chosen["pue"].value
     known = [part.joules for part in parts if part.joules is not None]
     joules = sum(known) * pue if known else None
-    return {
-        "parts": [asdict(part) for part in parts],
-        "pue": pue,
-        "joules_per_task": joules,
-        "joules_per_success": joules / success_rate if joules is not None and success_rate else None,
-        "electricity_usd_per_task": None
+    return TaskEnergy(
+        parts=list(parts),
+        pue=pue,
+        joules_per_task=joules,
+        joules_per_success=joules / success_rate if joules is not None and success_rate else None,
+        electricity_usd_per_task=None
         if joules is None or usd_per_kwh is None
         else joules / J_PER_KWH * usd_per_kwh,
-        "tier": worst(parts),
-        "partial": len(known) < len(parts),
-        "inputs": [each.record() for each in chosen.values()],
-    }
+        tier=worst(parts),
+        partial=len(known) < len(parts),
+        inputs=list(chosen.values()),
+    )
 
 
-def worst(parts: Sequence[Energy]) -> str:
+def worst(parts: Sequence[EnergyPart]) -> str:
     """Return the least trustworthy tier among the parts; `unknown` of none."""
     return max((part.tier for part in parts), key=TIERS.index, default="unknown")
 
@@ -167,7 +150,7 @@ def modelled(
     accelerator: str | None,
     book: Book,
     utilisation: float = 1.0,
-) -> list[Energy]:
+) -> list[EnergyPart]:
     """Return a run's CPU and accelerator energy from what it used and what such parts take.
 
     Args:

@@ -1,13 +1,13 @@
 """Failures: what it would buy if tasks failed less often, or sooner, and if model calls failed less expensively."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.economics import FixRow
 from orchprof.economics.bill.bill import Bill
 from orchprof.economics.bill.task_usage import Usage
 from orchprof.economics.replayed import Recorded
 
-Row = dict[str, Any]
 PER: Final = 1000
 LESS_OFTEN: Final = "fail half as often"
 SOONER: Final = "fail in half the time"
@@ -16,7 +16,7 @@ UNPRICED: Final = "unpriced"
 _NEVER: Final = "no task succeeded, so that a success has no cost to be lowered"
 
 
-def rows(bill: Bill, usage: Usage, tasks: Recorded) -> Iterator[Row]:
+def rows(bill: Bill, usage: Usage, tasks: Recorded) -> Iterator[FixRow]:
     """Yield a row of `fix_first` for each kind of failure that the run had.
 
     LESS_OFTEN: half of the tasks that failed succeed, and take and cost what those do that succeeded; the saving is
@@ -63,7 +63,9 @@ def _less_often(bill: Bill, usage: Usage) -> tuple[float | None, str | None]:
     return (now - then) * bill.successes / bill.n, None
 
 
-def row(what: str, saved_s: float | None, base_s: float, usd: float | None, reason: str | None = None) -> Row:
+def row(
+    what: str, saved_s: float | None, base_s: float, usd: float | None, reason: str | None = None
+) -> FixRow:
     """Return a row of `fix_first`.
 
     Args:
@@ -73,13 +75,13 @@ def row(what: str, saved_s: float | None, base_s: float, usd: float | None, reas
         usd: saved per task; None: not known.
         reason: why something is not known.
     """
-    return {
-        "what": what,
-        "latency_saved_s": saved_s,
-        "latency_saved_share": None if saved_s is None or not base_s else saved_s / base_s,
-        "usd_saved": None if usd is None else usd * PER,
-        "reason": reason,
-    }
+    return FixRow(
+        what=what,
+        latency_saved_s=saved_s,
+        latency_saved_share=None if saved_s is None or not base_s else saved_s / base_s,
+        usd_saved=None if usd is None else usd * PER,
+        reason=reason,
+    )
 
 
 def _sum(bill: Bill, name: str) -> float:

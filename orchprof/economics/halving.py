@@ -1,22 +1,23 @@
 """Halving: what the CPU side costs beside the time it takes, and what halving a part would buy in time and money."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from orchprof.contract.report import Shares
+from orchprof.contract.cost import ClaimInMoney, LatencyShares
+from orchprof.contract.economics import FixRow
+from orchprof.contract.report import Share, Shares
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.failures import PER, UNPRICED, row
 from orchprof.economics.replayed import Recorded, halved
 
-Row = dict[str, Any]
 MONTHS: Final = 12
 MODEL: Final = "model"
 NO_LABELS: Final = "nothing said what is a tool and what the agent's own code"
 _SERVING: Final = ("prefill", "decode")  # the states in which an accelerator works
-_LATENCY: Final = ("not_model", "host", "orchestration", "model")
 
 
-def claim_in_money(cost: Parts, shares: Shares) -> Row:
+def claim_in_money(cost: Parts, shares: Shares) -> ClaimInMoney:
     """Return what the CPU side is of a task's cost, beside what it is of its latency.
 
     CPU side is cores and memory, which are reserved while the task waits for the model too:
@@ -28,21 +29,29 @@ def claim_in_money(cost: Parts, shares: Shares) -> Row:
         shares: of orchprof.report/1.
     """
     cpu, model = cost.held_usd, cost.model_usd
-    of_latency = {name: getattr(getattr(shares, name), "cp", None) for name in _LATENCY}
-    waiting = of_latency["model"]
-    whole = cost.whole_usd
-    return {
-        "cpu_side_usd": cpu,
-        "model_usd": model,
-        "other_usd": cost.other_usd,
-        "cpu_side_share_of_cost": cpu / whole if whole and cpu is not None else None,
-        "share_of_latency": of_latency,
-        "waiting_for_model_usd": None if cpu is None or waiting is None else cpu * waiting,
-        "reason": None if whole else UNPRICED if whole is None else "it cost nothing",
-    }
+    of_latency = LatencyShares(
+        not_model=_of_latency(shares.not_model),
+        host=_of_latency(shares.host),
+        orchestration=_of_latency(shares.orchestration),
+        model=_of_latency(shares.model),
+    )
+    waiting, whole = of_latency.model, cost.whole_usd
+    return ClaimInMoney(
+        cpu_side_usd=cpu,
+        model_usd=model,
+        other_usd=cost.other_usd,
+        cpu_side_share_of_cost=cpu / whole if whole and cpu is not None else None,
+        share_of_latency=of_latency,
+        waiting_for_model_usd=None if cpu is None or waiting is None else cpu * waiting,
+        reason=None if whole else UNPRICED if whole is None else "it cost nothing",
+    )
 
 
-def halvings(tasks: Recorded, cost: Parts, tools: Sequence[str], *, labelled: bool = True) -> list[Row]:
+def _of_latency(share: Share | None) -> float | None:
+    return None if share is None else share.cp
+
+
+def halvings(tasks: Recorded, cost: Parts, tools: Sequence[str], *, labelled: bool = True) -> list[FixRow]:
     """Return what halving each part's time buys; see `ranked`.
 
     Latency is replayed. Money follows it: cores and memory are held for less time; halving the model's time halves
@@ -63,7 +72,7 @@ def halvings(tasks: Recorded, cost: Parts, tools: Sequence[str], *, labelled: bo
     ]
 
 
-def ranked(rows: Sequence[Row], tasks_per_month: float | None = None) -> list[Row]:
+def ranked(rows: Sequence[FixRow], tasks_per_month: float | None = None) -> list[FixRow]:
     """Return the rows with `usd_saved_per_year`, the most money first, then the most time.
 
     Args:
@@ -71,23 +80,21 @@ def ranked(rows: Sequence[Row], tasks_per_month: float | None = None) -> list[Ro
         tasks_per_month: that are run, failed ones too, for the saving a year; None: left out.
     """
     volume = None if tasks_per_month is None else tasks_per_month * MONTHS / PER
-    yearly = [
-        None if row["usd_saved"] is None or volume is None else row["usd_saved"] * volume for row in rows
-    ]
-    found = [row | {"usd_saved_per_year": usd} for row, usd in zip(rows, yearly, strict=True)]
+    yearly = [None if row.usd_saved is None or volume is None else row.usd_saved * volume for row in rows]
+    found = [replace(row, usd_saved_per_year=usd) for row, usd in zip(rows, yearly, strict=True)]
     return sorted(found, key=_rank)
 
 
-def _rank(row: Row) -> tuple[float, float, str]:
-    return -(row["usd_saved"] or 0.0), -(row["latency_saved_s"] or 0.0), row["what"]
+def _rank(row: FixRow) -> tuple[float, float, str]:
+    return -(row.usd_saved or 0.0), -(row.latency_saved_s or 0.0), row.what
 
 
-def _row(what: str, base_s: float, saved_s: float | None, cost: Parts) -> Row:
+def _row(what: str, base_s: float, saved_s: float | None, cost: Parts) -> FixRow:
     usd, reason = _saved_usd(what, None if saved_s is None else saved_s / base_s, cost)
     return row(what, saved_s, base_s, usd, reason)
 
 
-def priced_ranking(rows: Sequence[Row], base_s: float, cost: Parts) -> list[Row]:
+def priced_ranking(rows: Sequence[dict[str, Any]], base_s: float, cost: Parts) -> list[dict[str, Any]]:
     """Return what-if's ranking with `usd_per_task_at_50pct`: a mean task's cost when a part takes half its time.
 
     None where cores or the model have no price, and where a part is some of the model's work, but nobody knows how
@@ -101,7 +108,7 @@ def priced_ranking(rows: Sequence[Row], base_s: float, cost: Parts) -> list[Row]
     return [row | {"usd_per_task_at_50pct": _halved_usd(row, base_s, cost)} for row in rows]
 
 
-def _halved_usd(row: Row, base_s: float, cost: Parts) -> float | None:
+def _halved_usd(row: dict[str, Any], base_s: float, cost: Parts) -> float | None:
     whole = cost.whole_usd
     is_model = row["role"] == MODEL and row["state"] is None and row["name"] is None
     is_some = (row["role"] == MODEL and row["state"] in _SERVING) or (row["role"] == "client" and row["name"])

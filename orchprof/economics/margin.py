@@ -1,15 +1,14 @@
 """Margin: at which price and volume a task earns; contribution, gross and operating margin are kept apart."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.economics import BreakEven, Load, Margin, PriceForMargin
+from orchprof.economics.answers import Answer, amounts, reasons
 from orchprof.errors import UsageError
 
 MARGINS: Final = (Decimal("0.3"), Decimal("0.5"), Decimal("0.7"), Decimal("0.8"))
-# An answer is an amount, or in words why there is none.
-Answer = Decimal | str
 NO_SUCCESS: Final = "no task succeeded, so that none has a cost"
 _NO_PRICE: Final = "no price: give --price-per-task, or --price-per-user-month and --tasks-per-user-month"
 NO_VOLUME: Final = "no volume: give --tasks-per-month"
@@ -63,8 +62,10 @@ def check(terms: Terms) -> Terms:
     return terms
 
 
-def margin(terms: Terms, per_success: Answer | None, cogs_per_month: Answer | None) -> dict[str, Any]:
-    """Return what is earned: amounts as Decimal, None with its reason under `reasons`.
+def margin(
+    terms: Terms, per_success: Answer | None, cogs_per_month: Answer | None, cost_at: Load = "measured"
+) -> Margin:
+    """Return what is earned, counted in Decimal; None with its reason under `reasons`.
 
     `contribution` is price less what one more success uses; `gross_margin` takes off machines and accelerators
     bought whole, idle ones too; `operating` the fixed cost as well.
@@ -73,6 +74,7 @@ def margin(terms: Terms, per_success: Answer | None, cogs_per_month: Answer | No
         terms: of the sale.
         per_success: what a successful task costs; None: none succeeded; in words why it is not known.
         cogs_per_month: what whole machines and calls cost at the volume; None without a volume.
+        cost_at: the load at which a successful task costs so much.
 
     Source: contribution margin = price - variable cost; gross margin = (revenue - cost of goods) / revenue;
     operating income = revenue - cost of goods - fixed cost.
@@ -83,29 +85,28 @@ def margin(terms: Terms, per_success: Answer | None, cogs_per_month: Answer | No
     cogs = _known(cogs_per_month, NO_VOLUME if terms.tasks_per_month is None else NO_SUCCESS)
     contribution, gross = _less(price, cost), _less(revenue, cogs)
     operating = _less(gross, terms.fixed_per_month or Decimal(0))
-    return told(
-        {
-            "price_per_task_usd": price,
-            "cost_per_success_usd": cost,
-            "contribution_usd": contribution,
-            "contribution_margin": _over(contribution, price),
-            "revenue_usd_per_month": revenue,
-            "cogs_usd_per_month": cogs,
-            "gross_usd_per_month": gross,
-            "gross_margin": _over(gross, revenue),
-            "fixed_usd_per_month": terms.fixed_per_month or Decimal(0),
-            "operating_usd_per_month": operating,
-            "operating_margin": _over(operating, revenue),
-            "loss_per_usd_of_revenue": _loss(operating, revenue),
-            **_user(terms, cost),
-            **_value(terms, cost),
-            "runway_months": _runway(terms.cash, operating),
-        }
-    )
+    answers: dict[str, Answer] = {
+        "price_per_task_usd": price,
+        "cost_per_success_usd": cost,
+        "contribution_usd": contribution,
+        "contribution_margin": _over(contribution, price),
+        "revenue_usd_per_month": revenue,
+        "cogs_usd_per_month": cogs,
+        "gross_usd_per_month": gross,
+        "gross_margin": _over(gross, revenue),
+        "fixed_usd_per_month": terms.fixed_per_month or Decimal(0),
+        "operating_usd_per_month": operating,
+        "operating_margin": _over(operating, revenue),
+        "loss_per_usd_of_revenue": _loss(operating, revenue),
+        **_user(terms, cost),
+        **_value(terms, cost),
+        "runway_months": _runway(terms.cash, operating),
+    }
+    return Margin(**amounts(answers), reasons=reasons(answers), cost_at=cost_at)
 
 
-def break_even(terms: Terms, per_success: Answer | None) -> dict[str, Any]:
-    """Return from where on it earns: amounts as Decimal, None with its reason under `reasons`.
+def break_even(terms: Terms, per_success: Answer | None) -> BreakEven:
+    """Return from where on it earns, counted in Decimal; None with its reason under `reasons`.
 
     `price_usd` is where the contribution is 0, `full_cost_price_usd` where the fixed cost at the volume is paid too,
     `price_for_margin` the price of each contribution margin; `tasks_per_month` and `users` pay the fixed cost.
@@ -124,10 +125,12 @@ def break_even(terms: Terms, per_success: Answer | None) -> dict[str, Any]:
         "users": _up(_pays(fixed, user)),
     }
     wanted = [
-        {"margin": share, "price_usd": None if isinstance(cost, str) else cost / (1 - share)}
+        PriceForMargin(
+            margin=float(share), price_usd=None if isinstance(cost, str) else float(cost / (1 - share))
+        )
         for share in MARGINS
     ]
-    return {**told(answers), "price_for_margin": wanted}
+    return BreakEven(**amounts(answers), reasons=reasons(answers), price_for_margin=wanted)
 
 
 def _user(terms: Terms, cost: Answer) -> dict[str, Answer]:
@@ -199,9 +202,3 @@ def _first(*answers: Answer) -> str | None:
 
 def _up(number: Answer) -> Answer:
     return number if isinstance(number, str) else number.to_integral_value(ROUND_CEILING)
-
-
-def told(answers: Mapping[str, Answer]) -> dict[str, Any]:
-    """Return answers by name, None where there is no amount, and why under `reasons`."""
-    amounts = {name: None if isinstance(each, str) else each for name, each in answers.items()}
-    return {**amounts, "reasons": {name: each for name, each in answers.items() if isinstance(each, str)}}

@@ -1,13 +1,22 @@
 """Market: what the measured ratio of CPU to accelerator would mean for the market, every input in sight."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final, Literal
 
+from msgspec import convert
+
+from orchprof.contract.economics import (
+    ImpliedMarket,
+    Market,
+    NeededRatio,
+    NeededRatios,
+    PublishedMarket,
+)
 from orchprof.contract.report import Resources
 from orchprof.economics.assumptions import assumptions, rows, values
 from orchprof.errors import UsageError
 
-Row = dict[str, Any]
 LABEL: Final = "implied by your measured ratio"
 METHOD: Final = (
     "accelerators a year x share that serves agents x (CPUs per accelerator - before agents) x price of a CPU"
@@ -16,7 +25,8 @@ CAVEAT: Final = (
     "a task's accelerator time is its share of the batch as this run had it: with more tasks at once an accelerator "
     "serves more of them, and the ratio rises"
 )
-_BASES: Final = ("busy", "reserved")
+Basis = Literal["busy", "reserved"]
+_BASES: Final[tuple[Basis, ...]] = ("busy", "reserved")
 SHARED: Final = 2  # calls in flight from which on a batch can hold more than one
 
 
@@ -25,7 +35,7 @@ def market(
     given: Sequence[str] = (),
     option: str = "--assume",
     calls_at_once: float | None = None,
-) -> Row:
+) -> Market:
     """Return the additional CPU market a year that the run's ratio implies, beside the published figure.
 
     `implied` has a row per basis: cores busy, and cores reserved, per accelerator. Where a ratio is not known its
@@ -48,20 +58,20 @@ def market(
         first = f"{at['base_year']:.0f}"
         raise UsageError(f"before the base year, {at['year']:.0f} @ {option} year, give {first} or later")
     published = _published()
-    return {
-        "label": LABEL,
-        "method": METHOD,
-        "caveat": CAVEAT,
-        "year": int(at["year"]),
-        "accelerators": _accelerators(at),
-        "implied": [
+    return Market(
+        label=LABEL,
+        method=METHOD,
+        caveat=CAVEAT,
+        year=int(at["year"]),
+        accelerators=_accelerators(at),
+        implied=[
             _unless_alone(_implied(basis, cores_per_accelerator.get(basis), at, published), calls_at_once)
             for basis in _BASES
         ],
-        "published": published,
-        "needed": {end: _needed(published[f"{end}_usd"], at) for end in ("low", "high")},
-        "inputs": [each.record() for each in chosen.values()],
-    }
+        published=published,
+        needed=NeededRatios(low=_needed(published.low_usd, at), high=_needed(published.high_usd, at)),
+        inputs=list(chosen.values()),
+    )
 
 
 def ratios(
@@ -93,55 +103,50 @@ def _accelerators(at: Mapping[str, float]) -> float:
     return float(at["accelerators"] * (1 + at["growth"]) ** (at["year"] - at["base_year"]))
 
 
-def _implied(basis: str, cores: float | None, at: Mapping[str, float], published: Row) -> Row:
+def _implied(
+    basis: Basis, cores: float | None, at: Mapping[str, float], published: PublishedMarket
+) -> ImpliedMarket:
     if cores is None:
-        unknown = dict.fromkeys(
-            ("cores_per_accelerator", "cpus_per_accelerator", "cpus", "usd", "against_published")
-        )
-        return {
-            "basis": basis,
-            **unknown,
-            "reason": f"no accelerator worked for this run, or its {basis} cores or accelerator time are not known",
-        }
+        reason = f"no accelerator worked for this run, or its {basis} cores or accelerator time are not known"
+        return ImpliedMarket(basis=basis, reason=reason)
     ratio = cores * at["speed_up"] / at["threads_per_cpu"]
     cpus = _accelerators(at) * at["share_agentic"] * (ratio - at["base_ratio"])
     usd = cpus * at["cpu_price"]
-    return {
-        "basis": basis,
-        "cores_per_accelerator": cores,
-        "cpus_per_accelerator": ratio,
-        "cpus": cpus,
-        "usd": usd,
-        "against_published": _against(usd, published),
-        "reason": None,
-    }
+    return ImpliedMarket(
+        basis=basis,
+        cores_per_accelerator=cores,
+        cpus_per_accelerator=ratio,
+        cpus=cpus,
+        usd=usd,
+        against_published=_against(usd, published),
+        reason=None,
+    )
 
 
-def _unless_alone(row: Row, calls_at_once: float | None) -> Row:
+def _unless_alone(row: ImpliedMarket, calls_at_once: float | None) -> ImpliedMarket:
     """Return a row, without its market where that follows from an accelerator with one request at a time."""
-    if row["usd"] is None or calls_at_once is None or calls_at_once >= SHARED:
+    if row.usd is None or calls_at_once is None or calls_at_once >= SHARED:
         return row
     reason = (
         f"{calls_at_once:.1f} model calls were in flight on average, so that the accelerator served one at a time: "
         "its ratio of cores says nothing of accelerators whose batches are full; measure with --concurrency N"
     )
-    return row | dict.fromkeys(("cpus", "usd", "against_published")) | {"reason": reason}
+    return replace(row, cpus=None, usd=None, against_published=None, reason=reason)
 
 
-def _against(usd: float, published: Row) -> str:
-    if usd < published["low_usd"]:
+def _against(usd: float, published: PublishedMarket) -> Literal["below", "within", "above"]:
+    if usd < published.low_usd:
         return "below"
-    return "within" if usd <= published["high_usd"] else "above"
+    return "within" if usd <= published.high_usd else "above"
 
 
-def _needed(usd: float, at: Mapping[str, float]) -> Row:
+def _needed(usd: float, at: Mapping[str, float]) -> NeededRatio:
     """Return the ratio that so large a market takes, and the cores per accelerator of a run that had it."""
     ratio = usd / (_accelerators(at) * at["share_agentic"] * at["cpu_price"]) + at["base_ratio"]
     cores = ratio * at["threads_per_cpu"] / at["speed_up"]
-    return {"usd": usd, "cpus_per_accelerator": ratio, "cores_per_accelerator": cores}
+    return NeededRatio(usd=usd, cpus_per_accelerator=ratio, cores_per_accelerator=cores)
 
 
-def _published() -> Row:
+def _published() -> PublishedMarket:
     (row,) = rows("published_market.csv")
-    low, high = float(row["low_usd"]), float(row["high_usd"])
-    return {**row, "low_usd": low, "high_usd": high, "year": int(row["year"])}
+    return convert(row, PublishedMarket, strict=False)

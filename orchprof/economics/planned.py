@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from msgspec import convert
+
+from orchprof.contract.economics import AtVolume, BoughtMachine, FixRow
 from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.bill.payment import TOKEN
@@ -21,7 +23,6 @@ from orchprof.plan.volume import Held, fleet_for
 from orchprof.prices.price import Book
 from orchprof.run.store import Run
 
-Record = dict[str, Any]
 _LITTLE_PER_S = 1e-3  # a load that the least machines hold with ease
 
 
@@ -95,21 +96,20 @@ class Planned:
         apart = self.alone.accelerators(tasks_per_s) if self.demand.model is None else 0
         return apart * self.alone.accelerator_usd_per_hour + tasks_per_s * self.per_task_usd * HOUR_S
 
-    def record(self, tasks_per_s: float, success_rate: float) -> Record:
-        """Return what a load costs, under the names of `at_volume` of orchprof.cost/1."""
+    def record(self, tasks_per_s: float, success_rate: float) -> AtVolume:
+        """Return what a load costs, as `at_volume` of orchprof.cost/1."""
         held, usd = self.held(tasks_per_s), self.usd_per_hour(tasks_per_s)
-        return {
-            "tasks_per_s": tasks_per_s,
-            "machines": held.machines(),
-            "accelerators": self.accelerators(tasks_per_s),
-            "usd_per_hour": usd,
-            "usd_per_month": usd * MONTH_S / HOUR_S,
-            "per_success_usd": usd / HOUR_S / tasks_per_s / success_rate,
-            "binding": held.binding,
-            "utilisation": held.utilisation,
-            "rule": held.rule,
-            "reason": None,
-        }
+        return AtVolume(
+            tasks_per_s=tasks_per_s,
+            machines=convert(held.machines(), list[BoughtMachine], from_attributes=True),
+            accelerators=self.accelerators(tasks_per_s),
+            usd_per_hour=usd,
+            usd_per_month=usd * MONTH_S / HOUR_S,
+            per_success_usd=usd / HOUR_S / tasks_per_s / success_rate,
+            binding=held.binding,
+            utilisation=held.utilisation,
+            rule=held.rule,
+        )
 
 
 def planned(run: Priced, tables: Tables, meta: RunMeta, book: Book) -> Planned | str:
@@ -137,7 +137,7 @@ def planned(run: Priced, tables: Tables, meta: RunMeta, book: Book) -> Planned |
     return found
 
 
-def saved_at(rows: list[Record], parts: Parts, times: float) -> list[Record]:
+def saved_at(rows: list[FixRow], parts: Parts, times: float) -> list[FixRow]:
     """Return what to fix, a year's saving with accelerators shared as at the volume: `times` what was measured.
 
     Args:
@@ -149,14 +149,14 @@ def saved_at(rows: list[Record], parts: Parts, times: float) -> list[Record]:
     if not whole or not batched:
         return rows
     return [
-        row if (yearly := row["usd_saved_per_year"]) is None
-        else row | {"usd_saved_per_year": yearly * _left(row, whole, batched)}
+        row if (yearly := row.usd_saved_per_year) is None
+        else replace(row, usd_saved_per_year=yearly * _left(row, whole, batched))
         for row in rows
     ]  # fmt: skip
 
 
-def _left(row: Record, whole: float, batched: float) -> float:
+def _left(row: FixRow, whole: float, batched: float) -> float:
     """Return the share of a saving that batches have not saved already."""
-    if row["what"] == MODEL:
-        return 1 - batched / 2 * PER / row["usd_saved"] if row["usd_saved"] else 1.0
-    return 1 - batched / whole if row["what"] in (LESS_OFTEN, SOONER, CALLS) else 1.0
+    if row.what == MODEL:
+        return 1 - batched / 2 * PER / row.usd_saved if row.usd_saved else 1.0
+    return 1 - batched / whole if row.what in (LESS_OFTEN, SOONER, CALLS) else 1.0

@@ -1,10 +1,10 @@
 """Money for a terminal: amounts to three digits, and the words for what is not known."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from orchprof.report import text
 
-Record = dict[str, Any]
 UNKNOWN: Final = "-"
 PER: Final = 1000
 _BIG, _FULL = 1e15, 1000.0
@@ -37,7 +37,7 @@ def per_thousand(value: float | None) -> str:
     return usd(None if value is None else value * PER)
 
 
-def between(ends: list[float] | None, times: float = 1.0) -> str:
+def between(ends: Sequence[float] | None, times: float = 1.0) -> str:
     """Return a range of amounts; `-` when there is none."""
     if not ends:
         return UNKNOWN

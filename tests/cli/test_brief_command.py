@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from msgspec import convert
+from support import plain
 from test_cost_command import HOSTED, PRICES, TERMS, costed, keep
 
 from orchprof import report
+from orchprof.contract.brief import Brief
 
 MONTH_S = 365.25 * 86_400 / 12
 ONE_A_SECOND = ("--tasks-per-month", str(MONTH_S))
@@ -17,6 +20,8 @@ def asked(run, command, *arguments):
     assert (said.code, said.err) == (0, "")
     record = json.loads(said.out)
     report.validate(record)
+    if command == "brief":
+        assert plain(convert(record, Brief)) == record  # every key has its place in the type
     return record
 
 

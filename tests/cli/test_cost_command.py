@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import convert
+from support import KINDS, plain
 
 from orchprof import report
 from orchprof.run import store
@@ -59,6 +61,7 @@ def costed(run, *arguments):
     assert (said.code, said.err) == (0, "")
     record = json.loads(said.out)
     report.validate(record)
+    assert plain(convert(record, KINDS[record["schema"]])) == record  # every key has its place in the type
     return record
 
 
@@ -500,6 +503,41 @@ def test_the_basis_is_one_for_all_that_has_it_and_the_rest_is_named(run, tmp_pat
     paid = prices["accelerator/h100-sxm"]
     assert (paid["value"], paid["purchase"], record["assumed"]["basis"]) == (usd, basis, basis)
     assert [note for note in record["notes"] if "on the basis" in note] == ([other] if other else [])
+
+
+BOXES = """provider,instance,vcpus,memory_gib,usd_per_hour,accelerator,accelerator_count,usd_per_hour_1y
+me,small,16,200,4,h100-sxm,1,2
+me,large,128,1600,40,h100-sxm,8,30
+"""
+
+
+@pytest.mark.parametrize(
+    ("basis", "low", "high"),
+    [
+        ("on-demand", 1.3, 12.29),
+        ("spot", 1.25, 6.6034),
+        ("3y", 1.3, 1.3),
+        ("owned", 1.3, 1.69),
+        ("1y", 2, 3.75),
+    ],
+)
+def test_a_cost_lies_within_its_own_draws_whatever_the_basis(run, tmp_path, basis, low, high):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(BOXES)
+    asked = (
+        "--basis",
+        basis,
+        *(("--machines", boxes) if basis == "1y" else ()),
+        "--tornado",
+        "--monte-carlo",
+        "2000",
+    )
+    record = costed(run, keep(tmp_path / "one", 20), *asked)
+    drawn = record["monte_carlo"]
+    assert drawn["p5"] <= record["per_success_usd"] <= drawn["p95"]
+    (gpu,) = (row for row in record["sensitivity"] if row["input"] == "gpu_price")
+    assert (gpu["low"], gpu["high"]) == (low, high)
+    assert "OUTSIDE" not in run("cost", tmp_path / "one", *asked).out
 
 
 @pytest.mark.parametrize(

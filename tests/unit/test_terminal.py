@@ -3,8 +3,11 @@
 import copy
 
 import pytest
+from support import some
 
 from orchprof import units
+from orchprof.contract.brief import Figure
+from orchprof.contract.cost import Unpriced
 from orchprof.terminal import visible, visible_record
 
 
@@ -35,6 +38,13 @@ def test_a_record_is_made_visible_throughout_and_left_alone():
         r"a\x1b": [r"b\n", (r"c\r", 1.5, None, True)], "d": {"e": {r"\x07": r"f\u202e"}}
     }  # fmt: skip
     assert record == before
+
+
+def test_a_typed_record_is_made_visible_too():
+    missing = Unpriced(part="tool", reason="a\x1b")
+    assert visible_record([missing]) == [Unpriced(part="tool", reason=r"a\x1b")]
+    figure = some(Figure, key="k\n", interval=(1.0, 2.0))
+    assert visible_record(figure) == some(Figure, key=r"k\n", interval=(1.0, 2.0))
 
 
 @pytest.mark.parametrize(

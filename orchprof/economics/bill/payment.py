@@ -1,7 +1,7 @@
 """Route: how a run's model calls are paid, by the accelerator's time or by tokens; one of the two, never both."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from orchprof.contract.run import ModelSide
 from orchprof.errors import OrchprofError, UsageError
@@ -30,7 +30,7 @@ class Route:
         count: how many accelerators in one machine serve the model, as far as the spec says.
     """
 
-    kind: str
+    kind: Literal["accelerator", "token", "cpu", "none"]
     accelerator: str | None = None
     model: str | None = None
     reason: str | None = None

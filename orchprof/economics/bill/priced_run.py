@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
@@ -99,9 +98,9 @@ def priced(report: Report, tables: Tables, meta: RunMeta, book: Book, options: O
     return Priced(report, options, used, route, rates, bill(used, rates, route, at), at)
 
 
-def _when(created: Any) -> datetime | None:
+def _when(created: str | None) -> datetime | None:
     """Return when a run was made; None where it does not say: then today's token prices hold."""
     try:
-        return datetime.fromisoformat(created)
-    except (TypeError, ValueError):
+        return datetime.fromisoformat(created or "")
+    except ValueError:
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from orchprof.ledger.graph.span_names import span_names
 from orchprof.ledger.graph.task_strands import Tables, finished_tasks
 from orchprof.units import NS_PER_S
 
-Record = Mapping[str, Any]
 BYTES_PER_GIB: Final = 2**30
 _STATED: Final = (
     "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "accelerator_ns",

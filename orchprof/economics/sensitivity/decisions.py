@@ -1,10 +1,12 @@
 """Doubt: how far a run's cost hangs on its inputs, what to fix first, and what its ratio would mean for the market."""
 
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
+from orchprof.contract.cost import ClaimInMoney
+from orchprof.contract.economics import EnergyPart, FixRow, Market, MonteCarlo, SensitivityRow, TaskEnergy
 from orchprof.economics import assumptions, energy, failures, halving, market
 from orchprof.economics.bill.payment import CPU
 from orchprof.economics.bill.priced_run import Priced
@@ -13,15 +15,27 @@ from orchprof.economics.replayed import TASKS, Recorded, recorded, strata, surfa
 from orchprof.economics.sensitivity import ranges, sensitivity
 from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.graph.task_strands import Tables
-from orchprof.prices.price import Book
+from orchprof.prices.price import Book, Price
 
-Record = dict[str, Any]
 _MODELLED: Final = "modelled"
 UNPRICED: Final = "what the model costs is not known, which may be the most of it"
+Moved = tuple[list[SensitivityRow], MonteCarlo | None]
 
 
-def doubt(run: Priced, tables: Tables, book: Book) -> Record:
-    """Return the record's `claim_in_money`, `fix_first`, `sensitivity`, `monte_carlo`, `market` and `energy`.
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Fields of orchprof.cost/1, under their names."""
+
+    claim_in_money: ClaimInMoney
+    fix_first: list[FixRow]
+    sensitivity: list[SensitivityRow]
+    monte_carlo: MonteCarlo | None
+    market: Market | None
+    energy: TaskEnergy
+
+
+def decisions(run: Priced, tables: Tables, book: Book) -> Decisions:
+    """Return what a run's cost hangs on, what to fix first, and what its ratio would mean for the market.
 
     Time and money are of all tasks that are paid for, failed ones among them; in `claim_in_money` of those that
     succeeded, as the report's shares of latency are, or of all where none did. Replaying is only done for what was
@@ -29,13 +43,15 @@ def doubt(run: Priced, tables: Tables, book: Book) -> Record:
     asked.
     """
     tasks = _recorded(run, tables)
-    return {
-        "claim_in_money": halving.claim_in_money(run.parts(right=True), run.report.shares),
-        "fix_first": [] if tasks is None else _fix_first(run, tasks),
-        **_sensitivity(run, tasks, book),
-        "market": _market(run),
-        "energy": _energy(run, book),
-    }
+    rows, drawn = _sensitivity(run, tasks, book)
+    return Decisions(
+        claim_in_money=halving.claim_in_money(run.parts(right=True), run.report.shares),
+        fix_first=[] if tasks is None else _fix_first(run, tasks),
+        sensitivity=rows,
+        monte_carlo=drawn,
+        market=_market(run),
+        energy=_energy(run, book),
+    )
 
 
 def _recorded(run: Priced, tables: Tables) -> Recorded | None:
@@ -49,12 +65,12 @@ def _recorded(run: Priced, tables: Tables) -> Recorded | None:
     return recorded(graphs, set(kinds[1].tolist()), sizes)
 
 
-def _fix_first(run: Priced, tasks: Recorded) -> list[Record]:
+def _fix_first(run: Priced, tasks: Recorded) -> list[FixRow]:
     load = run.tasks_per_s()  # failed tasks too, as a mean task is one of all
     rows = halving.halvings(tasks, run.parts(), sorted(run.usage.tools), labelled=_labelled(run))
     rows += failures.rows(run.bill, run.usage, tasks)
     return [
-        row | {"usd_saved_per_success": _per_success(run, row["usd_saved"])}
+        replace(row, usd_saved_per_success=_per_success(run, row.usd_saved))
         for row in halving.ranked(rows, None if load is None else load * MONTH_S)
     ]
 
@@ -64,14 +80,13 @@ def _per_success(run: Priced, usd_saved: float | None) -> float | None:
     return None if usd_saved is None or not rate else usd_saved / failures.PER / rate
 
 
-def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
+def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Moved:
     asked = run.options.tornado or run.options.monte_carlo is not None
     if not asked:
-        return {"sensitivity": [], "monte_carlo": None}
+        return [], None
     ranges.parsed(run.options.ranges)  # wrong ones are wrong whether or not there is anything to ask
     if run.bill.total is None:
-        nothing = {"n": run.options.monte_carlo, "reason": UNPRICED, **dict.fromkeys(("p5", "p50", "p95"))}
-        return {"sensitivity": [], "monte_carlo": nothing}
+        return [], sensitivity.unknown(run.options.monte_carlo, UNPRICED)
     labelled, writing = _labelled(run), sensitivity.writing_share(run.report.model_calls)
     now = ranges.inputs_of(run.bill, run.tariff, writes=writing is not None, labelled=labelled)
     chosen = ranges.with_ranges(ranges.default_ranges(now, _evidence(run, book)), run.options.ranges)
@@ -81,10 +96,8 @@ def _sensitivity(run: Priced, tasks: Recorded | None, book: Book) -> Record:
     latency = surface(tasks, sensitivity.multipliers(chosen, writing), ends) if tasks else None
     cost = sensitivity.cost_per_success(now, run.parts(), latency, writing)
     draws = run.options.monte_carlo
-    return {
-        "sensitivity": sensitivity.tornado(cost, chosen) if run.options.tornado else [],
-        "monte_carlo": None if draws is None else sensitivity.monte_carlo(cost, chosen, draws),
-    }
+    rows = sensitivity.tornado(cost, chosen) if run.options.tornado else []
+    return rows, None if draws is None else sensitivity.monte_carlo(cost, chosen, draws)
 
 
 def _evidence(run: Priced, book: Book) -> ranges.Evidence:
@@ -92,8 +105,8 @@ def _evidence(run: Priced, book: Book) -> ranges.Evidence:
     band = model.band if model.provenance == _MODELLED else None
     judged = run.usage.judged
     return ranges.Evidence(
-        gpu_prices=ranges.gpu_prices(book, whose) if whose else {},
-        core_prices=ranges.core_prices(book),
+        gpu_prices=ranges.gpu_prices(book, whose, _purchase(run.tariff.accelerator, book)) if whose else {},
+        core_prices=ranges.core_prices(book, _purchase(run.tariff.core, book)),
         successes=int((run.usage.ok & judged).sum()),
         judged=int(judged.sum()),
         accelerator=whose,
@@ -101,15 +114,19 @@ def _evidence(run: Priced, book: Book) -> ranges.Evidence:
     )
 
 
-def _market(run: Priced) -> Record | None:
+def _purchase(paid: Price | None, book: Book) -> str:
+    """Return how something is bought; what the user states, as all else is."""
+    return (paid and paid.purchase) or book.basis
+
+
+def _market(run: Priced) -> Market | None:
     if not run.options.market:
         return None
-    found: Record = market.market(
+    return market.market(
         market.ratios(run.report.resources, accelerator_utilisation=float(run.options.utilisation)),
         run.options.assume,
         calls_at_once=run.usage.calls.at_once,
     )
-    return found
 
 
 def _labelled(run: Priced) -> bool:
@@ -117,7 +134,7 @@ def _labelled(run: Priced) -> bool:
     return run.report.shares.orchestration is not None
 
 
-def _energy(run: Priced, book: Book) -> Record:
+def _energy(run: Priced, book: Book) -> TaskEnergy:
     price = book.prices.get("electricity")
     return energy.total(
         _parts(run, book),
@@ -127,7 +144,7 @@ def _energy(run: Priced, book: Book) -> Record:
     )
 
 
-def _parts(run: Priced, book: Book) -> list[energy.Energy]:
+def _parts(run: Priced, book: Book) -> list[EnergyPart]:
     used = run.report.resources
     if run.route.kind == CPU:  # what computed the model is cores too
         busy, reserved = (

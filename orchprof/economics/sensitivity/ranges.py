@@ -8,7 +8,7 @@ from orchprof.economics.bill.bill import Bill
 from orchprof.economics.bill.rates import Tariff
 from orchprof.errors import UsageError, unknown
 from orchprof.models.paced.facts import ALIASES, accelerators
-from orchprof.prices.price import Book, Machine
+from orchprof.prices.price import ON_DEMAND, Book, Machine, Price
 from orchprof.stats.intervals import rate_interval
 
 SHARE: Final = "share"
@@ -21,6 +21,7 @@ UNITS: Final = {
     "accelerator_speed": "times",
     "core_price": "usd_per_core_hour",
 }
+_PRICES: Final = ("gpu_price", "core_price")
 LIMITS: Final = (1e-9, 1e9)  # what lies beyond is a slip of the pen
 _HAD: Final = ("owner", "rental", "accelerator")
 GENERATIONS: Final = ("a100-80gb-sxm", "h100-sxm", "h200-sxm", "b200-sxm")
@@ -85,6 +86,7 @@ class Range:
         high: at most.
         unit: such as `usd_per_hour`, `share`, or `times` what it is now.
         source: why these ends.
+        kept: the share of random draws in which the input stays as it is.
     """
 
     input: str
@@ -93,6 +95,7 @@ class Range:
     high: float
     unit: str
     source: str
+    kept: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +135,18 @@ def default_ranges(now: Inputs, evidence: Evidence) -> dict[str, Range]:
     for name, ends in found.items():
         if ends and base.get(name):
             low, high, source = ends
-            ranges[name] = Range(
-                name, min(low, base[name]), base[name], max(high, base[name]), UNITS[name], source
-            )
-    return ranges
+            low, high = min(low, base[name]), max(high, base[name])
+            ranges[name] = Range(name, low, base[name], high, UNITS[name], source)
+    return {name: _keeps_its_price(each) for name, each in ranges.items()}
+
+
+def _keeps_its_price(each: Range) -> Range:
+    """Return the range of a price at an end of it so that every second draw pays that.
+
+    The cheapest offer is not one among many that chance would take: it is what is bought wherever it can be had.
+    """
+    is_at_end = each.low < each.high and each.base in (each.low, each.high)
+    return replace(each, kept=0.5) if each.input in _PRICES and is_at_end else each
 
 
 def _prices(known: Mapping[str, float]) -> tuple[float, float, str] | None:
@@ -171,37 +182,47 @@ def _speed(evidence: Evidence) -> tuple[float, float, str] | None:
     return speeds[slow], speeds[fast], f"memory bandwidth of {slow} and {fast} beside its own (datasheets)"
 
 
-def gpu_prices(book: Book, accelerator: str) -> dict[str, float]:
-    """Return what one of these accelerators costs per hour, owned, rented for years or on demand.
+def gpu_prices(book: Book, accelerator: str, purchase: str = ON_DEMAND) -> dict[str, float]:
+    """Return what one of these accelerators costs per hour, had as the run's is, see `_had`.
 
     A machine's price is divided by its accelerators, so that its cores and memory are in it.
     """
     name = ALIASES.get(accelerator, accelerator)
     alone = {
-        key: float(price.value)
+        key: price
         for key, price in book.prices.items()
         if key.partition("/")[0] in _HAD and key.split("/")[1] == name
     }
     hired = {
-        key: usd / machine.accelerator_count
-        for key, machine, usd in _list_prices(book)
+        machine.name: replace(price, value=price.value / machine.accelerator_count)
+        for machine, price in _hourly(book, purchase)
         if machine.accelerator == name and machine.accelerator_count
     }
-    return alone | hired
+    return _had(alone | hired, purchase)
 
 
-def _list_prices(book: Book) -> Iterator[tuple[str, Machine, float]]:
-    """Yield what machines are sold at to anybody, whatever basis the book is on."""
-    for name, machine in book.machines.items():
-        yield name, machine, float((machine.on_demand or machine.price).value)
-
-
-def core_prices(book: Book) -> dict[str, float]:
-    """Return what a core costs per hour as sold, its memory with it, by machine without accelerators."""
-    return {
-        key: usd / machine.vcpus
-        for key, machine, usd in _list_prices(book)
+def core_prices(book: Book, purchase: str = ON_DEMAND) -> dict[str, float]:
+    """Return what a core costs per hour, its memory with it, by machine without accelerators, had as the run's is."""
+    sold = {
+        machine.name: replace(price, value=price.value / machine.vcpus)
+        for machine, price in _hourly(book, purchase)
         if machine.accelerator is None and machine.vcpus
+    }
+    return _had(sold, purchase)
+
+
+def _hourly(book: Book, purchase: str) -> Iterator[tuple[Machine, Price]]:
+    """Yield machines with their prices: on demand as sold to anybody, whatever basis the book is on."""
+    for machine in book.machines.values():
+        yield machine, (machine.on_demand if purchase == ON_DEMAND else None) or machine.price
+
+
+def _had(prices: Mapping[str, Price], purchase: str) -> dict[str, float]:
+    """Return the prices of what is bought in the same way; on demand is no choice of one: then all are known."""
+    return {
+        key: float(price.value)
+        for key, price in prices.items()
+        if purchase == ON_DEMAND or price.purchase in (purchase, "")
     }
 
 
@@ -230,7 +251,7 @@ def with_ranges(ranges: Mapping[str, Range], given: Sequence[str]) -> dict[str, 
     for text, (name, low, high) in zip(given, parsed(given), strict=True):
         if name not in ranges:
             raise UsageError(f"no part of this run's cost, {name!r} @ --range {text}, leave it out")
-        chosen[name] = replace(ranges[name], low=low, high=high, source="given")
+        chosen[name] = replace(ranges[name], low=low, high=high, source="given", kept=0.0)
     return chosen
 
 

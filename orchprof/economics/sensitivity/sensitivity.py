@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from orchprof.contract.economics import InputShare, MonteCarlo, SensitivityRow
 from orchprof.contract.report import ModelCalls
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.replayed import Surface
@@ -15,7 +16,6 @@ from orchprof.ledger.graph.columns import Floats
 
 Values = Mapping[str, float | Floats]
 Cost = Callable[[Values], float | Floats | None]
-Row = dict[str, Any]
 DRAWS: Final = (100, 1_000_000)
 
 
@@ -72,41 +72,41 @@ def cost_per_success(now: Inputs, parts: Parts, latency: Surface | None, writing
     return usd
 
 
-def tornado(cost: Cost, ranges: Mapping[str, Range]) -> list[Row]:
+def tornado(cost: Cost, ranges: Mapping[str, Range]) -> list[SensitivityRow]:
     """Return per input the cost at both ends with all others as they are, the widest first.
 
-    Rows have input, low, high, usd_low, usd_high, and base, unit, source of the range; usd_low is the cost at the
-    low end, so it is the larger one where less costs more. Where a cost is undefined it is None, and last.
+    `usd_low` is the cost at the low end, so it is the larger one where less costs more. Where a cost is undefined it
+    is None, and last.
     """
     rows = [_row(cost, each) for each in ranges.values()]
-    return sorted(rows, key=lambda row: (-_span(row), row["input"]))
+    return sorted(rows, key=lambda row: (-_span(row), row.input))
 
 
-def _row(cost: Cost, each: Range) -> Row:
+def _row(cost: Cost, each: Range) -> SensitivityRow:
     low, high = (_number(cost({each.input: end})) for end in (each.low, each.high))
-    return {
-        "input": each.input, "low": each.low, "high": each.high, "usd_low": low, "usd_high": high,
-        "base": each.base, "unit": each.unit, "source": each.source,
-    }  # fmt: skip
+    return SensitivityRow(
+        input=each.input, low=each.low, high=each.high, usd_low=low, usd_high=high,
+        base=each.base, unit=each.unit, source=each.source,
+    )  # fmt: skip
 
 
 def _number(usd: float | Floats | None) -> float | None:
     return None if usd is None or not np.isfinite(usd) else float(usd)
 
 
-def _span(row: Row) -> float:
-    low, high = row["usd_low"], row["usd_high"]
+def _span(row: SensitivityRow) -> float:
+    low, high = row.usd_low, row.usd_high
     return -1.0 if low is None or high is None else abs(high - low)
 
 
-def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) -> Row:
+def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) -> MonteCarlo:
     """Return the cost when every input is drawn from its range, on its own: p5, p50, p95, and which input decides.
 
     Shares are drawn evenly between their ends, all else evenly on a logarithmic scale, as half and double are as
-    likely. An input's `share` is the square of the rank correlation between it and the cost: how much of the
-    cost's order it settles. `base` is the cost with all inputs as they are, and `base_quantile` the share of draws that
-    are no dearer: a base at an end of the ranges is at an end of the draws. All is None, with a `reason`, where the
-    cost is undefined or nothing has a range.
+    likely; in a range's `kept` share of the draws the input is as it is. An input's `share` is the square of the rank
+    correlation between it and the cost: how much of the cost's order it settles. `base` is the cost with all inputs as
+    they are, and `base_quantile` the share of draws that are no dearer: a base at an end of the ranges is at an end of
+    the draws. All is None, with a `reason`, where the cost is undefined or nothing has a range.
 
     Raises:
         UsageError: fewer or more draws than DRAWS.
@@ -117,37 +117,42 @@ def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) 
     least, most = DRAWS
     if not least <= n <= most:
         raise UsageError(f"number of draws, {n} @ --monte-carlo, give {least} to {most}")
-    unknown = dict.fromkeys(("p5", "p50", "p95", "base", "base_quantile", "decides"))
-    result: Row = {"n": n, "seed": seed, **unknown, "inputs": []}
     if not ranges:
-        return result | {"reason": "no input of this run's cost has a range"}
+        return unknown(n, "no input of this run's cost has a range", seed)
     rng = np.random.default_rng(seed)
     drawn = {each.input: _draws(rng, each, n) for each in ranges.values()}
     usd = cost(drawn)
     if usd is None or not np.isfinite(usd).all():
-        return result | {"reason": "no task succeeds somewhere in the ranges, so that none has a cost"}
+        return unknown(n, "no task succeeds somewhere in the ranges, so that none has a cost", seed)
     usd = np.broadcast_to(np.asarray(usd, dtype=np.float64), (n,))
-    inputs = sorted(_shares(drawn, usd), key=lambda row: (-row["share"], row["input"]))
+    inputs = sorted(_shares(drawn, usd), key=lambda row: (-row.share, row.input))
     p5, p50, p95 = np.quantile(usd, [0.05, 0.5, 0.95]).tolist()
-    decides = inputs[0]["input"] if inputs[0]["share"] > 0 else None
+    decides = inputs[0].input if inputs[0].share > 0 else None
     base = _number(cost({each.input: each.base for each in ranges.values()}))
     quantile = None if base is None else float((usd <= base).mean())
-    return result | {
-        "p5": p5, "p50": p50, "p95": p95, "base": base, "base_quantile": quantile, "decides": decides,
-        "inputs": inputs, "reason": None,
-    }  # fmt: skip
+    return MonteCarlo(
+        n=n, seed=seed, p5=p5, p50=p50, p95=p95, base=base, base_quantile=quantile, decides=decides,
+        inputs=inputs, reason=None,
+    )  # fmt: skip
+
+
+def unknown(n: int | None, reason: str, seed: int = 0) -> MonteCarlo:
+    """Return draws that nothing is known from, and why."""
+    return MonteCarlo(n=n, seed=seed, inputs=[], reason=reason)
 
 
 def _draws(rng: np.random.Generator, each: Range, n: int) -> Floats:
     if each.unit == SHARE:
-        return rng.uniform(each.low, each.high, n)
-    return np.asarray(np.exp(rng.uniform(math.log(each.low), math.log(each.high), n)))
+        drawn = rng.uniform(each.low, each.high, n)
+    else:
+        drawn = np.asarray(np.exp(rng.uniform(math.log(each.low), math.log(each.high), n)))
+    return np.where(rng.random(n) < each.kept, each.base, drawn) if each.kept else drawn
 
 
-def _shares(drawn: Mapping[str, Floats], usd: Floats) -> list[Row]:
+def _shares(drawn: Mapping[str, Floats], usd: Floats) -> list[InputShare]:
     of_usd = _centred(usd)
     return [
-        {"input": name, "share": _correlation(_centred(values), of_usd) ** 2}
+        InputShare(input=name, share=_correlation(_centred(values), of_usd) ** 2)
         for name, values in drawn.items()
     ]
 

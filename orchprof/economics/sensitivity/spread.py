@@ -1,22 +1,24 @@
 """Spread: between which ends a cost lies, for the sampled tasks, the modelled time and the utilisation."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
+from orchprof.contract.cost import Cause, CostRange, Ends, RangePart
 from orchprof.economics.bill.priced_run import Priced
 from orchprof.economics.sensitivity.ranges import utilisation_ends
 
-Record = dict[str, Any]
-Ends = tuple[float, float]
 _MODELLED: Final = "modelled"
 
 
-def band(run: Priced) -> list[float] | None:
+def band(run: Priced) -> Ends | None:
     """Return the cost per success at both ends of the band of modelled accelerator time; None: it is not modelled."""
     ends = _band(run)
-    return None if ends is None or run.bill.per_success is None else [_at(run, times) for times in ends]
+    if ends is None or run.bill.per_success is None:
+        return None
+    return _at(run, ends[0]), _at(run, ends[1])
 
 
-def spread(run: Priced, sampled: list[float] | None) -> Record | None:
+def spread(run: Priced, sampled: Ends | None) -> CostRange | None:
     """Return `low` and `high` of the cost per success, and under `parts` what each cause alone does to it.
 
     `low` and `high` are where all causes are at the same end. Prices are as they are. None where a success has no
@@ -29,7 +31,7 @@ def spread(run: Priced, sampled: list[float] | None) -> Record | None:
     if run.bill.per_success is None:
         return None
     base = float(run.bill.per_success)
-    times: dict[str, Ends] = {}
+    times: dict[Cause, Ends] = {}
     if (modelled := _band(run)) is not None:
         times["model time band"] = modelled
     if run.bill.parts["accelerator"].usd and run.tariff.accelerator is not None:
@@ -37,14 +39,14 @@ def spread(run: Priced, sampled: list[float] | None) -> Record | None:
         least, most, _ = utilisation_ends(now)
         times["utilisation"] = now / most, now / least
     parts = [
-        {"cause": cause, "low": _at(run, ends[0]), "high": _at(run, ends[1])} for cause, ends in times.items()
+        RangePart(cause=cause, low=_at(run, ends[0]), high=_at(run, ends[1])) for cause, ends in times.items()
     ]
     low, high = _at(run, _product(times, 0)), _at(run, _product(times, 1))
     if sampled is not None:
-        parts.insert(0, {"cause": "sampling", "low": sampled[0], "high": sampled[1]})
+        parts.insert(0, RangePart(cause="sampling", low=sampled[0], high=sampled[1]))
         if base:
             low, high = low * min(sampled[0] / base, 1.0), high * max(sampled[1] / base, 1.0)
-    return {"low": min(low, base), "high": max(high, base), "parts": parts}
+    return CostRange(low=min(low, base), high=max(high, base), parts=parts)
 
 
 def _band(run: Priced) -> Ends | None:
@@ -60,7 +62,7 @@ def _at(run: Priced, times: float) -> float:
     return (float(run.bill.known) + served * (times - 1)) / run.bill.successes
 
 
-def _product(times: dict[str, Ends], end: int) -> float:
+def _product(times: Mapping[Cause, Ends], end: int) -> float:
     found = 1.0
     for ends in times.values():
         found *= ends[end]

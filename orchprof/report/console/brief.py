@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from orchprof.contract.brief import Brief, BriefLoad, Figure
 from orchprof.report import money, naming, text
-from orchprof.report.money import Record
 
 _TITLES: Final = {
     "engineer": "For the engineer: where the time goes",
@@ -43,24 +43,24 @@ _LEAVE_OUT_IF_NONE: Final = {"user_share", "unexplained_share"}
 _GIB: Final = 2**30
 
 
-def render(record: Record, _details: bool = False) -> str:
+def render(record: Brief, _details: bool = False) -> str:
     """Return orchprof.brief/1 as text."""
     lines = [
         *text.joined(
             [
-                naming.name(naming.about(record)),
-                naming.model_line(naming.about(record)),
-                f"run {record['run']['id']}",
+                naming.name(record),
+                naming.model_line(record),
+                f"run {record.run.id}",
             ]
         )
     ]
-    tasks = record["tasks"]
-    lines += text.joined([f"{tasks['ok']} of {tasks['n']} tasks succeeded", *_load(record["load"])])
+    tasks = record.tasks
+    lines += text.joined([f"{tasks.ok} of {tasks.n} tasks succeeded", *_load(record.load)])
     for whom, title in _TITLES.items():
-        rows = [_row(each) for each in record["figures"] if each["for"] == whom and _is_shown(each)]
+        rows = [_row(each) for each in record.figures if each.whom == whom and _is_shown(each)]
         lines += ["", title, *text.columns(rows, "<><<", indent=2)]
         lines += _why(record, whom)
-    missing = "; ".join(f"{each['part']}: {each['reason']}" for each in record["not_included"])
+    missing = "; ".join(f"{each.part}: {each.reason}" for each in record.not_included)
     lines += ["", *text.labelled("Not included", missing or "nothing: every part has a price")]
     lines += text.labelled(
         "Provenance",
@@ -70,39 +70,39 @@ def render(record: Record, _details: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _load(load: Record) -> list[str]:
-    if load["tasks_per_s"] is None:
+def _load(load: BriefLoad) -> list[str]:
+    if load.tasks_per_s is None:
         return []
-    asked = "asked for" if load["basis"] == "asked" else "as measured"
-    said = [f"load {text.number(load['tasks_per_s'])} tasks/s, {asked}"]
-    if load["machines"]:
-        bought = ", ".join(f"{money.count(each['count'])} x {each['name']}" for each in load["machines"])
+    asked = "asked for" if load.basis == "asked" else "as measured"
+    said = [f"load {text.number(load.tasks_per_s)} tasks/s, {asked}"]
+    if load.machines:
+        bought = ", ".join(f"{money.count(each.count)} x {each.name}" for each in load.machines)
         said += [f"machines {bought}"]
     return said
 
 
-def _is_shown(figure: Record) -> bool:
-    return bool(figure["value"]) or figure["key"] not in _LEAVE_OUT_IF_NONE
+def _is_shown(figure: Figure) -> bool:
+    return bool(figure.value) or figure.key not in _LEAVE_OUT_IF_NONE
 
 
-def _row(figure: Record) -> tuple[str, str, str, str]:
-    shown = _UNITS.get(figure["unit"], str)
-    value = figure["value"]
+def _row(figure: Figure) -> tuple[str, str, str, str]:
+    shown = _UNITS.get(figure.unit, str)
+    value = figure.value
     if value is None:
-        return _SAID[figure["key"]], "-", "", ""
-    times = money.PER if figure["key"].startswith("per_success") else 1
+        return _SAID[figure.key], "-", "", ""
+    times = money.PER if figure.key.startswith("per_success") else 1
     scaled = value * times if times != 1 else value
-    ends = figure["interval"]
+    ends = figure.interval
     between = f"({' to '.join(shown(end * times) for end in ends)})" if ends else ""
-    return _SAID[figure["key"]], shown(scaled), between, figure["provenance"]
+    return _SAID[figure.key], shown(scaled), between, str(figure.provenance)
 
 
-def _why(record: Record, whom: str) -> list[str]:
+def _why(record: Brief, whom: str) -> list[str]:
     """Return why what is not known is not, each reason once."""
     reasons: dict[str, list[str]] = {}
-    for each in record["figures"]:
-        if each["for"] == whom and each["value"] is None and _is_shown(each):
-            reasons.setdefault(str(each["why"]), []).append(_SAID[each["key"]].strip())
+    for each in record.figures:
+        if each.whom == whom and each.value is None and _is_shown(each):
+            reasons.setdefault(str(each.why), []).append(_SAID[each.key].strip())
     return [
         line
         for why, names in reasons.items()

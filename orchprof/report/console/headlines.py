@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from orchprof.contract.bench import Bench, Headline
 from orchprof.contract.claim import Claim, Definition, Generation, Row, VerdictWord
+from orchprof.contract.cost import Cost, CostParts
 from orchprof.contract.report import Report
 from orchprof.report import naming, text
 
@@ -26,26 +27,27 @@ def usd_per_thousand(record: Bench | Report) -> list[str] | None:
     """Return each report's dollars per 1,000 successes; `-` where a price is missing; None where none is known."""
     if isinstance(record, Report):
         return None
-    known = {name: cost for name, cost in _costs(record).items() if cost["per_success_usd"] is not None}
+    known = {name: cost for name, cost in _costs(record).items() if cost.per_success_usd is not None}
     if not known:
         return None
     return [_amount(report, known.get(str(report.run.id))) for report in record.reports]
 
 
-def _amount(report: Report, cost: Record | None) -> str:
+def _amount(report: Report, cost: Cost | None) -> str:
     """Return dollars per 1,000 successes; `>` before what is at least so much."""
-    if cost is None:
+    usd = None if cost is None else cost.per_success_usd
+    if cost is None or usd is None:
         return "-"
-    least = ">" if cost.get("at_least") else ""
-    return least + naming.mark(report) + text.number(1000 * cost["per_success_usd"])
+    least = ">" if cost.at_least else ""
+    return least + naming.mark(report) + text.number(1000 * usd)
 
 
-def _costs(record: Bench) -> dict[str, Record]:
+def _costs(record: Bench) -> dict[str, Cost]:
     """Return the costs by run, without those that leave the model out: they would look like a cheap task."""
     return {
-        cost["run"]["id"]: cost
+        str(cost.run.id): cost
         for cost in record.cost
-        if None not in (cost["per_task"]["accelerator_usd"], cost["per_task"]["token_usd"])
+        if None not in (cost.per_task.accelerator_usd, cost.per_task.token_usd)
     }
 
 
@@ -134,22 +136,19 @@ def _cost(record: Bench, named: dict[str, str]) -> list[list[str]]:
     costs, found = _costs(record), []
     for report in record.reports:
         name, host = str(report.run.id), report.shares.host
-        share = cpu_side_of_cost(costs[name]["per_task"]) if name in costs else None
+        share = cpu_side_of_cost(costs[name].per_task) if name in costs else None
         if host is not None and share is not None:
-            most = "at most " if costs[name].get("at_least") else ""
+            most = "at most " if costs[name].at_least else ""
             cost = f"{most}{naming.mark(report)}{share * 100:.0f} % of cost is CPU side"
             said = f"{named[name]}: {host.cp * 100:.0f} % of latency but {cost}"
             found.append((abs(host.cp - share), said))
     return [text.labelled("Cost", max(found)[1])] if found else []
 
 
-def cpu_side_of_cost(per_task: Record) -> float | None:
+def cpu_side_of_cost(per_task: CostParts) -> float | None:
     """Return what of a task's cost is for cores and memory; None where a part or the total has no price."""
-    parts = [per_task.get(name) for name in ("cpu_reserved_usd", "memory_usd", "total_usd")]
-    if any(part is None for part in parts) or not parts[-1]:
-        return None
-    cpu, memory, total = (float(part) for part in parts if part is not None)
-    return (cpu + memory) / total
+    cpu, memory, total = per_task.cpu_reserved_usd, per_task.memory_usd, per_task.total_usd
+    return None if cpu is None or memory is None or not total else (cpu + memory) / total
 
 
 def _headline(headline: Headline | None, named: dict[str, str]) -> list[list[str]]:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import some
 
+from orchprof.contract.economics import EnergyPart
 from orchprof.contract.report import Resources, RunIdentity
 from orchprof.contract.run import Machine, ModelSide
 from orchprof.economics.assumptions import assumptions
@@ -17,7 +18,6 @@ from orchprof.economics.energy import (
     INPUTS,
     NODE,
     TIERS,
-    Energy,
     accelerator_energy,
     counted,
     cpu_energy,
@@ -101,34 +101,37 @@ def test_a_task_that_asked_no_model_used_no_accelerator():
 
 
 def test_the_sum_by_hand():
-    parts = [Energy("cpu", 10.0, "measured:rapl", ""), Energy("accelerator", 90.0, "modelled:spec", "")]
+    parts = [
+        EnergyPart("cpu", 10.0, "measured:rapl", ""),
+        EnergyPart("accelerator", 90.0, "modelled:spec", ""),
+    ]
     found = total(parts, pue(1.5), 0.10, 0.5)
-    assert found["joules_per_task"] == pytest.approx(150)
-    assert found["joules_per_success"] == pytest.approx(300)
-    assert found["electricity_usd_per_task"] == pytest.approx(150 / 3.6e6 * 0.10)
-    assert (found["tier"], found["partial"]) == ("modelled:spec", False)
+    assert found.joules_per_task == pytest.approx(150)
+    assert found.joules_per_success == pytest.approx(300)
+    assert found.electricity_usd_per_task == pytest.approx(150 / 3.6e6 * 0.10)
+    assert (found.tier, found.partial) == ("modelled:spec", False)
 
 
 def test_what_is_not_known_makes_the_sum_partial():
-    parts = [Energy("cpu", 10.0, "measured:rapl", ""), Energy("accelerator", None, UNKNOWN, "no")]
+    parts = [EnergyPart("cpu", 10.0, "measured:rapl", ""), EnergyPart("accelerator", None, UNKNOWN, "no")]
     found = total(parts, pue(1.0), None, 0.0)
-    assert found["joules_per_task"] == pytest.approx(10)
-    assert (found["tier"], found["partial"]) == (UNKNOWN, True)
-    assert found["joules_per_success"] is None
-    assert found["electricity_usd_per_task"] is None
+    assert found.joules_per_task == pytest.approx(10)
+    assert (found.tier, found.partial) == (UNKNOWN, True)
+    assert found.joules_per_success is None
+    assert found.electricity_usd_per_task is None
 
 
-@pytest.mark.parametrize("parts", [[], [Energy("cpu", None, UNKNOWN, "")]])
+@pytest.mark.parametrize("parts", [[], [EnergyPart("cpu", None, UNKNOWN, "")]])
 def test_nothing_known_is_no_sum(parts):
     found = total(parts, pue(1.2), 0.1, 1.0)
-    assert (found["joules_per_task"], found["electricity_usd_per_task"], found["tier"]) == (
+    assert (found.joules_per_task, found.electricity_usd_per_task, found.tier) == (
         None,
         None,
         UNKNOWN,
     )
 
 
-tiered = st.builds(Energy, st.just("cpu"), st.floats(0, 1e6), st.sampled_from(TIERS[:-1]), st.just(""))
+tiered = st.builds(EnergyPart, st.just("cpu"), st.floats(0, 1e6), st.sampled_from(TIERS[:-1]), st.just(""))
 
 
 @settings(deadline=None)
@@ -136,8 +139,8 @@ tiered = st.builds(Energy, st.just("cpu"), st.floats(0, 1e6), st.sampled_from(TI
 def test_a_sum_is_as_good_as_its_worst_part(parts):
     found = total(parts, pue(1.0), None, None)
     ranks = [TIERS.index(part.tier) for part in parts]
-    assert TIERS.index(found["tier"]) == max(ranks)
-    assert found["joules_per_task"] == pytest.approx(sum(part.joules for part in parts))
+    assert TIERS.index(found.tier) == max(ranks)
+    assert found.joules_per_task == pytest.approx(sum(part.joules for part in parts))
 
 
 def test_a_given_pue_is_taken_and_the_markets_names_are_left_to_it():

@@ -24,7 +24,7 @@ BOUGHT = Parts(0.08, 0.02, 0.0, 0.30, 0.10, 0.05)
 
 
 def by_what(rows):
-    return {row["what"]: row for row in rows}
+    return {row.what: row for row in rows}
 
 
 def half(graphs, cost=OWNED, tasks_per_month=None, **more):
@@ -34,14 +34,14 @@ def half(graphs, cost=OWNED, tasks_per_month=None, **more):
 def test_a_sequential_task_by_hand():
     rows = half(graphs_of(agent_ms=20, tool_ms=40, model_ms=40), tasks_per_month=10_000)
     found = by_what(rows)
-    assert found["orchestration"]["latency_saved_s"] == pytest.approx(0.010)
-    assert found["tools"]["latency_saved_s"] == pytest.approx(0.020)
-    assert found["tool search"]["latency_saved_s"] == pytest.approx(0.020)
-    assert found["model"]["latency_saved_s"] == pytest.approx(0.020)
+    assert found["orchestration"].latency_saved_s == pytest.approx(0.010)
+    assert found["tools"].latency_saved_s == pytest.approx(0.020)
+    assert found["tool search"].latency_saved_s == pytest.approx(0.020)
+    assert found["model"].latency_saved_s == pytest.approx(0.020)
     # Cores and memory cost 0.10 per task: a tenth of the latency saves a tenth of that.
-    assert found["orchestration"]["usd_saved"] == pytest.approx(1000 * 0.010)
-    assert found["model"]["usd_saved"] == pytest.approx(1000 * (0.020 + 0.20))
-    assert found["model"]["usd_saved_per_year"] == pytest.approx(10_000 * 12 * 0.22)
+    assert found["orchestration"].usd_saved == pytest.approx(1000 * 0.010)
+    assert found["model"].usd_saved == pytest.approx(1000 * (0.020 + 0.20))
+    assert found["model"].usd_saved_per_year == pytest.approx(10_000 * 12 * 0.22)
 
 
 @pytest.mark.parametrize(
@@ -68,33 +68,33 @@ def test_whatifs_ranking_in_money(part, usd):
 
 def test_the_most_money_comes_first():
     rows = half(graphs_of(20, 40, 40))
-    assert [row["what"] for row in rows] == ["model", "tool search", "tools", "orchestration"]
-    assert all(row["usd_saved_per_year"] is None for row in rows)  # no volume
+    assert [row.what for row in rows] == ["model", "tool search", "tools", "orchestration"]
+    assert all(row.usd_saved_per_year is None for row in rows)  # no volume
 
 
 def test_paid_by_the_token_a_faster_model_saves_cores_alone():
-    assert by_what(half(graphs_of(20, 40, 40), BOUGHT))["model"]["usd_saved"] == pytest.approx(1000 * 0.020)
+    assert by_what(half(graphs_of(20, 40, 40), BOUGHT))["model"].usd_saved == pytest.approx(1000 * 0.020)
 
 
 def test_what_is_hidden_behind_the_model_buys_nothing():
     found = by_what(halvings(recorded(side_by_side(agent_ms=50, model_ms=80)), OWNED, []))
-    assert found["orchestration"]["latency_saved_s"] == 0
-    assert found["model"]["latency_saved_s"] == pytest.approx(0.030)  # then the agent's 50 ms decide
+    assert found["orchestration"].latency_saved_s == 0
+    assert found["model"].latency_saved_s == pytest.approx(0.030)  # then the agent's 50 ms decide
 
 
 def test_without_labels_only_the_model_is_told():
     found = by_what(half(graphs_of(20, 40, 40), labelled=False))
-    assert found["model"]["usd_saved"] is not None
+    assert found["model"].usd_saved is not None
     for what in ("orchestration", "tools", "tool search"):
-        assert found[what]["latency_saved_s"] is None
-        assert found[what]["usd_saved"] is None
-        assert "tool" in found[what]["reason"]
+        assert found[what].latency_saved_s is None
+        assert found[what].usd_saved is None
+        assert "tool" in found[what].reason
 
 
 def test_a_tool_called_like_a_role_is_not_taken_for_it():
     found = by_what(halvings(recorded(graphs_of(20, 30, 50, tool="model")), OWNED, ["model"]))
-    assert found["tool model"]["latency_saved_s"] == pytest.approx(0.015)
-    assert found["model"]["latency_saved_s"] == pytest.approx(0.025)
+    assert found["tool model"].latency_saved_s == pytest.approx(0.015)
+    assert found["model"].latency_saved_s == pytest.approx(0.025)
 
 
 @settings(max_examples=20, deadline=None)
@@ -102,20 +102,20 @@ def test_a_tool_called_like_a_role_is_not_taken_for_it():
 def test_half_a_part_saves_at_most_half_the_task(agent_ms, tool_ms, model_ms):
     for graphs in (graphs_of(agent_ms, tool_ms, model_ms), side_by_side(agent_ms, model_ms)):
         for row in halvings(recorded(graphs), OWNED, []):
-            assert -1e-12 <= row["latency_saved_share"] <= 0.5 + 1e-12
+            assert -1e-12 <= row.latency_saved_share <= 0.5 + 1e-12
 
 
 def test_unpriced_cores_leave_the_time():
     found = by_what(half(graphs_of(20, 40, 40), replace(OWNED, cores_usd=None)))
-    assert found["tools"]["latency_saved_s"] == pytest.approx(0.020)
-    assert (found["tools"]["usd_saved"], found["tools"]["reason"]) == (None, "unpriced")
+    assert found["tools"].latency_saved_s == pytest.approx(0.020)
+    assert (found["tools"].usd_saved, found["tools"].reason) == (None, "unpriced")
 
 
 def test_an_unpriced_model_leaves_the_other_parts():
     cost = Parts(0.08, 0.02, None, None, None, None)
     found = by_what(half(graphs_of(20, 40, 40), cost))
-    assert found["model"]["reason"] == "unpriced"
-    assert found["tools"]["usd_saved"] == pytest.approx(1000 * 0.10 * 0.2)
+    assert found["model"].reason == "unpriced"
+    assert found["tools"].usd_saved == pytest.approx(1000 * 0.10 * 0.2)
 
 
 def test_many_tasks_are_drawn_from():
@@ -166,12 +166,12 @@ SHARES = some(Shares, **{name: some(Share, cp=cp) for name, cp in CP.items()})
 @pytest.mark.parametrize("cost", [OWNED, BOUGHT])
 def test_the_claim_in_money_by_hand(cost):
     found = claim_in_money(cost, SHARES)
-    assert found["cpu_side_usd"] == pytest.approx(0.10)
-    assert found["model_usd"] == pytest.approx(0.40)
-    assert found["cpu_side_share_of_cost"] == pytest.approx(0.10 / 0.55)
-    assert found["share_of_latency"]["host"] == 0.5
-    assert found["waiting_for_model_usd"] == pytest.approx(0.04)
-    assert found["reason"] is None
+    assert found.cpu_side_usd == pytest.approx(0.10)
+    assert found.model_usd == pytest.approx(0.40)
+    assert found.cpu_side_share_of_cost == pytest.approx(0.10 / 0.55)
+    assert found.share_of_latency.host == 0.5
+    assert found.waiting_for_model_usd == pytest.approx(0.04)
+    assert found.reason is None
 
 
 @pytest.mark.parametrize(
@@ -184,14 +184,14 @@ def test_the_claim_in_money_by_hand(cost):
 )
 def test_a_share_of_an_unknown_cost_is_none(cost, says):
     found = claim_in_money(cost, SHARES)
-    assert found["cpu_side_share_of_cost"] is None
-    assert says in found["reason"]
+    assert found.cpu_side_share_of_cost is None
+    assert says in found.reason
 
 
 def test_without_labels_the_latency_share_is_none():
     found = claim_in_money(OWNED, replace(SHARES, orchestration=None))
-    assert found["share_of_latency"]["orchestration"] is None
-    assert found["cpu_side_share_of_cost"] is not None
+    assert found.share_of_latency.orchestration is None
+    assert found.cpu_side_share_of_cost is not None
 
 
 def bill(n=4, written=None, **usd):

@@ -108,7 +108,7 @@ FAILED = usage((1.0, 1.0, 1.0, 9.0), ok=np.array([True, True, True, False]))
 def by_what(used, tables=None):
     tasks = recorded(build(slow_failure() if tables is None else tables), {4})
     made = bill(used, tariff(), Route(ACCELERATOR, accelerator="h100-sxm"))
-    return {row["what"]: row for row in failures.rows(made, used, tasks)}, made
+    return {row.what: row for row in failures.rows(made, used, tasks)}, made
 
 
 def test_failing_less_often_by_hand():
@@ -117,15 +117,15 @@ def test_failing_less_often_by_hand():
     now, then = 1.2e-5 * 12 / 3, 1.2e-5 * (3 + 0.5 + 4.5) / 3.5
     assert float(made.per_success) == pytest.approx(now)
     row = found[failures.LESS_OFTEN]
-    assert row["usd_saved"] == pytest.approx(1000 * 0.75 * (now - then))
-    assert (row["latency_saved_s"], row["reason"]) == (None, None)
+    assert row.usd_saved == pytest.approx(1000 * 0.75 * (now - then))
+    assert (row.latency_saved_s, row.reason) == (None, None)
 
 
 def test_failing_sooner_by_hand():
     row = by_what(FAILED)[0][failures.SOONER]
-    assert row["latency_saved_s"] == pytest.approx(4.5 / 4)
-    assert row["latency_saved_share"] == pytest.approx(4.5 / 12)
-    assert row["usd_saved"] == pytest.approx(1000 * 1.2e-5 * 4.5 / 4)
+    assert row.latency_saved_s == pytest.approx(4.5 / 4)
+    assert row.latency_saved_share == pytest.approx(4.5 / 12)
+    assert row.usd_saved == pytest.approx(1000 * 1.2e-5 * 4.5 / 4)
 
 
 def test_without_failures_there_is_nothing_to_mend():
@@ -134,15 +134,15 @@ def test_without_failures_there_is_nothing_to_mend():
 
 def test_where_every_task_fails_a_success_has_no_cost_to_be_lowered():
     row = by_what(usage((1.0, 1.0, 1.0, 9.0), ok=np.zeros(4, dtype=bool)))[0][failures.LESS_OFTEN]
-    assert row["usd_saved"] is None
-    assert "no task succeeded" in row["reason"]
+    assert row.usd_saved is None
+    assert "no task succeeded" in row.reason
 
 
 def test_without_the_models_price_nothing_is_said_of_what_failures_cost():
     used = usage((1.0, 1.0, 1.0, 9.0), ok=np.array([True] * 3 + [False]), calls=calls([3], [(1, 1)]))
     made = bill(used, tariff(accelerator=None), Route(ACCELERATOR, accelerator="h100-sxm"))
     for row in failures.rows(made, used, recorded(build(slow_failure()), {4})):
-        assert (row["usd_saved"], row["reason"]) == (None, "unpriced")
+        assert (row.usd_saved, row.reason) == (None, "unpriced")
 
 
 def test_model_calls_that_failed_cost_time_and_money():
@@ -156,6 +156,6 @@ def test_model_calls_that_failed_cost_time_and_money():
     told = calls([0, 0], [(1, 1)] * 2, answered=[False, True], accelerator_s=[3.0, 1.0])
     used = usage((4.0,), calls=told, accelerator_s=np.array([4.0]))
     row = by_what(used, run.tables())[0][failures.CALLS]
-    assert row["latency_saved_s"] == pytest.approx(1.0)
+    assert row.latency_saved_s == pytest.approx(1.0)
     # Half of 3 accelerator-seconds at 1e-3, and 1 s of cores and memory at 1.2e-5.
-    assert row["usd_saved"] == pytest.approx(1000 * (1.5e-3 + 1.2e-5))
+    assert row.usd_saved == pytest.approx(1000 * (1.5e-3 + 1.2e-5))

@@ -1,5 +1,6 @@
 """Tornado and Monte Carlo by hand and as laws, and the ranges they run over."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from support import some
 
+from orchprof.contract.economics import InputShare
 from orchprof.contract.report import ModelCalls
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.replayed import recorded, surface
@@ -103,10 +105,10 @@ def test_without_a_success_there_is_no_cost_of_one(rate):
     unknown = cost(Inputs(4.0, 0.5, rate, 0.04))
     assert unknown({}) is None
     ranges = {"gpu_price": each("gpu_price", 1, 12, 4)}
-    assert tornado(unknown, ranges)[0]["usd_low"] is None
+    assert tornado(unknown, ranges)[0].usd_low is None
     found = monte_carlo(unknown, ranges, 100)
-    assert (found["p50"], found["decides"]) == (None, None)
-    assert "no task succeeds" in found["reason"]
+    assert (found.p50, found.decides) == (None, None)
+    assert "no task succeeds" in found.reason
 
 
 def test_a_tornado_by_hand():
@@ -115,11 +117,11 @@ def test_a_tornado_by_hand():
         "gpu_price": each("gpu_price", 1.0, 12.0, 4.0),
     }
     first, second = tornado(cost(), ranges)
-    assert (first["input"], first["low"], first["high"]) == ("gpu_price", 1.0, 12.0)
-    assert first["usd_low"] == pytest.approx((0.15 + 0.10) / 0.8)
-    assert first["usd_high"] == pytest.approx((0.15 + 1.20) / 0.8)
-    assert second["input"] == "core_price"
-    assert (second["base"], second["unit"], second["source"]) == (0.04, "usd_per_core_hour", "test")
+    assert (first.input, first.low, first.high) == ("gpu_price", 1.0, 12.0)
+    assert first.usd_low == pytest.approx((0.15 + 0.10) / 0.8)
+    assert first.usd_high == pytest.approx((0.15 + 1.20) / 0.8)
+    assert second.input == "core_price"
+    assert (second.base, second.unit, second.source) == (0.04, "usd_per_core_hour", "test")
 
 
 def test_an_undefined_row_comes_last():
@@ -127,7 +129,7 @@ def test_an_undefined_row_comes_last():
         return None if "utilisation" in values else values.get("gpu_price", 1.0)
 
     ranges = {name: each(name, 0.5, 0.9) for name in ("utilisation", "gpu_price")}
-    assert [row["input"] for row in tornado(fragile, ranges)] == ["gpu_price", "utilisation"]
+    assert [row.input for row in tornado(fragile, ranges)] == ["gpu_price", "utilisation"]
 
 
 @settings(deadline=None)
@@ -140,10 +142,10 @@ def test_the_base_lies_between_the_ends_of_every_row(shares, stretch):
         ranges[name] = each(name, value * share, high, value)
     now = STILL({})
     rows = tornado(STILL, ranges)
-    spans = [abs(row["usd_high"] - row["usd_low"]) for row in rows]
+    spans = [abs(row.usd_high - row.usd_low) for row in rows]
     assert spans == sorted(spans, reverse=True)
     for row in rows:
-        low, high = sorted((row["usd_low"], row["usd_high"]))
+        low, high = sorted((row.usd_low, row.usd_high))
         assert low - 1e-9 <= now <= high + 1e-9
 
 
@@ -154,8 +156,8 @@ def test_monte_carlo_of_one_input_has_its_quantiles():
     found = monte_carlo(
         lambda values: values["success_rate"], {"success_rate": each("success_rate", 0.2, 0.6)}, 20_000
     )
-    assert [found["p5"], found["p50"], found["p95"]] == pytest.approx([0.22, 0.4, 0.58], abs=0.01)
-    assert found["inputs"] == [{"input": "success_rate", "share": pytest.approx(1.0)}]
+    assert [found.p5, found.p50, found.p95] == pytest.approx([0.22, 0.4, 0.58], abs=0.01)
+    assert found.inputs == [InputShare(input="success_rate", share=pytest.approx(1.0))]
 
 
 def test_the_base_is_placed_among_the_draws():
@@ -164,15 +166,15 @@ def test_the_base_is_placed_among_the_draws():
         {"success_rate": Range("success_rate", 0.2, 0.3, 0.6, "share", "")},
         20_000,
     )
-    assert found["base"] == 0.3
-    assert found["base_quantile"] == pytest.approx(0.25, abs=0.02)
+    assert found.base == 0.3
+    assert found.base_quantile == pytest.approx(0.25, abs=0.02)
 
 
 def test_prices_are_drawn_by_their_ratio():
     found = monte_carlo(
         lambda values: values["gpu_price"], {"gpu_price": each("gpu_price", 1.0, 16.0)}, 20_000
     )
-    assert found["p50"] == pytest.approx(4.0, rel=0.05)
+    assert found.p50 == pytest.approx(4.0, rel=0.05)
 
 
 def test_what_decides_is_what_moves_the_cost_most():
@@ -181,16 +183,16 @@ def test_what_decides_is_what_moves_the_cost_most():
         "core_price": each("core_price", 0.039, 0.041, 0.04),
     }
     found = monte_carlo(cost(), ranges, 2000)
-    assert found["decides"] == "gpu_price"
-    assert found["inputs"][0]["share"] > 0.9
-    assert found["inputs"][1]["share"] < 0.1
-    assert found["p5"] < found["p50"] < found["p95"]
+    assert found.decides == "gpu_price"
+    assert found.inputs[0].share > 0.9
+    assert found.inputs[1].share < 0.1
+    assert found.p5 < found.p50 < found.p95
 
 
 def test_independent_equal_inputs_share_evenly():
     ranges = {name: each(name, 0.1, 0.9) for name in ("utilisation", "success_rate")}
     found = monte_carlo(lambda values: values["utilisation"] + values["success_rate"], ranges, 20_000)
-    assert [row["share"] for row in found["inputs"]] == pytest.approx([0.5, 0.5], abs=0.05)
+    assert [row.share for row in found.inputs] == pytest.approx([0.5, 0.5], abs=0.05)
 
 
 def test_shares_are_those_of_an_independent_rank_correlation():
@@ -206,24 +208,24 @@ def test_shares_are_those_of_an_independent_rank_correlation():
         return cost()(values)
 
     found = monte_carlo(watched, ranges, 500)
-    for row in found["inputs"]:
-        oracle = spearmanr(seen[row["input"]], cost()(seen)).statistic
-        assert row["share"] == pytest.approx(oracle**2)
+    for row in found.inputs:
+        oracle = spearmanr(seen[row.input], cost()(seen)).statistic
+        assert row.share == pytest.approx(oracle**2)
 
 
 def test_a_cost_that_nothing_moves_has_no_decider():
     found = monte_carlo(lambda values: 3.0, {"gpu_price": each("gpu_price", 1, 2)}, 100)
-    assert (found["p5"], found["p95"], found["decides"], found["reason"]) == (3.0, 3.0, None, None)
+    assert (found.p5, found.p95, found.decides, found.reason) == (3.0, 3.0, None, None)
 
 
 def test_the_same_seed_says_the_same():
     ranges = {"gpu_price": each("gpu_price", 1.0, 12.0)}
     assert monte_carlo(cost(), ranges, 500, seed=3) == monte_carlo(cost(), ranges, 500, seed=3)
-    assert monte_carlo(cost(), ranges, 500, seed=3)["p50"] != monte_carlo(cost(), ranges, 500, seed=4)["p50"]
+    assert monte_carlo(cost(), ranges, 500, seed=3).p50 != monte_carlo(cost(), ranges, 500, seed=4).p50
 
 
 def test_nothing_to_draw_is_said():
-    assert "range" in monte_carlo(cost(), {}, 100)["reason"]
+    assert "range" in monte_carlo(cost(), {}, 100).reason
 
 
 @pytest.mark.parametrize("n", [0, 99, -5, 1_000_001])
@@ -370,6 +372,27 @@ def test_prices_of_an_accelerator_by_where_it_is_had():
     found = Book({each.name: each for each in known}, {"c/eight": eight, "c/plain": plain})
     assert gpu_prices(found, "h100") == {"owner/h100-sxm/neocloud": 1.5, "c/eight": 10.0}
     assert core_prices(found) == {"c/plain": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("basis", "ends"), [("spot", (1.25, 6.6034)), ("3y", (1.3, 1.3)), ("owned", (1.3, 1.69))]
+)
+def test_prices_on_a_basis_are_of_nothing_else(basis, ends):
+    prices = gpu_prices(book(basis=basis), "h100", basis)
+    assert (min(prices.values()), max(prices.values())) == ends
+    # No host is sold so, and what is paid on demand spans what is sold on demand.
+    assert core_prices(book(basis=basis)) == core_prices(book())
+
+
+def test_a_price_at_an_end_of_its_range_is_paid_in_every_second_draw():
+    evidence = replace(EVIDENCE, gpu_prices={"cheap": 4.0, "dear": 16.0})
+    gpu = default_ranges(NOW, evidence)["gpu_price"]
+    found = monte_carlo(lambda values: values["gpu_price"], {"gpu_price": gpu}, 20_000)
+    assert found.base_quantile == pytest.approx(0.5, abs=0.02)
+    assert found.p95 == pytest.approx(4.0 * 4.0**0.9, rel=0.02)
+    stated = with_ranges({"gpu_price": gpu}, ["gpu_price=4:16"])
+    assert monte_carlo(lambda values: values["gpu_price"], stated, 20_000).base_quantile == 0
+    assert {row.kept for row in default_ranges(NOW, EVIDENCE).values()} == {0}
 
 
 def test_the_shipped_prices_span_what_is_published():

@@ -75,7 +75,7 @@ def bench(rag):
 def cost(workload, cpu, total, per_success, accelerator=0.05):
     per_task = {
         "cpu_reserved_usd": cpu, "memory_usd": 0.001, "accelerator_usd": accelerator, "token_usd": 0.0,
-        "total_usd": total,
+        "total_usd": total or 0.0,
     }  # fmt: skip
     run = {"id": f"b/{workload}"}
     return {"schema": "orchprof.cost/1", "run": run, "per_task": per_task, "per_success_usd": per_success}

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from orchprof.contract.cost import Cost, Unpriced, WithinSlo
+from orchprof.contract.economics import AtVolume, FixRow
 from orchprof.report import money, naming, text
 from orchprof.report.console.cost.cost_details import curve, doubts, energy, market, states
 from orchprof.report.console.cost.earnings import earns, margin_said, mark_of
-from orchprof.report.money import Record, usd
+from orchprof.report.money import usd
 
 PARTS: Final = {
     "cpu_reserved": "CPU, allocated",
@@ -32,196 +34,186 @@ _ROUTE: Final = {
 }
 
 
-def render(record: Record, details: bool = False) -> str:
+def render(record: Cost, details: bool = False) -> str:
     """Return orchprof.cost/1 as text; `details` adds every state, the sources of prices, and all assumptions."""
     lines = [*headline(record), "", *_head(record), "", *_breakdown(record), "", *_cpu_side(record)]
     lines += ["", *earns(record), "", *_fix(record)]
     for more in (doubts(record), curve(record), market(record)):
         lines += ["", *more] if more else []
     lines += ["", *_prices(record, details), *energy(record, details)]
-    for note in record["notes"]:
+    for note in record.notes:
         lines += text.labelled("Note", note)
     lines += ["", *states(record)] if details else []
     return "\n".join(lines) + "\n"
 
 
-def headline(record: Record) -> list[str]:
+def headline(record: Cost) -> list[str]:
     """Return what a reader wants first: cost per 1,000 successful tasks and at which load, what is missing, margin."""
-    volume = record["at_volume"]
-    if volume and volume["per_success_usd"] is not None:
+    volume = record.at_volume
+    if volume and volume.per_success_usd is not None:
         lines = _volume(record, volume)
         lines += text.labelled("As measured", f"{_cost_said(record)} per 1,000 successful tasks")
     else:
         lines = [f"Cost per 1,000 successful tasks: {_cost_said(record)}"]
-        lines += text.labelled("At volume", f"not known: {volume['reason']}") if volume else []
+        lines += text.labelled("At volume", f"not known: {volume.reason}") if volume else []
     lines += _range(record)
-    lines += _load(record) if record["per_success_usd"] is not None else []
-    missing = "; ".join(
-        f"{PARTS.get(each['part'], each['part'])}: {each['reason']}" for each in _missing(record)
-    )
+    lines += _load(record) if record.per_success_usd is not None else []
+    missing = "; ".join(f"{PARTS.get(each.part, each.part)}: {each.reason}" for each in _missing(record))
     lines += text.labelled("Not included", missing or "nothing: every part has a price")
     return [*lines, *text.labelled("Margin", margin_said(record))]
 
 
-def _volume(record: Record, volume: Record) -> list[str]:
+def _volume(record: Cost, volume: AtVolume) -> list[str]:
     """Return what the volume that is sold costs, on which machines, and by what rule these were chosen."""
-    cost, least = money.per_thousand(volume["per_success_usd"]), "at least " if record["at_least"] else ""
-    load = f"{text.number(volume['tasks_per_s'])} tasks/s"
+    cost, least = money.per_thousand(volume.per_success_usd), "at least " if record.at_least else ""
+    load = f"{text.number(volume.tasks_per_s)} tasks/s"
     said = f"Cost per 1,000 successful tasks: {least}{mark_of(record)}{cost} at {load}"
     machines = ", ".join(
-        f"{money.count(each['count'])} x {each['name']} at {usd(each['usd_per_hour'])} an hour"
-        for each in volume["machines"]
+        f"{money.count(each.count)} x {each.name} at {usd(each.usd_per_hour)} an hour"
+        for each in volume.machines or ()
     )
-    binds = f"; bottleneck: {volume['binding']}" if volume["binding"] else ""
-    bought = (
-        f"{machines}: {mark_of(record)}{usd(volume['usd_per_month'])} a month in all; {volume['rule']}{binds}"
-    )
+    binds = f"; bottleneck: {volume.binding}" if volume.binding else ""
+    bought = f"{machines}: {mark_of(record)}{usd(volume.usd_per_month)} a month in all; {volume.rule}{binds}"
     return [said, *text.labelled("At volume", bought)]
 
 
-def _missing(record: Record) -> list[Record]:
-    return [each for each in record["unpriced"] if each["part"] in record["partial"]]
+def _missing(record: Cost) -> list[Unpriced]:
+    return [each for each in record.unpriced if each.part in record.partial]
 
 
-def _cost_said(record: Record) -> str:
-    mark, cost, tasks = mark_of(record), record["per_success_usd"], record["tasks"]
+def _cost_said(record: Cost) -> str:
+    mark, cost, tasks = mark_of(record), record.per_success_usd, record.tasks
     if cost is not None:
-        least = "at least " if record["at_least"] else ""
+        least = "at least " if record.at_least else ""
         return f"{least}{mark}{money.per_thousand(cost)}"
-    together = (
-        f"all {tasks['n']} tasks together cost {mark}{usd(record['per_task']['total_usd'] * tasks['n'])}"
-    )
-    if not tasks["ok"]:
-        return f"no task succeeded; {together}{' at least' if record['at_least'] else ''}"
-    return (
-        f"unknown, the model has no price; all else: {money.per_thousand(record['per_success_at_least_usd'])}"
-    )
+    together = f"all {tasks.n} tasks together cost {mark}{usd(record.per_task.total_usd * tasks.n)}"
+    if not tasks.ok:
+        return f"no task succeeded; {together}{' at least' if record.at_least else ''}"
+    return f"unknown, the model has no price; all else: {money.per_thousand(record.per_success_at_least_usd)}"
 
 
-def _range(record: Record) -> list[str]:
-    found = record["per_success_range"]
+def _range(record: Cost) -> list[str]:
+    found = record.per_success_range
     if not found:
         return []
     parts = [
-        f"{_cause(record, each['cause'])} {money.between([each['low'], each['high']], money.PER)}"
-        for each in found["parts"]
+        f"{_cause(record, each.cause)} {money.between([each.low, each.high], money.PER)}"
+        for each in found.parts
     ]
     if not parts:
         return text.labelled("Range", "unknown: too few tasks to sample")
-    if found["parts"][0]["cause"] != "sampling":
+    if found.parts[0].cause != "sampling":
         parts.append("too few tasks to sample")
-    said = money.between([found["low"], found["high"]], money.PER)
+    said = money.between([found.low, found.high], money.PER)
     return text.labelled("Range", f"{said}, prices as they are; {'; '.join(parts)}")
 
 
-def _cause(record: Record, cause: str) -> str:
-    now = record["measured_at"]["utilisation"]
+def _cause(record: Cost, cause: str) -> str:
+    now = record.measured_at.utilisation or 0.0
     said = {"sampling": "95 % of sampling", "model time band": "model time MODELLED"}
     return said.get(cause) or f"utilisation {now / 2:.0%}-100%"
 
 
-def _load(record: Record) -> list[str]:
-    load, said = record["measured_at"], []
-    if load["tasks_per_s"] is not None:
-        said.append(
-            f"{text.number(load['tasks_per_s'])} tasks/s, {text.number(load['tasks_at_once'])} at a time"
-        )
-    if load["calls_at_once"] is not None:
-        said.append(f"{text.number(load['calls_at_once'])} model calls at a time")
-    if load["utilisation"] is not None:
-        said.append(f"accelerator paid at a utilisation of {load['utilisation']:.0%} (--utilisation)")
-    whole = load["whole_machines_per_success_usd"]
+def _load(record: Cost) -> list[str]:
+    load, said = record.measured_at, []
+    if load.tasks_per_s is not None:
+        said.append(f"{text.number(load.tasks_per_s)} tasks/s, {text.number(load.tasks_at_once)} at a time")
+    if load.calls_at_once is not None:
+        said.append(f"{text.number(load.calls_at_once)} model calls at a time")
+    if load.utilisation is not None:
+        said.append(f"accelerator paid at a utilisation of {load.utilisation:.0%} (--utilisation)")
+    whole = load.whole_machines_per_success_usd
     if whole is not None:
-        bought = f"{money.count(load['machines'])} whole machine{'' if load['machines'] == 1 else 's'}"
-        if load["accelerators"]:
-            bought += f" and {money.count(load['accelerators'])} accelerator{'' if load['accelerators'] == 1 else 's'}"
+        bought = f"{money.count(load.machines)} whole machine{'' if load.machines == 1 else 's'}"
+        if load.accelerators:
+            bought += (
+                f" and {money.count(load.accelerators)} accelerator{'' if load.accelerators == 1 else 's'}"
+            )
         said.append(f"bought as {bought} for this load alone: {mark_of(record)}{money.per_thousand(whole)}")
     return text.labelled("Load", f"as measured: {'; '.join(said)}") if said else []
 
 
-def _head(record: Record) -> list[str]:
-    tasks = record["tasks"]
+def _head(record: Cost) -> list[str]:
+    tasks = record.tasks
     parts = [
-        naming.name(naming.about(record)),
-        f"{tasks['ok']} of {tasks['n']} tasks succeeded"
-        if tasks["not_judged"] < tasks["n"]
-        else f"{tasks['n']} task{'' if tasks['n'] == 1 else 's'}",
-        _ROUTE[record["route"]["kind"]] if record["route"]["calls"] else "no model calls",
+        naming.name(record),
+        f"{tasks.ok} of {tasks.n} tasks succeeded"
+        if tasks.not_judged < tasks.n
+        else f"{tasks.n} task{'' if tasks.n == 1 else 's'}",
+        _ROUTE[record.route.kind] if record.route.calls else "no model calls",
     ]
     return [
         *text.joined(parts),
-        *text.joined([naming.model_line(naming.about(record)), f"run {record['run']['id']}"]),
+        *text.joined([naming.model_line(record), f"run {record.run.id}"]),
     ]
 
 
-def _breakdown(record: Record) -> list[str]:
+def _breakdown(record: Cost) -> list[str]:
     """Return the table of parts: per 1,000 successes, all that failed tasks cost with them, and of the total."""
-    part, per = record["per_success"], "successful tasks"
+    part, per = record.per_success, "successful tasks"
     if part is None:
-        part, per = record["per_task"], "tasks"
-    is_whole = not _MODEL & set(record["partial"])
-    total = part["total_usd"] if is_whole else None  # without the model nothing is a share of the whole
+        part, per = record.per_task, "tasks"
+    is_whole = not _MODEL & set(record.partial)
+    total = part.total_usd if is_whole else None  # without the model nothing is a share of the whole
     rows: list[tuple[str, ...]] = [(f"$ per 1,000 {per}", "", "of total" if is_whole else "")]
-    labels = PARTS | ({"accelerator": "model server's CPU"} if record["route"]["kind"] == "cpu" else {})
+    labels = PARTS | ({"accelerator": "model server's CPU"} if record.route.kind == "cpu" else {})
     for name, said in labels.items():
-        value = part[f"{name}_usd"]
+        value = getattr(part, f"{name}_usd")
         if value == 0 and name in ("accelerator", "token"):
             continue  # the route that was not taken, or no call at all
         mark = mark_of(record) if name == "accelerator" else ""
         shown = "no price" if value is None else mark + money.per_thousand(value)
-        if value is not None and name in record["partial"]:
+        if value is not None and name in record.partial:
             shown = f"at least {shown}"
         rows.append(
             (f"  {said}", shown, "" if value is None or not is_whole else mark + money.share(value, total))
         )
         rows += _kinds(record, total) if name == "token" and value else []
-    used = money.share(part["cpu_busy_usd"], total) if is_whole else ""
-    rows.insert(2, ("    of it used", money.per_thousand(part["cpu_busy_usd"]), used))
-    least = "at least " if record["at_least"] else ""
+    used = money.share(part.cpu_busy_usd, total) if is_whole else ""
+    rows.insert(2, ("    of it used", money.per_thousand(part.cpu_busy_usd), used))
+    least = "at least " if record.at_least else ""
     said = "total" if is_whole else "without the model"
-    rows.append((f"  {said}", f"{least}{mark_of(record)}{money.per_thousand(part['total_usd'])}", ""))
+    rows.append((f"  {said}", f"{least}{mark_of(record)}{money.per_thousand(part.total_usd)}", ""))
     lines = text.columns(rows, "<>>")
-    if record["within_slo"]:
-        lines += _in_time(record)
+    if record.within_slo:
+        lines += _in_time(record, record.within_slo)
     return lines
 
 
-def _kinds(record: Record, total: float | None) -> list[tuple[str, ...]]:
+def _kinds(record: Cost, total: float | None) -> list[tuple[str, ...]]:
     """Return what each kind of token costs, cache reads and writes by how long they are kept."""
-    each_of = "usd_per_task" if record["per_success"] is None else "usd_per_success"
     rows: list[tuple[str, ...]] = []
-    for each in record["tokens"]:
-        value = each[each_of]
-        count = "" if each["tokens_per_task"] is None else f" ({money.count(each['tokens_per_task'])} a task)"
+    for each in record.tokens:
+        value = each.usd_per_task if record.per_success is None else each.usd_per_success
+        count = "" if each.tokens_per_task is None else f" ({money.count(each.tokens_per_task)} a task)"
         rows.append(
-            (f"    {_TOKENS[each['kind']]}{count}", money.per_thousand(value), money.share(value, total))
+            (f"    {_TOKENS[each.kind]}{count}", money.per_thousand(value), money.share(value, total))
         )
     return rows
 
 
-def _in_time(record: Record) -> list[str]:
-    found = record["within_slo"]
-    said = f"{text.fine_share(found['good_share'])} of tasks are correct within {text.fine_seconds(found['slo_s'])}"
-    if found["good_per_day"] is not None:
-        said += f"; $1,000 buys {mark_of(record)}{money.count(found['good_per_day'])} of them"
+def _in_time(record: Cost, found: WithinSlo) -> list[str]:
+    said = f"{text.fine_share(found.good_share)} of tasks are correct within {text.fine_seconds(found.slo_s)}"
+    if found.good_per_day is not None:
+        said += f"; $1,000 buys {mark_of(record)}{money.count(found.good_per_day)} of them"
     return text.labelled("Within SLO", said)
 
 
-def _cpu_side(record: Record) -> list[str]:
-    claim = record["claim_in_money"]
-    latency, allocated = claim["share_of_latency"], claim["cpu_side_usd"]
-    of_cost = claim["cpu_side_share_of_cost"]
-    most = "at most " if record["at_least"] else ""
+def _cpu_side(record: Cost) -> list[str]:
+    claim = record.claim_in_money
+    latency, allocated = claim.share_of_latency, claim.cpu_side_usd
+    of_cost = claim.cpu_side_share_of_cost
+    most = "at most " if record.at_least else ""
     said = (
         f"{most}{text.fine_share(of_cost)} of the cost, "
         if of_cost is not None
-        else f"of the cost: {_WHY.get(claim['reason'], claim['reason'])}; "
+        else f"of the cost: {_WHY.get(str(claim.reason), claim.reason)}; "
     )
-    said += f"{text.fine_share(latency['host'])} of latency (agent code and tools running"
-    said += f"; all outside the model {text.fine_share(latency['not_model'])})"
-    said += ", of the tasks that succeeded" if record["tasks"]["failed"] and record["tasks"]["ok"] else ""
+    said += f"{text.fine_share(latency.host)} of latency (agent code and tools running"
+    said += f"; all outside the model {text.fine_share(latency.not_model)})"
+    said += ", of the tasks that succeeded" if record.tasks.failed and record.tasks.ok else ""
     lines = text.labelled("CPU side", said)
-    waiting = claim["waiting_for_model_usd"]
+    waiting = claim.waiting_for_model_usd
     if waiting and allocated:
         lines += text.labelled(
             "",
@@ -234,35 +226,34 @@ def _cpu_side(record: Record) -> list[str]:
 _WHY: Final = {"unpriced": "unknown, the model has no price"}
 
 
-def _fix(record: Record) -> list[str]:
-    tasks = record["tasks"]
-    per = "successful tasks" if tasks["ok"] else "tasks"
+def _fix(record: Cost) -> list[str]:
+    tasks = record.tasks
+    per = "successful tasks" if tasks.ok else "tasks"
     lines = text.labelled(
         "Fix first",
-        f"what half of each would save, replayed; time of the mean task and money of all tasks, {tasks['n']}, "
-        f"{tasks['failed']} failed ones among them",
+        f"what half of each would save, replayed; time of the mean task and money of all tasks, {tasks.n}, "
+        f"{tasks.failed} failed ones among them",
     )
-    if not record["fix_first"]:
+    if not record.fix_first:
         return [*lines, "  no task to replay"]
-    yearly = any(row["usd_saved_per_year"] is not None for row in record["fix_first"])
+    yearly = any(row.usd_saved_per_year is not None for row in record.fix_first)
     rows = [("  half of", "latency", "", f"$ per 1,000 {per}", "$ a year" if yearly else "")]
     rows += [
-        (*_fix_row(record, row), usd(row["usd_saved_per_year"]) if yearly else "")
-        for row in record["fix_first"]
+        (*_fix_row(record, row), usd(row.usd_saved_per_year) if yearly else "") for row in record.fix_first
     ]
     return [*lines, *text.columns(rows, "<>>>>")]
 
 
-def _fix_row(record: Record, row: Record) -> tuple[str, str, str, str]:
-    saved_s, each = row["latency_saved_s"], row["usd_saved_per_success"]
-    saved = row["usd_saved"] if each is None else each * money.PER
+def _fix_row(record: Cost, row: FixRow) -> tuple[str, str, str, str]:
+    saved_s, each = row.latency_saved_s, row.usd_saved_per_success
+    saved = row.usd_saved if each is None else each * money.PER
     return (
-        f"  {_FAILURES.get(row['what'], row['what'])}",
+        f"  {_FAILURES.get(row.what, row.what)}",
         money.UNKNOWN if saved_s is None else _less(text.fine_seconds(saved_s)),
-        text.fine_share(row["latency_saved_share"]),
+        text.fine_share(row.latency_saved_share),
         _less(usd(saved), mark_of(record))
         if saved is not None
-        else _WHY_NONE.get(row["reason"], money.UNKNOWN),
+        else _WHY_NONE.get(str(row.reason), money.UNKNOWN),
     )
 
 
@@ -281,17 +272,17 @@ def _less(saved: str, mark: str = "") -> str:
     return f"{mark}+{saved.removeprefix('-')}" if saved.startswith("-") else f"{mark}-{saved}"
 
 
-def _prices(record: Record, details: bool) -> list[str]:
+def _prices(record: Cost, details: bool) -> list[str]:
     rows = [("prices used", "", "unit", "basis", "date", "")]
     rows += [
-        (each["name"], money.three(each["value"]), each["unit"].removeprefix("usd_"),
-         each["purchase"] or each["basis"], each["as_of"] or "no date", "STALE" if each["stale"] else "")
-        for each in record["prices"]
+        (each.name, money.three(each.value), each.unit.removeprefix("usd_"),
+         each.purchase or each.basis, each.as_of or "no date", "STALE" if each.stale else "")
+        for each in record.prices
     ]  # fmt: skip
     lines = text.columns(rows, "<><<<<")
-    for each in record["prices"] if details else ():
-        where = f", {each['region']}" if each["region"] else ""
-        lines += text.labelled("  source", f"{each['name']}: {each['source']} ({each['basis']}{where})")
-    assumed = record["assumed"]
-    said = f"{assumed['cores_per_worker']:g} core allocated per task while it runs; $ are USD"
+    for each in record.prices if details else ():
+        where = f", {each.region}" if each.region else ""
+        lines += text.labelled("  source", f"{each.name}: {each.source} ({each.basis}{where})")
+    assumed = record.assumed
+    said = f"{assumed.cores_per_worker:g} core allocated per task while it runs; $ are USD"
     return [*lines, *text.labelled("Assumed", said)]
