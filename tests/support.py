@@ -14,6 +14,7 @@ from orchprof.capture import recorder
 from orchprof.contract.bench import Bench
 from orchprof.contract.report import Report
 from orchprof.contract.run import RunMeta
+from orchprof.contract.whatif import Whatif
 from orchprof.ledger import summary
 from orchprof.run.meta import typed
 
@@ -97,7 +98,11 @@ def _filled(hint: Any, value: Any) -> Any:
     }
 
 
-KINDS = {"orchprof.report/1": Report, "orchprof.bench/1": Bench}
+KINDS = {
+    "orchprof.report/1": Report,
+    "orchprof.bench/1": Bench,
+    "orchprof.whatif/1": Whatif,
+}
 
 
 def render(document: dict[str, Any], form: str, *, details: bool = False) -> str:

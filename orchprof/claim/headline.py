@@ -15,7 +15,6 @@ from orchprof.units import NS_PER_S
 from orchprof.whatif.ranking import ours, ranking
 
 FASTER: Final = 0.5  # multiplies the time of what is made twice as fast
-_HALVED: Final = "at_50pct_s"
 RATE_PER_S: Final = 50.0
 BUSY: Final = 0.7  # cores busier than this make tasks wait for them
 
@@ -41,8 +40,8 @@ def _wins(report: Report, tables: Tables) -> list[Win]:
     rows = ranking(graphs, entered(tables, tasks), groups=together(tables, graphs)) if base_s else []
     return [
         Win(
-            run=report.run.id, workload=report.run.workload, role=row["role"], name=row["name"], scale=FASTER,
-            base_s=base_s, replayed_s=row[_HALVED], gain_share=1 - row[_HALVED] / base_s,
+            run=report.run.id, workload=report.run.workload, role=str(row.role), name=str(row.name), scale=FASTER,
+            base_s=base_s, replayed_s=row.at_50pct_s, gain_share=1 - row.at_50pct_s / base_s,
         )
         for row in ours(rows)
     ]  # fmt: skip

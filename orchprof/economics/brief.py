@@ -154,9 +154,9 @@ def _win(report: Report, tables: Tables) -> Iterator[Record]:
     if graphs and base_s:
         rows = ranking(graphs, entered(tables, tasks), groups=together(tables, graphs))
     # As a bench's headline has it; where nothing has a name, the role.
-    best = next(iter([*ours(rows), *(row for row in rows if row["key"] in ("framework", "tool"))]), None)
-    yield _figure(ENGINEER, "biggest_win", best and best["key"], "part", "modelled", why="nothing to replay")
-    saved = None if best is None else 1 - best["at_50pct_s"] / base_s
+    best = next(iter([*ours(rows), *(row for row in rows if row.key in ("framework", "tool"))]), None)
+    yield _figure(ENGINEER, "biggest_win", best and best.key, "part", "modelled", why="nothing to replay")
+    saved = None if best is None else 1 - best.at_50pct_s / base_s
     yield _figure(ENGINEER, "biggest_win_share", saved, "share", "modelled", why="nothing to replay")
 
 
