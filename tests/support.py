@@ -12,6 +12,7 @@ import pandas as pd
 from orchprof import report
 from orchprof.capture import recorder
 from orchprof.contract.bench import Bench
+from orchprof.contract.plan import Plan
 from orchprof.contract.report import Report
 from orchprof.contract.run import RunMeta
 from orchprof.contract.whatif import Whatif
@@ -101,6 +102,7 @@ def _filled(hint: Any, value: Any) -> Any:
 KINDS = {
     "orchprof.report/1": Report,
     "orchprof.bench/1": Bench,
+    "orchprof.plan/1": Plan,
     "orchprof.whatif/1": Whatif,
 }
 

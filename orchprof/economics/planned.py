@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.bill.payment import TOKEN
@@ -100,7 +102,7 @@ class Planned:
         held, usd = self.held(tasks_per_s), self.usd_per_hour(tasks_per_s)
         return {
             "tasks_per_s": tasks_per_s,
-            "machines": held.machines(),
+            "machines": to_builtins(held.machines()),
             "accelerators": self.accelerators(tasks_per_s),
             "usd_per_hour": usd,
             "usd_per_month": usd * MONTH_S / HOUR_S,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.plan import FleetMachine
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.models.paced.timing import Paced
 from orchprof.plan.calibration import Calibration
@@ -56,18 +57,18 @@ class Fleet:
         if self.kind.accelerator is not None and not self.kind.is_together:
             yield self.kind.accelerator, self.accelerators, self.kind.accelerator.price.value
 
-    def machines(self) -> list[dict[str, Any]]:
+    def machines(self) -> list[FleetMachine]:
         """Return the plan record's `machines`."""
         today = datetime.now(UTC).date()
         return [
-            {
-                "name": machine.name, "count": count, "usd_per_hour": float(price), "vcpus": machine.vcpus,
-                "memory_gib": machine.memory_gib, "accelerator": machine.accelerator,
-                "accelerators": machine.accelerator_count, "region": machine.region,
-                "as_of": machine.price.as_of.isoformat() if machine.price.as_of else None,
-                "source": machine.price.source, "purchase": machine.price.purchase or None,
-                "stale": is_stale(machine.price, today),
-            }
+            FleetMachine(
+                name=machine.name, count=count, usd_per_hour=float(price), vcpus=machine.vcpus,
+                memory_gib=machine.memory_gib, accelerator=machine.accelerator,
+                accelerators=machine.accelerator_count, region=machine.region,
+                as_of=machine.price.as_of.isoformat() if machine.price.as_of else None,
+                source=machine.price.source, purchase=machine.price.purchase or None,
+                stale=is_stale(machine.price, today),
+            )
             for machine, count, price in self.lines()
         ]  # fmt: skip
 

@@ -1,17 +1,17 @@
 """Said: what a reader of a plan must know: where it leaves what was measured, and what it takes for granted."""
 
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.plan import PlanFinding
 from orchprof.plan.demand import Demand
 from orchprof.plan.laws import SPEED_DOUBT
 from orchprof.plan.question import Question, few
 from orchprof.plan.search.trial import Trial
 
-Record = dict[str, Any]
 _BEYOND: Final = 2.0  # times what was measured: the simulation goes on, and the record says by how much
 
 
-def findings(question: Question, best: Trial) -> list[Record]:
+def findings(question: Question, best: Trial) -> list[PlanFinding]:
     """Return what a reader must know: where the answer leaves what was measured, and by how much."""
     return [
         *_few(question),
@@ -21,7 +21,7 @@ def findings(question: Question, best: Trial) -> list[Record]:
     ]
 
 
-def _few(question: Question) -> list[Record]:
+def _few(question: Question) -> list[PlanFinding]:
     return [
         _finding(
             "few_tasks",
@@ -32,7 +32,7 @@ def _few(question: Question) -> list[Record]:
     ]
 
 
-def _of_run(each: Demand) -> list[Record]:
+def _of_run(each: Demand) -> list[PlanFinding]:
     found = [
         _finding(code, said.format(each.name)) for code, said in _OF_RUN.items() if code in each.findings
     ]
@@ -51,7 +51,7 @@ _OF_RUN: Final = {
 }
 
 
-def _beyond(question: Question, best: Trial) -> list[Record]:
+def _beyond(question: Question, best: Trial) -> list[PlanFinding]:
     found, rate_per_s = [], best.traffic.rate_per_s
     seen = max(each.seen.concurrency for each in question.asks)
     per_worker = best.layout.lanes
@@ -77,7 +77,7 @@ def _beyond(question: Question, best: Trial) -> list[Record]:
     return found
 
 
-def _other_mode(question: Question) -> list[Record]:
+def _other_mode(question: Question) -> list[PlanFinding]:
     """Return what is doubtful of agents that were measured one way and are to run another."""
     is_loop = question.layout.mode == "async"
     return [
@@ -89,8 +89,8 @@ def _other_mode(question: Question) -> list[Record]:
     ]
 
 
-def _finding(code: str, message: str) -> Record:
-    return {"code": code, "message": message}
+def _finding(code: str, message: str) -> PlanFinding:
+    return PlanFinding(code=code, message=message)
 
 
 def assumptions(question: Question, best: Trial) -> list[str]:

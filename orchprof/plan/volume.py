@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
-from typing import Any
 
+from orchprof.contract.plan import FleetMachine
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.plan.binding import tightest, utilisation
 from orchprof.plan.demand import Demand
@@ -27,8 +27,6 @@ from orchprof.plan.question import Question, Slo, Target, check
 from orchprof.plan.search.answer import checked
 from orchprof.plan.search.search import Search, refuse_limits
 from orchprof.prices.price import Book
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Held:
     rule: str
     accelerator_s: float
 
-    def machines(self) -> list[Record]:
+    def machines(self) -> list[FleetMachine]:
         """Return them as the plan record has them: name, count and price of each, with its source."""
         return self.fleet.machines()
 

@@ -14,6 +14,7 @@ import pandas as pd
 from orchprof.bench import driver, schedule
 from orchprof.bench.driver import Event
 from orchprof.bench.settings import Plan
+from orchprof.contract.plan import Backtest, BacktestLoad, LoadFigures, LoadIntervals
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.graph.columns import Floats, flags
 from orchprof.models.paced.batch import Limits
@@ -22,13 +23,12 @@ from orchprof.plan.demand import Demand, Extra, demand
 from orchprof.run import machine, store
 from orchprof.run.store import Run
 from orchprof.simulate.arrivals import Closed, Trace
-from orchprof.simulate.interval import predicted
+from orchprof.simulate.interval import Prediction, predicted
 from orchprof.simulate.simulation import Length, Outcome, simulate
 from orchprof.simulate.system import CPU, INTERPRETER, Host, Replicas, Station, System
 from orchprof.stats.intervals import percentile
 from orchprof.units import NS_PER_S
 
-Record = dict[str, Any]
 Notify = Callable[[Event], None]
 
 CROWDS: Final = (0.5, 1.0, 2.0)  # of the tasks in flight that would fill the machine
@@ -70,7 +70,7 @@ class Bed:
     rests: Between = field(default_factory=lambda: Between(0.0, 0.0))
 
 
-def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Record:
+def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Backtest:
     """Return the plan record's `backtest`: each load with what was predicted before, and what was measured.
 
     Args:
@@ -96,17 +96,17 @@ def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Record:
             _load(bed, plan, Path(folder) / f"{place}", notify)
             for place, plan in enumerate(_plans(run, bed, seed))
         ]
-    return {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine.fingerprint()["cpu_model"],
-        "cores": bed.cores,
-        "mode": mode,
-        "workload": bed.asks.name,
-        "core_speed_ratio": bed.speed,
-        "loads": rows,
-        "limits": LIMITS,
-        "held": all(row["held"] for row in rows),
-    }
+    return Backtest(
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine.fingerprint()["cpu_model"],
+        cores=bed.cores,
+        mode=mode,
+        workload=bed.asks.name,
+        core_speed_ratio=bed.speed,
+        loads=rows,
+        limits=LoadFigures(**LIMITS),
+        held=all(row.held for row in rows),
+    )
 
 
 def _refuse(run: Run, mode: str) -> None:
@@ -211,30 +211,30 @@ def capacity_per_s(bed: Bed) -> float:
     return simulate(system, [bed.asks.workload()], Closed(MOST_IN_FLIGHT), length).throughput_per_s
 
 
-def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> Record:
+def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> BacktestLoad:
     """Predict one load, then measure it."""
     foretold, seen = predict(bed, plan), Onlooker()
     driver.run(plan, folder, _both(seen, notify))
     done = store.open_run(folder)
     found = measured(done)
-    errors = {name: foretold[name]["value"] / found[name] - 1 if found[name] else None for name in LIMITS}
-    return {
-        "kind": "open" if plan.load.is_open else "closed",
-        "rate_per_s": plan.load.rate_per_s,
-        "concurrency": None if plan.load.is_open else plan.concurrency,
-        "workers": plan.concurrency if plan.mode == "processes" else 1,
-        "tasks": plan.tasks,
-        "predicted": {name: each["value"] for name, each in foretold.items()},
-        "interval": {name: each["interval"] for name, each in foretold.items()},
-        "measured": found,
-        "error": errors,
-        "core_s_ratio": _times(_cpu_ns(done), bed.cpu_ns) * bed.speed,
-        "strange_cores": seen.strange_cores(),
-        "held": all(each is not None and abs(each) <= LIMITS[name] for name, each in errors.items()),
-    }
+    errors = {name: foretold[name].value / real - 1 if (real := found[name]) else None for name in LIMITS}
+    return BacktestLoad(
+        kind="open" if plan.load.is_open else "closed",
+        rate_per_s=plan.load.rate_per_s,
+        concurrency=None if plan.load.is_open else plan.concurrency,
+        workers=plan.concurrency if plan.mode == "processes" else 1,
+        tasks=plan.tasks,
+        predicted=LoadFigures(**{name: each.value for name, each in foretold.items()}),
+        interval=LoadIntervals(**{name: each.interval for name, each in foretold.items()}),
+        measured=LoadFigures(**found),
+        error=LoadFigures(**errors),
+        core_s_ratio=_times(_cpu_ns(done), bed.cpu_ns) * bed.speed,
+        strange_cores=seen.strange_cores(),
+        held=all(each is not None and abs(each) <= LIMITS[name] for name, each in errors.items()),
+    )
 
 
-def predict(bed: Bed, plan: Plan) -> dict[str, Record]:
+def predict(bed: Bed, plan: Plan) -> dict[str, Prediction]:
     """Return throughput, p50 and p95 of a load with their intervals, over runs that each resample the tasks."""
     runs = [_simulated(bed, plan, seed) for seed in range(RUNS)]
     return {name: predicted([figures(*each)[name] for each in runs], 0.9) for name in LIMITS}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from orchprof.plan.laws import Traffic, most_per_s, shares
 from orchprof.plan.question import Question, fastest, few
 from orchprof.plan.search.rig import FILLED, LOOKS, SEARCH, Effort, Rig, rig_of
 from orchprof.plan.search.scenarios import Scenario, measured, scenarios
-from orchprof.simulate.interval import predicted, upper
+from orchprof.simulate.interval import Prediction, predicted, upper
 from orchprof.simulate.simulation import Outcome
 
-Record = dict[str, Any]
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
 _HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
 _CHANCE: Final = 1.03  # by which a run may differ from one like it
@@ -31,8 +30,8 @@ class Trial:
         fleet: as it was tried.
         traffic: that came.
         layout: workers and tasks of one host.
-        figures: `p50_s`, `p95_s`, what limits are about, `throughput_per_s`, each with `value`, of a run at the
-            speed that is taken for granted, and `interval`, over the others.
+        figures: `p50_s`, `p95_s`, what limits are about, `throughput_per_s`, each with the value of a run at
+            the speed that is taken for granted, inf where a task never ended, and the interval over the others.
         is_near: every limit holds in that run.
         is_sure: every limit holds with the target's confidence.
         saturated: the backlog grew without end.
@@ -48,7 +47,7 @@ class Trial:
     fleet: Fleet
     traffic: Traffic
     layout: Slots
-    figures: dict[str, Record]
+    figures: dict[str, Prediction]
     is_near: bool
     is_sure: bool
     saturated: bool
@@ -126,8 +125,7 @@ def held(question: Question, run: dict[str, float]) -> bool:
 def is_below(question: Question, found: Trial, times: float) -> bool:
     """Return whether every limit holds in a trial's first run, were it so many times as slow."""
     return found.is_near and all(
-        (found.figures[f"{slo.name}_s"]["value"] or np.inf)
-        <= max(slo.most_s / times, question.no_load_at(slo.q) * _CHANCE)
+        found.figures[f"{slo.name}_s"].value <= max(slo.most_s / times, question.no_load_at(slo.q) * _CHANCE)
         for slo in question.target.slos
     )
 
@@ -137,10 +135,10 @@ def has_room(question: Question, found: Trial, like: Trial, times: float = 1.0) 
     if not found.is_near:
         return False
     for slo in question.target.slos:
-        value, other = (each.figures[f"{slo.name}_s"] for each in (found, like))
-        doubt = (other["interval"][1] or other["value"]) / other["value"]
+        one, other = (each.figures[f"{slo.name}_s"] for each in (found, like))
+        doubt = (other.interval[1] or other.value) / other.value
         # The other holds: what it needs is room enough, and chance moves a single run.
-        if value["value"] * times > max(slo.most_s / doubt, _CHANCE * other["value"]):
+        if one.value * times > max(slo.most_s / doubt, _CHANCE * other.value):
             return False
     return True
 
@@ -173,12 +171,12 @@ def doubt_of(question: Question, found: Trial, bad: Trial) -> float:
     for slo in question.target.slos:
         name = f"{slo.name}_s"
         values = [run[name] for run in found.runs]
-        high = found.figures[name]["value"] or np.inf
+        high = found.figures[name].value
         if len(values) >= LOOKS[-1]:
             high = _surely_s(question, values)
         elif values:
             high = upper(values, question.target.confidence)
-        times = max(times, high / (bad.figures[name]["value"] or np.inf))
+        times = max(times, high / bad.figures[name].value)
     return times
 
 
@@ -192,7 +190,7 @@ def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool,
     values = [figures_of(question, run, part) for run in runs]
     found = figures(question, figures_of(question, pilot, part), values)
     busy = {name: use.busy_share for name, use in pilot.uses.items()}
-    per_s = rig.traffic.rate_per_s or found["throughput_per_s"]["value"]
+    per_s = rig.traffic.rate_per_s or found["throughput_per_s"].value
     by_law = shares(question, rig.fleet, rig.layout, per_s)
     if rig.traffic.is_closed:
         by_law = {name: min(share, 1.0) for name, share in by_law.items()}
@@ -215,21 +213,23 @@ def figures_of(question: Question, run: Outcome, part: float) -> dict[str, float
 
 def figures(
     question: Question, pilot: dict[str, float], runs: Sequence[dict[str, float]]
-) -> dict[str, Record]:
+) -> dict[str, Prediction]:
     """Return every figure with its value and its interval, neither below what a task alone takes."""
     # Two-sided, so that the upper end alone holds with the confidence.
     level = 2 * question.target.confidence - 1
     least = {"p50_s": question.no_load_at(0.5), "p95_s": question.no_load_at(0.95)}
     least |= {f"{slo.name}_s": question.no_load_at(slo.q) for slo in question.target.slos}
     fast, sample = fastest(question), question.least_tasks if few(question) else None
-    found: dict[str, Record] = {}
+    found: dict[str, Prediction] = {}
     for name, value in pilot.items():
         floor = least.get(name, 0.0) / fast
         each = [run[name] for run in runs] or [value]
-        low, high = predicted(each, level, floor, sample)["interval"]
+        low, high = predicted(each, level, floor, sample).interval
         least_value = max(value, floor)
-        around = [None, None] if low is None else [min(low, least_value), max(high, least_value)]
-        found[name] = {"value": least_value if np.isfinite(value) else None, "interval": around}
+        around = (
+            (None, None) if low is None or high is None else (min(low, least_value), max(high, least_value))
+        )
+        found[name] = Prediction(least_value, around)
     return found
 
 

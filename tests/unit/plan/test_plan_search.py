@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from plan_runs import BOOK, HOSTED, LARGE, MACHINE, SMALL, asked, best, counts, machine, made, slos
+from plan_runs import BOOK, HOSTED, LARGE, MACHINE, SMALL, asked, best, counts, machine, made, plan, slos
 
 from orchprof import report
 from orchprof.errors import OrchprofError, UsageError
@@ -11,7 +11,6 @@ from orchprof.plan.calibration import Calibration
 from orchprof.plan.demand import demand
 from orchprof.plan.fleet import Fleet, Kind, Layout, kinds, slots
 from orchprof.plan.laws import Traffic, at_least
-from orchprof.plan.plan import plan
 from orchprof.plan.question import Question, Target, Tokens, check, mixed
 from orchprof.plan.rate_limits import read
 from orchprof.plan.search.rig import FULL, MEAN
@@ -25,9 +24,9 @@ def test_the_cheapest_cores_that_hold():
     question = asked()
     found = best(question)
     assert counts(found) == {"x/small": 1}
-    assert found.figures["throughput_per_s"]["value"] == pytest.approx(20, rel=0.15)
+    assert found.figures["throughput_per_s"].value == pytest.approx(20, rel=0.15)
     assert found.busy["cores"] == pytest.approx(0.6, rel=0.2)
-    assert found.figures["p95_s"]["interval"][1] < 2
+    assert found.figures["p95_s"].interval[1] < 2
 
 
 def test_cpu_bound_work_beside_an_idle_accelerator_gets_cores_not_accelerators():
@@ -70,7 +69,7 @@ def test_a_fleet_that_fills_is_not_taken_for_a_saturated_one():
     question = asked(made(cpu=5, call=150), rate=400.0, slo="p95=1000s", arrivals="constant")
     found = trial(question, Fleet(Kind(LARGE, None), 4, 4, 4), Traffic(400.0), MEAN)
     assert not found.saturated
-    assert found.figures["throughput_per_s"]["value"] == pytest.approx(400.0, rel=0.1)
+    assert found.figures["throughput_per_s"].value == pytest.approx(400.0, rel=0.1)
 
 
 def test_more_never_costs_less():
@@ -180,8 +179,8 @@ def test_users_by_the_hundred_thousand():
     # N / (think + response) tasks a second at 60 ms each: what they keep busy is the least there can be.
     question = asked(rate=None, users=200_000, think_s=10.0, slo="p95=1s")
     found = best(question, names=["x/large"])
-    per_s = 200_000 / (10 + found.figures["p50_s"]["value"])
-    assert found.figures["throughput_per_s"]["value"] == pytest.approx(per_s, rel=0.1)
+    per_s = 200_000 / (10 + found.figures["p50_s"].value)
+    assert found.figures["throughput_per_s"].value == pytest.approx(per_s, rel=0.1)
     assert found.fleet.hosts >= per_s * 0.06 / 16
     assert found.fleet.hosts <= 1.6 * per_s * 0.06 / 16
     with pytest.raises(UsageError, match="only users think"):
@@ -214,7 +213,7 @@ def test_tokens_of_a_mix():
 def test_users_instead_of_a_rate():
     found = best(asked(rate=None, users=8, slo="p95=1s"))
     # Eight users on two cores of 60 ms: 1 / 60 ms x 2 at most.
-    assert found.figures["throughput_per_s"]["value"] < 8 / 0.08
+    assert found.figures["throughput_per_s"].value < 8 / 0.08
     assert found.in_flight == pytest.approx(8, rel=0.05)
 
 
