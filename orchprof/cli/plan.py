@@ -198,19 +198,19 @@ def _question(
     speed = calibration.read(path) if path else None
     opened = [(store.open_run(each), weight) for each, weight in runs]
     rate_limits.check_names(read, [each.tables for each, _ in opened])
-    asks = tuple(demand(each, weight, read) for each, weight in opened)
-    paid = [(_tokens(run, each, sold), each.weight) for (run, _), each in zip(opened, asks, strict=True)]
-    return Question(asks, target, layout, tuple(read), speed, mixed(paid))
+    demands = tuple(demand(each, weight, read) for each, weight in opened)
+    paid = [(_tokens(run, each, sold), each.weight) for (run, _), each in zip(opened, demands, strict=True)]
+    return Question(demands, target, layout, tuple(read), speed, mixed(paid))
 
 
-def _tokens(run: "Run", asks: "Demand", sold: "Book") -> "Tokens":
+def _tokens(run: "Run", demand: "Demand", sold: "Book") -> "Tokens":
     """Return what a task of a run pays for tokens, by the bill of `orchprof cost`."""
     from orchprof.economics.bill.token_cost import tokens_per_task
     from orchprof.ledger.summary import summarise
     from orchprof.plan.question import Tokens
 
     report = summarise(run.tables, run.meta)
-    return Tokens(*tokens_per_task(report, run.tables, run.meta, sold, is_planned=asks.model is not None))
+    return Tokens(*tokens_per_task(report, run.tables, run.meta, sold, is_planned=demand.model is not None))
 
 
 def _backtested(runs: list[tuple[Path, float]], mode: str | None, seed: int, found: "Plan | None") -> "Plan":

@@ -299,5 +299,5 @@ def _seen(run: Run, report: Report) -> Seen:
     ended = tasks[tasks["end_ns"].notna()]
     at = np.concatenate([ended["end_ns"].to_numpy("int64"), ended["start_ns"].to_numpy("int64")])
     change = np.repeat([-1, 1], len(ended))
-    flying = np.cumsum(change[np.argsort(at, kind="stable")])
-    return Seen(int(flying.max(initial=1)), None if report.load is None else report.load.throughput_per_s)
+    in_flight = np.cumsum(change[np.argsort(at, kind="stable")])
+    return Seen(int(in_flight.max(initial=1)), None if report.load is None else report.load.throughput_per_s)

@@ -47,18 +47,18 @@ def plan(question: Question, kinds: list[Kind]) -> Plan:
         OrchprofError: no machines meet the SLO.
     """
     search = Search(question, traffic_of(question))
-    found = answer(search, kinds)
-    best, up = found.best, found.up
+    cheapest = answer(search, kinds)
+    best, up = cheapest.best, cheapest.up
     usd = float(best.fleet.usd_per_hour)
     return replace(
         _sized(question, best),
-        binding=found.binding,
+        binding=cheapest.binding,
         cores_per_accelerator=_ratio(question, best, kinds),
         demand=_demand(question),
-        confidence=_confidence(found),
-        usd_per_hour_interval=(min(float(found.low_usd), usd), float(up.usd_per_hour)),
+        confidence=_confidence(cheapest),
+        usd_per_hour_interval=(min(float(cheapest.low_usd), usd), float(up.usd_per_hour)),
         next_up=NextUp(machines=up.machines(), usd_per_hour=float(up.usd_per_hour)),
-        most=_most(found.most),
+        most=_most(cheapest.most),
         candidates=Candidates(kinds=search.considered, simulated=search.tried),
         rates=_rates(question, best, kinds),
         burstiness=_bursts(question, best),
@@ -79,7 +79,7 @@ def _sized(question: Question, best: Trial) -> Plan:
         accelerators=fleet.replicas * question.model.setup.count if question.model else 0,
         memory_bytes=memory_bytes(question, best),
         workers=fleet.hosts * slots,
-        slots=fleet.hosts * slots * best.layout.lanes,
+        slots=fleet.hosts * slots * best.layout.per_worker,
         mode=question.layout.mode,
         binding=tightest(question, fleet, busy),
         predicted=_predicted(best, busy),
@@ -94,17 +94,19 @@ def _sized(question: Question, best: Trial) -> Plan:
     )
 
 
-def _per_s(found: Trial) -> float:
+def _per_s(tried: Trial) -> float:
     """Return the tasks per second that come, or those that end where users send them."""
-    return found.traffic.rate_per_s or found.figures["throughput_per_s"].value
+    return tried.traffic.rate_per_s or tried.figures["throughput_per_s"].value
 
 
 def _machines_usd(fleet: Fleet, per_s: float) -> float:
     return float(fleet.usd_per_hour) / 3600 / per_s
 
 
-def _confidence(found: Answer) -> Confidence:
-    return Confidence(asked=found.confidence, held=found.held, runs=found.checks, tasks=found.best.tasks)
+def _confidence(cheapest: Answer) -> Confidence:
+    return Confidence(
+        asked=cheapest.confidence, held=cheapest.held, runs=cheapest.checks, tasks=cheapest.best.tasks
+    )
 
 
 def _most(most: Most) -> MostLoad:
@@ -131,18 +133,19 @@ def _target(question: Question, traffic: Traffic) -> TargetRecord:
         arrivals=target.arrivals if target.users is None else None,
         confidence=target.confidence,
         runs=[
-            MixPart(workload=each.name, weight=each.weight, tasks=len(each.paths)) for each in question.asks
+            MixPart(workload=each.name, weight=each.weight, tasks=len(each.paths))
+            for each in question.demands
         ],
     )
 
 
-def _values(found: Trial) -> LimitFigures:
+def _values(tried: Trial) -> LimitFigures:
     """Return the value of each figure; None where a task never ended."""
-    return {name: each.value if isfinite(each.value) else None for name, each in found.figures.items()}
+    return {name: each.value if isfinite(each.value) else None for name, each in tried.figures.items()}
 
 
-def _by_limit(found: Trial) -> LimitFigures:
-    return {name: value for name, value in _values(found).items() if name not in _NAMED}
+def _by_limit(tried: Trial) -> LimitFigures:
+    return {name: value for name, value in _values(tried).items() if name not in _NAMED}
 
 
 def _predicted(best: Trial, busy: dict[str, float]) -> Predicted:
@@ -160,7 +163,7 @@ def _predicted(best: Trial, busy: dict[str, float]) -> Predicted:
 
 
 def _demand(question: Question) -> MeanTask:
-    demands = question.asks
+    demands = question.demands
     roles = sorted({role for each in demands for role in each.core_s_by_role})
     accelerator_s = question.mean([each.accelerator_s or 0.0 for each in demands])
     return MeanTask(
@@ -219,17 +222,17 @@ def _searched(question: Question, rate_per_s: float, kinds: list[Kind]) -> RateR
 
 
 def _scaled(question: Question, best: Trial, factor: float) -> RateRow:
-    found = in_proportion(question, best, factor)
-    if found is None:
+    scaled = in_proportion(question, best, factor)
+    if scaled is None:
         why = "not held by the answer's machines in proportion"
         return RateRow(rate_per_s=best.traffic.times(factor).rate_per_s, holds=False, why=why)
-    return _row(question, found)
+    return _row(question, scaled)
 
 
-def _row(question: Question, found: Trial) -> RateRow:
-    sized, values = _sized(question, found), _values(found)
+def _row(question: Question, tried: Trial) -> RateRow:
+    sized, values = _sized(question, tried), _values(tried)
     return RateRow(
-        rate_per_s=found.traffic.rate_per_s,
+        rate_per_s=tried.traffic.rate_per_s,
         holds=True,
         machines=sized.machines,
         cores=known(sized.cores),
@@ -243,7 +246,7 @@ def _row(question: Question, found: Trial) -> RateRow:
         usd_per_task_tokens=sized.usd_per_task_tokens,
         p50_s=values["p50_s"],
         p95_s=values["p95_s"],
-        by_limit=_by_limit(found),
+        by_limit=_by_limit(tried),
         throughput_per_s=values["throughput_per_s"],
     )
 
@@ -259,22 +262,22 @@ def _burst(question: Question, best: Trial, kind: str, spread: float) -> Arrival
     target = question.target
     changed = with_arrivals(question, kind, spread or 1.0)
     is_asked = kind == target.arrivals and (kind != "gamma" or spread == target.burstiness)
-    found = best if is_asked else trial(changed, best.fleet, best.traffic, MEAN, best.in_flight)
-    assert found is not None
-    values = _values(found)
+    tried = best if is_asked else trial(changed, best.fleet, best.traffic, MEAN, best.in_flight)
+    assert tried is not None
+    values = _values(tried)
     return ArrivalsRow(
         arrivals=kind,
         variation=spread,
-        holds=found.is_near,
-        saturated=found.saturated,
+        holds=tried.is_near,
+        saturated=tried.saturated,
         p50_s=values["p50_s"],
         p95_s=values["p95_s"],
-        by_limit=_by_limit(found),
+        by_limit=_by_limit(tried),
         throughput_per_s=values["throughput_per_s"],
     )
 
 
-def backtest_only(found: Backtest) -> Plan:
+def backtest_only(backtest: Backtest) -> Plan:
     """Return the record of a back-test without a plan."""
     return Plan(
         target=None,
@@ -290,5 +293,5 @@ def backtest_only(found: Backtest) -> Plan:
         usd_per_task=None,
         usd_per_task_machines=None,
         usd_per_task_tokens=None,
-        backtest=found,
+        backtest=backtest,
     )

@@ -17,7 +17,7 @@ def findings(question: Question, best: Trial) -> list[PlanFinding]:
         *_few(question),
         *_beyond(question, best),
         *_other_mode(question),
-        *(finding for each in question.asks for finding in _of_run(each)),
+        *(finding for each in question.demands for finding in _of_run(each)),
     ]
 
 
@@ -33,14 +33,14 @@ def _few(question: Question) -> list[PlanFinding]:
 
 
 def _of_run(each: Demand) -> list[PlanFinding]:
-    found = [
+    notes = [
         _finding(code, said.format(each.name)) for code, said in _OF_RUN.items() if code in each.findings
     ]
     if each.failed:
-        found.append(_finding("failed", f"{each.failed} tasks of {each.name} failed; what they used counts"))
+        notes.append(_finding("failed", f"{each.failed} tasks of {each.name} failed; what they used counts"))
     if each.base_bytes is None:
-        found.append(_finding("memory", f"no memory was measured of {each.name}: it is taken for nothing"))
-    return found
+        notes.append(_finding("memory", f"no memory was measured of {each.name}: it is taken for nothing"))
+    return notes
 
 
 _OF_RUN: Final = {
@@ -52,29 +52,29 @@ _OF_RUN: Final = {
 
 
 def _beyond(question: Question, best: Trial) -> list[PlanFinding]:
-    found, rate_per_s = [], best.traffic.rate_per_s
-    seen = max(each.seen.concurrency for each in question.asks)
-    per_worker = best.layout.lanes
+    notes, rate_per_s = [], best.traffic.rate_per_s
+    seen = max(each.seen.concurrency for each in question.demands)
+    per_worker = best.layout.per_worker
     if per_worker > _BEYOND * seen:
-        found.append(
+        notes.append(
             _finding(
                 "extrapolated_concurrency",
                 f"{per_worker} tasks share a worker, {per_worker / seen:.3g} times the {seen} that were measured: "
                 "measure with --concurrency, or back-test",
             )
         )
-    rates = [each.seen.throughput_per_s for each in question.asks if each.seen.throughput_per_s]
+    rates = [each.seen.throughput_per_s for each in question.demands if each.seen.throughput_per_s]
     if rate_per_s and rates:
         per_host = rate_per_s / best.fleet.hosts
         if per_host > _BEYOND * sum(rates):
-            found.append(
+            notes.append(
                 _finding(
                     "extrapolated_rate",
                     f"{per_host:.3g} tasks/s on each machine, {per_host / sum(rates):.3g} times the {sum(rates):.3g} "
                     "that were measured: the simulation says so, --backtest would show",
                 )
             )
-    return found
+    return notes
 
 
 def _other_mode(question: Question) -> list[PlanFinding]:
@@ -84,7 +84,7 @@ def _other_mode(question: Question) -> list[PlanFinding]:
         _finding(
             "other_mode", f"{each.name} was measured in mode {own}: on an event loop agents do other work"
         )
-        for each in question.asks
+        for each in question.demands
         if (own := each.params.mode) is not None and (own == "async") != is_loop
     ]
 

@@ -101,8 +101,8 @@ def _group(group: Together, parts: Sequence[Part]) -> Floats:
     share = weights(group.graph, parts) * group.of_task[:, None]
     length = group.graph.pieces.ns.sum(axis=1)[:, None]
     work = np.hstack([length * (1 + (left - 1) * share) for left in FASTER])
-    found: Floats = group.latencies(work, _rest(share, parts)).reshape(len(group.tasks), len(FASTER), -1)
-    return found
+    latency_ns: Floats = group.latencies(work, _rest(share, parts)).reshape(len(group.tasks), len(FASTER), -1)
+    return latency_ns
 
 
 def _rest(share: Floats, parts: Sequence[Part]) -> Floats:

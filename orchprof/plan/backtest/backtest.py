@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -43,10 +43,10 @@ RUNS: Final = 8
 LIMITS: Final = {"throughput_per_s": 0.10, "p50_s": 0.10, "p95_s": 0.20}
 _TASK_TIMEOUT_S: Final = 600.0  # of a run whose bench did not say
 _MODES: Final = ("processes", "threads", "async")
-_ANY: Final[dict[str, Any]] = {
-    "workload": "", "variant": None, "model": "", "tasks": None, "warmup": 0, "concurrency": 1, "mode": "threads",
-    "seed": 0, "settings": {}, "quick": False, "task_timeout_s": 1.0,
-}  # fmt: skip
+_ANY: Final = Plan(
+    workload="", variant=None, model="", tasks=None, warmup=0, concurrency=1, mode="threads", seed=0, settings={},
+    quick=False, task_timeout_s=1.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Bed:
     """What the loads are put to: the demand, how workers run, and what the machine gives them.
 
     Attributes:
-        asks: of a task.
+        demand: of a task.
         mode: how workers run.
         cores: that are left to the workers, each worth one that has the machine for itself.
         speed: of a core, by that of the run.
@@ -62,7 +62,7 @@ class Bed:
         rests: what a worker does between two tasks.
     """
 
-    asks: Demand
+    demand: Demand
     mode: str
     cores: float
     speed: float
@@ -101,7 +101,7 @@ def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Backtest:
         machine=machine.fingerprint()["cpu_model"],
         cores=bed.cores,
         mode=mode,
-        workload=bed.asks.name,
+        workload=bed.demand.name,
         core_speed_ratio=bed.speed,
         loads=rows,
         limits=LoadFigures(**LIMITS),
@@ -187,7 +187,7 @@ def _alone(run: Run) -> Plan:
 def _plans(run: Run, bed: Bed, seed: int) -> Iterator[Plan]:
     """Yield the loads: numbers of tasks in flight, then rates."""
     alone, full_per_s = _alone(run), capacity_per_s(bed)
-    cycle_s = float(bed.asks.no_load_s.mean()) + bed.rests.gap_s
+    cycle_s = float(bed.demand.no_load_s.mean()) + bed.rests.gap_s
     crowd = full_per_s * cycle_s
     for crowd_n in dict.fromkeys(min(max(round(share * crowd), 2), MOST_IN_FLIGHT) for share in CROWDS):
         tasks = _tasks(min(crowd_n / cycle_s, full_per_s))
@@ -205,10 +205,10 @@ def _tasks(per_s: float) -> int:
 
 def capacity_per_s(bed: Bed) -> float:
     """Return the throughput with so many tasks in flight that whatever binds is always busy."""
-    crowd = Plan(**{**_ANY, "concurrency": MOST_IN_FLIGHT, "mode": bed.mode})
-    system = System(_host(bed, crowd), _stations(bed.asks))
+    crowd = replace(_ANY, concurrency=MOST_IN_FLIGHT, mode=bed.mode)
+    system = System(_host(bed, crowd), _stations(bed.demand))
     length = Length(8 * MOST_IN_FLIGHT, warmup=2 * MOST_IN_FLIGHT)
-    return simulate(system, [bed.asks.workload()], Closed(MOST_IN_FLIGHT), length).throughput_per_s
+    return simulate(system, [bed.demand.workload()], Closed(MOST_IN_FLIGHT), length).throughput_per_s
 
 
 def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> BacktestLoad:
@@ -216,8 +216,8 @@ def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> BacktestLoad:
     foretold, seen = predict(bed, plan), Onlooker()
     driver.run(plan, folder, _both(seen, notify))
     done = store.open_run(folder)
-    found = measured(done)
-    errors = {name: foretold[name].value / real - 1 if (real := found[name]) else None for name in LIMITS}
+    values = measured(done)
+    errors = {name: foretold[name].value / real - 1 if (real := values[name]) else None for name in LIMITS}
     return BacktestLoad(
         kind="open" if plan.load.is_open else "closed",
         rate_per_s=plan.load.rate_per_s,
@@ -226,7 +226,7 @@ def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> BacktestLoad:
         tasks=plan.tasks,
         predicted=LoadFigures(**{name: each.value for name, each in foretold.items()}),
         interval=LoadIntervals(**{name: each.interval for name, each in foretold.items()}),
-        measured=LoadFigures(**found),
+        measured=LoadFigures(**values),
         error=LoadFigures(**errors),
         core_s_ratio=_times(_cpu_ns(done), bed.cpu_ns) * bed.speed,
         strange_cores=seen.strange_cores(),
@@ -248,9 +248,9 @@ def _simulated(bed: Bed, plan: Plan, seed: int) -> tuple[Floats, Floats | None, 
     if plan.load.is_open:
         at = np.array([due.at_s for due in schedule.schedule(plan.load, plan.tasks, plan.seed)])
         load = Trace(at.tolist())
-    rows = np.random.default_rng(seed).integers(len(bed.asks.paths), size=len(bed.asks.paths)).tolist()
+    rows = np.random.default_rng(seed).integers(len(bed.demand.paths), size=len(bed.demand.paths)).tolist()
     done: Outcome = simulate(
-        System(_host(bed, plan), _stations(bed.asks)), [bed.asks.workload(rows)], load,
+        System(_host(bed, plan), _stations(bed.demand)), [bed.demand.workload(rows)], load,
         Length(tasks), seed,
     )  # fmt: skip
     return done.response_s, at, done.throughput_per_s
@@ -258,15 +258,15 @@ def _simulated(bed: Bed, plan: Plan, seed: int) -> tuple[Floats, Floats | None, 
 
 def _host(bed: Bed, plan: Plan) -> Host:
     processes = plan.concurrency if plan.mode == "processes" else 1
-    lanes = plan.tasks or MOST_TASKS if plan.load.is_open else max(plan.concurrency // processes, 1)
-    return Host(bed.cores, processes, lanes, is_loop=plan.mode == "async", speed=bed.speed)
+    slots = plan.tasks or MOST_TASKS if plan.load.is_open else max(plan.concurrency // processes, 1)
+    return Host(bed.cores, processes, slots, is_loop=plan.mode == "async", speed=bed.speed)
 
 
-def _stations(asks: Demand) -> dict[str, Station]:
-    if asks.model is None or asks.model_spec is None:
+def _stations(need: Demand) -> dict[str, Station]:
+    if need.model is None or need.model_spec is None:
         return {}
-    setup = asks.model.setup
-    return {asks.model_spec: Replicas(asks.model.steps, Limits(setup.count, setup.kv_tokens))}
+    setup = need.model.setup
+    return {need.model_spec: Replicas(need.model.steps, Limits(setup.count, setup.kv_tokens))}
 
 
 def figures(response_s: Floats, arrival_s: Floats | None, throughput_per_s: float) -> dict[str, float]:

@@ -67,7 +67,7 @@ def _answer(record: Plan) -> list[str]:
         ("Predicted", _figures(predicted)),
         ("Checked", _checked(known(record.confidence))),
         ("Bottleneck", record.binding or "none: it is the least that can be bought"),
-        ("Holds", _holds(record)),
+        ("Holds", _most(record)),
         ("Free", rest),
         ("Needs", _needs(record)),
     ]
@@ -96,7 +96,7 @@ def _checked(found: Confidence) -> str:
     return f"it held in {found.held} of {found.runs} runs of {found.tasks} tasks with chances of their own"
 
 
-def _holds(record: Plan) -> str:
+def _most(record: Plan) -> str:
     most, up = known(record.most), known(record.next_up)
     load = f"{most.users} users" if most.users is not None else f"{text.number(most.rate_per_s)} tasks/s"
     if most.is_more:

@@ -6,6 +6,7 @@ import pytest
 from plan_runs import BOOK, HOSTED, LARGE, MACHINE, SMALL, asked, best, counts, machine, made, plan, slos
 
 from orchprof import report
+from orchprof.contract.validation import validate
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.plan.calibration import Calibration
 from orchprof.plan.demand import demand
@@ -103,8 +104,8 @@ def test_the_search_tries_few_of_many():
 def test_memory_binds():
     big = made(cpu=5, net=900, model=HOSTED)
     question = asked(big, rate=20.0, slo="p95=3s")
-    heavy = replace(question.asks[0], base_bytes=3.0 * 2**30)
-    found = plan(replace(question, asks=(heavy,)), kinds(BOOK, ["x/small"], None))
+    heavy = replace(question.demands[0], base_bytes=3.0 * 2**30)
+    found = plan(replace(question, demands=(heavy,)), kinds(BOOK, ["x/small"], None))
     assert found["binding"] == "memory"
     # 22 tasks in flight, 3 GiB each, 57.6 GiB a machine: at least two.
     assert found["machines"][0]["count"] >= 2
@@ -166,7 +167,7 @@ def test_nothing_binds_the_least_machine_that_idles():
 def test_slots_that_memory_limits_are_not_hidden():
     # A worker holds 9 GiB: six on a machine. Tasks take a second: 4/s leave them 67 % busy, 6/s are too many.
     question = asked(made(cpu=5, net=900, model=HOSTED), rate=4.0, slo="p95=2s")
-    heavy = replace(question, asks=(replace(question.asks[0], base_bytes=9.0 * 2**30),))
+    heavy = replace(question, demands=(replace(question.demands[0], base_bytes=9.0 * 2**30),))
     record = plan(heavy, kinds(BOOK, ["x/small"], None))
     each = record["machines"][0]["count"]
     assert record["binding"] == "memory"
@@ -240,8 +241,8 @@ def test_slots_are_what_memory_holds():
     gib = float(2**30)
     assert slots(room, Layout(), 100, (2 * gib, gib)).tasks == 3
     assert slots(room, Layout("threads"), 100, (1 * gib, gib)).processes == 4
-    assert slots(room, Layout("threads"), 100, (1 * gib, gib)).lanes == 1
-    assert slots(room, Layout("async", 1), 6, (1 * gib, gib)).lanes == 6
+    assert slots(room, Layout("threads"), 100, (1 * gib, gib)).per_worker == 1
+    assert slots(room, Layout("async", 1), 6, (1 * gib, gib)).per_worker == 6
     assert slots(room, Layout(), 100, (9 * gib, gib)) is None
 
 
@@ -271,3 +272,12 @@ def test_what_lies_beyond_the_measurement_is_said():
     record = plan(asked(rate=100.0), kinds(BOOK, ["x/large"], None))
     said = {each["code"]: each["message"] for each in record["findings"]}
     assert "times the" in said["extrapolated_rate"]
+
+
+def test_a_limit_has_its_own_figure_under_its_own_name():
+    record = plan(asked(rate=10.0, slo="p97.5=2s,mean=1s"), kinds(BOOK, ["x/small"], None))
+    validate(record)
+    for row in (record["predicted"], *record["rates"], *record["burstiness"]):
+        assert row["mean_s"] <= row["p97.5_s"] <= 2
+        assert "by_limit" not in row
+    assert set(record["predicted"]["interval"]) == {"p50_s", "p95_s", "p97.5_s", "mean_s", "throughput_per_s"}

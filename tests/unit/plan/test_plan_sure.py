@@ -14,7 +14,7 @@ from orchprof.plan.calibration import Calibration
 from orchprof.plan.search.rig import FULL, rig_of
 from orchprof.plan.search.scenarios import adverse, evenly, scenarios
 from orchprof.plan.search.search import Size
-from orchprof.plan.search.trial import figures_of, held
+from orchprof.plan.search.trial import figures_of, values_meet_slo
 from orchprof.simulate.interval import predicted, upper
 
 
@@ -33,7 +33,7 @@ def test_the_confidence_holds_in_fresh_simulations():
         rig = rig_of(question, found.fleet, found.traffic, FULL, found.in_flight)
         chances = scenarios(question, 4711, 0, 100)
         runs = [figures_of(question, rig.run(each), rig.part) for each in chances]
-        assert sum(held(question, run) for run in runs) >= 90
+        assert sum(values_meet_slo(question, run) for run in runs) >= 90
 
 
 def test_speeds_are_scenarios_and_none_is_faster():
