@@ -7,7 +7,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # One environment per file of pins: some frameworks cannot be installed beside others.
 FRAMEWORKS := $(patsubst tests/frameworks/%.txt,%,$(wildcard tests/frameworks/*.txt))
 
-.PHONY: help setup check lint types test cover frameworks bench overhead published repeatability reality
+.PHONY: help setup check lint types test cover frameworks docs bench overhead published repeatability reality
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,10 +44,13 @@ frameworks: $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## unmodified agents of ev
 	$(@D)/bin/python -m pip install --quiet -r $< -e . pytest
 	touch $@
 
+docs: setup ## the pages that are generated: docs/cli.md
+	python docs/reference.py > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+
 bench: setup ## what orchprof itself costs, peers beside it
 	python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
 
-overhead: setup $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## what every framework costs per step: README's table
+overhead: setup $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## what every framework costs per step: the table of docs/frameworks.md
 	python -m orchprof_workloads.overhead $(VENV)/bin/python $(FRAMEWORKS:%=.venv-frameworks-%/bin/python)
 
 published: setup ## the published configurations, measured here beside their figures
@@ -56,5 +59,5 @@ published: setup ## the published configurations, measured here beside their fig
 repeatability: setup ## interleaved pairs of runs with different seeds: do their intervals overlap?
 	python benchmarks/repeatability.py --pairs 2
 
-reality: setup ## what-if's predictions beside programs really changed: README's table
+reality: setup ## what-if's predictions beside programs really changed: a table of docs/accuracy.md
 	python benchmarks/whatif_against_reality.py

@@ -19,7 +19,7 @@ import numpy as np
 
 from orchprof.bench import driver, suite
 from orchprof.claim.measured import NOT_OURS
-from orchprof.claim.scaled import READINGS
+from orchprof.claim.scaled import DEFINITIONS
 from orchprof.cli.report import summary
 from orchprof.models.spec import DEFAULT_SPEC
 from orchprof.run import store
@@ -29,7 +29,7 @@ SPEED_LIMIT: Final = 0.05
 QUEUE_LIMIT: Final = 0.05
 UNQUEUED: Final = "without queue"  # not_model, waits for a core left out of it and of the latency
 HALF_WIDTH_POINTS: Final = 5.0
-SHARES: Final = (*READINGS, UNQUEUED)
+SHARES: Final = (*DEFINITIONS, UNQUEUED)
 Pair = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -106,18 +106,18 @@ def _progress(name: str) -> driver.Notify:
 
 
 HEADER: Final = (
-    f"{'':5} {'reading':14}{'one':>16}{'other':>16}  overlap  tasks for +-{HALF_WIDTH_POINTS:g}   core speed"
+    f"{'':5} {'definition':14}{'one':>16}{'other':>16}  overlap  tasks for +-{HALF_WIDTH_POINTS:g}   core speed"
     "  waited for a core\n"
 )
 
 
 def lines(pair: Pair) -> Iterator[str]:
-    """Yield a line per reading."""
-    for reading in SHARES:
-        one, other = (report["shares"][reading] for report in pair)
+    """Yield a line per definition."""
+    for definition in SHARES:
+        one, other = (report["shares"][definition] for report in pair)
         yield (
-            f"{pair[0]['run']['workload']:5} {reading:14}{_share(one):>16}{_share(other):>16}  "
-            f"{'yes' if overlap(one, other) else 'NO':7}  {max(needed(report, reading) for report in pair):>12}  "
+            f"{pair[0]['run']['workload']:5} {definition:14}{_share(one):>16}{_share(other):>16}  "
+            f"{'yes' if overlap(one, other) else 'NO':7}  {max(needed(report, definition) for report in pair):>12}  "
             f"{_machine(pair)}\n"
         )
 
@@ -137,9 +137,9 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return bool(one["ci95"][0] <= other["ci95"][1] and other["ci95"][0] <= one["ci95"][1])
 
 
-def needed(report: dict[str, Any], reading: str) -> int:
+def needed(report: dict[str, Any], definition: str) -> int:
     """Return about how many tasks give the half-width that is asked for: it falls with their root."""
-    ratio = half_width(report["shares"][reading]) / HALF_WIDTH_POINTS
+    ratio = half_width(report["shares"][definition]) / HALF_WIDTH_POINTS
     return max(5, math.ceil(int(report["latency_s"]["n"]) * ratio**2))
 
 
@@ -167,15 +167,18 @@ def verdict(pairs: list[Pair]) -> Iterator[str]:
         ("not marked", [pair for pair in pairs if not disturbed(pair)]),
     ):
         held = [
-            overlap(one["shares"][reading], other["shares"][reading])
+            overlap(one["shares"][definition], other["shares"][definition])
             for one, other in chosen
-            for reading in SHARES
+            for definition in SHARES
         ]
         yield f"{what}: {sum(held)} of {len(held)} shares overlap\n"
     alone = [overlap(one["shares"][UNQUEUED], other["shares"][UNQUEUED]) for one, other in pairs]
     yield f"{UNQUEUED}: {sum(alone)} of {len(alone)} shares overlap\n"
     widest = max(
-        half_width(report["shares"][reading]) for pair in pairs for report in pair for reading in READINGS
+        half_width(report["shares"][definition])
+        for pair in pairs
+        for report in pair
+        for definition in DEFINITIONS
     )
     yield f"widest half-width {widest:.1f} points, limit {HALF_WIDTH_POINTS:g}\n"
 

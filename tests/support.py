@@ -12,6 +12,7 @@ import pandas as pd
 from orchprof import report
 from orchprof.capture import recorder
 from orchprof.contract.bench import Bench
+from orchprof.contract.claim import Claim
 from orchprof.contract.plan import Plan
 from orchprof.contract.report import Report
 from orchprof.contract.run import RunMeta
@@ -84,6 +85,9 @@ def _filled(hint: Any, value: Any) -> Any:
     if isinstance(value, list):
         lists = [each for each in kinds if get_origin(each) is list]
         return [_filled(get_args(lists[0])[0], each) for each in value] if lists else value
+    maps = [each for each in kinds if get_origin(each) is dict]
+    if maps and isinstance(value, dict):
+        return {key: _filled(get_args(maps[0])[1], each) for key, each in value.items()}
     kinds = [each for each in kinds if dataclasses.is_dataclass(each)]
     if not isinstance(value, dict) or not kinds:
         return value
@@ -102,6 +106,7 @@ def _filled(hint: Any, value: Any) -> Any:
 KINDS = {
     "orchprof.report/1": Report,
     "orchprof.bench/1": Bench,
+    "orchprof.claim/1": Claim,
     "orchprof.plan/1": Plan,
     "orchprof.whatif/1": Whatif,
 }

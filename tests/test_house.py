@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 STANDARD_LIBRARY_ONLY = ("clocks", "capture")
 CAPTURE = {"task", "span", "tool", "model"}
 MODULE_LINES = 400
+MODULES = 16  # in one folder
+# What several rooms have a module on: its record, its figures, its page.
+SUBJECTS = {"load", "costs", "deaths"}
 MEDIAN_LINES, P90_LINES = 10, 27
 
 
@@ -109,6 +113,18 @@ def test_the_tree_was_read():
 def test_a_cycle_is_found_where_there_is_one():
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_a_folder_is_seen_at_a_glance():
+    folders = Counter(path.parent for path in HOME.glob("orchprof/**/*.py") if path.stem != "__init__")
+    assert {folder: n for folder, n in folders.items() if n > MODULES} == {}
+
+
+def test_a_name_stands_twice_only_for_one_subject():
+    """A command is a record, what makes it, and what shows it; anything else has a name of its own."""
+    stems = [path.stem for path in HOME.glob("orchprof/**/*.py") if path.stem not in ("__init__", "__main__")]
+    commands = {path.stem for path in HOME.glob("orchprof/cli/*.py")}
+    assert {stem for stem, n in Counter(stems).items() if n > 1} - commands <= SUBJECTS
 
 
 @product

@@ -3,30 +3,29 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from orchprof.claim.extrapolation import extrapolate
 from orchprof.claim.generations import generations
 from orchprof.claim.measured import Measured, made_of, measured, point, rows
-from orchprof.claim.model_crossings import REACH, crossings
+from orchprof.claim.model_crossings import REACH, model_crossings
 from orchprof.claim.paragraph import paragraph
 from orchprof.claim.series import varying
-from orchprof.claim.setting_crossings import passings
+from orchprof.claim.setting_crossings import setting_crossings
 from orchprof.claim.verdict import HIGH, LOW
+from orchprof.contract.claim import Bounds, Claim, LeftOut, Map
 from orchprof.contract.report import Report
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.graph.task_strands import Tables
 
-SCHEMA: Final = "orchprof.claim/1"
 _MACHINE: Final = ("cpu_model", "architecture", "cores")
 METHOD: Final = (
     "shares are of the critical path; under another model speed all time of role model is multiplied, each "
     "recorded task replayed, and the shares taken on the critical path that follows"
 )
-Record = dict[str, Any]
 
 
-def claim(runs: Sequence[tuple[Report, Tables]], beyond: Mapping[str, float] | None = None) -> Record:
+def claim(runs: Sequence[tuple[Report, Tables]], beyond: Mapping[str, float] | None = None) -> Claim:
     """Return the record of some runs; those that say nothing about the claim are in `left_out` with the reason.
 
     Args:
@@ -38,23 +37,21 @@ def claim(runs: Sequence[tuple[Report, Tables]], beyond: Mapping[str, float] | N
         RunError: none of them says anything about the claim, or no law holds to extrapolate along.
     """
     _refuse_mixed([report for report, _ in runs])
-    runs = _told_apart(runs)
+    runs = _with_own_ids(runs)
     tells = varying([report for report, _ in runs])
     kept: list[Measured] = []
-    left_out: list[Record] = []
+    left_out: list[LeftOut] = []
     for report, tables in runs:
         try:
             kept.append(measured(report, tables, tells[str(report.run.workload)]))
         except RunError as error:
-            left_out.append({"run": report.run.id, "reason": str(error)})
+            left_out.append(LeftOut(run=report.run.id, reason=str(error)))
     if not kept:
-        raise RunError(
-            left_out[0]["reason"] if left_out else "no runs @ claim, make some with `orchprof bench`"
-        )
+        raise RunError(left_out[0].reason if left_out else "no runs @ claim, make some with `orchprof bench`")
     return _record(kept, left_out, beyond or {})
 
 
-def _told_apart(runs: Sequence[tuple[Report, Tables]]) -> list[tuple[Report, Tables]]:
+def _with_own_ids(runs: Sequence[tuple[Report, Tables]]) -> list[tuple[Report, Tables]]:
     """Return the runs with a number after an id that came before: benches may call theirs alike."""
     seen: Counter[str] = Counter()
     named = []
@@ -66,31 +63,22 @@ def _told_apart(runs: Sequence[tuple[Report, Tables]]) -> list[tuple[Report, Tab
     return named
 
 
-def _record(kept: Sequence[Measured], left_out: list[Record], beyond: Mapping[str, float]) -> Record:
-    found = {
-        "rows": [row for run in kept for row in rows(run)],
-        "made_of": [made_of(run) for run in kept],
-        "crossings": [
-            run.identity | crossing
-            for run in kept
-            for crossing in crossings(run.tasks, run.report.model_calls, run.readings)
-        ]
-        + passings(kept),
-        "generations": [
-            run.identity | row for run in kept for row in generations(run.tasks, run.report, run.readings)
-        ],
-        "map": {"points": [point(run) for run in kept]},
-        "extrapolated": [row for name, value in beyond.items() for row in extrapolate(kept, name, value)],
-    }
-    return {
-        "schema": SCHEMA,
-        "claim": {"low": LOW, "high": HIGH},
-        "method": METHOD,
-        "reach": [1 / REACH, REACH],
-        **found,
-        "left_out": left_out,
-        "paragraph": paragraph(found),
-    }
+def _record(runs: Sequence[Measured], left_out: list[LeftOut], beyond: Mapping[str, float]) -> Claim:
+    replayed = [crossing for run in runs for crossing in model_crossings(run)]
+    record = Claim(
+        claim=Bounds(low=LOW, high=HIGH),
+        method=METHOD,
+        reach=(1 / REACH, REACH),
+        rows=[row for run in runs for row in rows(run)],
+        made_of=[made_of(run) for run in runs],
+        crossings=replayed + setting_crossings(runs),
+        generations=[row for run in runs for row in generations(run)],
+        map=Map(points=[point(run) for run in runs]),
+        extrapolated=[row for name, value in beyond.items() for row in extrapolate(runs, name, value)],
+        left_out=left_out,
+        paragraph="",
+    )
+    return replace(record, paragraph=paragraph(record))
 
 
 def _refuse_mixed(reports: Sequence[Report]) -> None:

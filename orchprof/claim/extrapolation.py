@@ -4,20 +4,18 @@ Runs that differ in one setting alone say how long a tool's call takes by that s
 of the run with the largest value are then replayed with that tool's time as the line says, all other as recorded.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Final
 
 import numpy as np
 
 from orchprof.claim.law import Law, fit
-from orchprof.claim.measured import Measured, Record, band_of, interval, judged, unexplained_of
-from orchprof.claim.published import published
-from orchprof.claim.scaled import READINGS, outcome, scalable
+from orchprof.claim.measured import Measured, at_ends, interval, judged, unexplained_of
+from orchprof.claim.published import published, published_size
+from orchprof.claim.scaled import outcome, scalable
 from orchprof.claim.series import SETTING, Series, series
+from orchprof.contract.claim import Definition, Extrapolated, Judged, MeasuredCall
 from orchprof.contract.report import NameRow
 from orchprof.errors import RunError, UsageError, unknown
 from orchprof.ledger.graph.task_graph import TaskGraph
@@ -38,7 +36,7 @@ class Growth:
     seconds: tuple[float, ...]
 
 
-def extrapolate(runs: Sequence[Measured], name: str, value: float) -> list[Record]:
+def extrapolate(runs: Sequence[Measured], name: str, value: float) -> list[Extrapolated]:
     """Return a row per series over the setting: the law, how far beyond it the value is, and the shares there.
 
     Args:
@@ -52,86 +50,86 @@ def extrapolate(runs: Sequence[Measured], name: str, value: float) -> list[Recor
         RunError: fewer than LEAST values, no tool that takes longer, or none by a line, residual above LIMIT.
     """
     numeric = [each for each in series(runs) if each.over == SETTING and each.is_numeric]
-    found = [each for each in numeric if each.name == name]
-    if not found and numeric:
+    named = [each for each in numeric if each.name == name]
+    if not named and numeric:
         raise unknown("numeric setting that varies", name, sorted({each.name for each in numeric}), _WHERE)
-    if not found:
+    if not named:
         raise UsageError(
             f"no numeric setting varies over these runs, {name!r} @ {_WHERE}, run the bench with {LEAST} values "
             "of it and give their runs"
         )
-    return [_row(each, value) for each in found]
+    return [_row(each, value) for each in named]
 
 
-def _row(found: Series, value: float) -> Record:
-    _refuse_few(found)
-    _refuse_far(found, value)
-    growth = _growth(found)
-    law = fit(found.values, growth.seconds)
-    _refuse_poor(found, growth, law, value)
-    base, largest = found.runs[-1], found.values[-1]
+def _row(over: Series, value: float) -> Extrapolated:
+    _refuse_few(over)
+    _refuse_far(over, value)
+    growth = _growth(over)
+    law = fit(over.numbers, growth.seconds)
+    _refuse_poor(over, growth, law, value)
+    base, least, largest = over.runs[-1], over.numbers[0], over.numbers[-1]
     took_ns = sum(_own_ns(graph, growth.tool) for graph in base.graphs)
     longer = law.at(value) * NS_PER_S * len(base.graphs) * _calls(base, growth.tool) / took_ns
-    points = zip(found.values, growth.seconds, found.runs, strict=True)
-    return {
-        "workload": base.report.run.workload, "tool": growth.tool, "setting": found.name, "at": value,
-        "basis": "interpolated" if found.values[0] <= value <= largest else "extrapolated",
-        "base": base.identity,
-        "measured": [{"value": x, "s": s, "run": run.report.run.id} for x, s, run in points],
-        "slope": law.slope_s, "intercept": law.intercept_s, "residual": law.residual, "r2": law.r2,
-        "call_s": law.at(value), "factor_beyond": value / largest,
-        "shares": _shares(base, {growth.tool: longer}),
-        "cores_busy": _cores_busy(base, growth),
-        "published": published(str(base.report.run.workload)),
-        "published_size": published_size(str(base.report.run.workload)),
-    }  # fmt: skip
+    points = zip(over.numbers, growth.seconds, over.runs, strict=True)
+    return Extrapolated(
+        workload=base.report.run.workload, tool=growth.tool, setting=over.name, at=value,
+        basis="interpolated" if least <= value <= largest else "extrapolated",
+        base=base.identity,
+        measured=[MeasuredCall(value=x, s=s, run=run.report.run.id) for x, s, run in points],
+        slope=law.slope_s, intercept=law.intercept_s, residual=law.residual, r2=law.r2,
+        call_s=law.at(value), factor_beyond=value / largest,
+        shares=_shares(base, {growth.tool: longer}),
+        cores_busy=_cores_busy(base, growth),
+        published=published(base.report.run.workload),
+        published_size=published_size(base.report.run.workload),
+    )  # fmt: skip
 
 
-def _refuse_few(found: Series) -> None:
-    if len(found.values) < LEAST:
-        said = " and ".join(f"{each:g}" for each in found.values)
+def _refuse_few(over: Series) -> None:
+    if len(over.numbers) < LEAST:
+        said = " and ".join(f"{each:g}" for each in over.numbers)
         raise RunError(
-            f"a law needs {LEAST} measured values, {found.name} {said} @ {_WHERE}, run the bench with more of them"
+            f"a law needs {LEAST} measured values, {over.name} {said} @ {_WHERE}, run the bench with more of them"
         )
 
 
-def _refuse_far(found: Series, value: float) -> None:
-    most = FARTHEST * found.values[-1]
+def _refuse_far(over: Series, value: float) -> None:
+    most = FARTHEST * over.numbers[-1]
     if value > most:
         raise UsageError(
-            f"too far from what was measured, {value:g} @ {_WHERE} {found.name}, give at most {most:g}, "
+            f"too far from what was measured, {value:g} @ {_WHERE} {over.name}, give at most {most:g}, "
             f"{FARTHEST:,} times the largest run's"
         )
 
 
-def _refuse_poor(found: Series, growth: Growth, law: Law, value: float) -> None:
-    workload = found.identity["workload"]
+def _refuse_poor(over: Series, growth: Growth, law: Law, value: float) -> None:
+    workload = over.identity.workload
     if law.residual > LIMIT:
         raise RunError(
-            f"no straight line, {workload} {growth.tool} over {found.name} is up to {law.residual:.0%} off one "
+            f"no straight line, {workload} {growth.tool} over {over.name} is up to {law.residual:.0%} off one "
             f"@ {_WHERE}, measure on a quiet machine, with more tasks and larger values (the limit is {LIMIT:.0%})"
         )
     if law.at(value) <= 0:
         raise RunError(
-            f"no time would be left, {value:g} @ {_WHERE} {found.name}, give a value nearer to the runs'"
+            f"no time would be left, {value:g} @ {_WHERE} {over.name}, give a value nearer to the runs'"
         )
 
 
-def _growth(found: Series) -> Growth:
+def _growth(over: Series) -> Growth:
     """Return the tool whose time per task grows most from the smallest value to the largest.
 
     Raises:
         RunError: none does.
     """
-    tools = [{row.name for row in run.report.by_name if _is_called(row)} for run in found.runs]
+    tools = [{row.name for row in run.report.by_name if _is_called(row)} for run in over.runs]
     grown = []
     for name in sorted(set.intersection(*tools)):
-        seconds = tuple(_call_s(run, name) for run in found.runs)
-        grown.append(((seconds[-1] - seconds[0]) * _calls(found.runs[-1], name), Growth(name, seconds)))
-    more, growth = max(grown, key=lambda each: each[0], default=(0.0, Growth("", ())))
+        seconds = tuple(_call_s(run, name) for run in over.runs)
+        grown.append(((seconds[-1] - seconds[0]) * _calls(over.runs[-1], name), Growth(name, seconds)))
+    more, growth = max(grown, key=lambda tool: tool[0], default=(0.0, Growth("", ())))
     if more <= 0:
         raise RunError(
-            f"no tool takes longer as it grows, {found.name} of {found.identity['workload']} @ {_WHERE}, "
+            f"no tool takes longer as it grows, {over.name} of {over.identity.workload} @ {_WHERE}, "
             "choose a setting that a tool's time depends on"
         )
     return growth
@@ -158,7 +156,7 @@ def _call_s(run: Measured, name: str) -> float:
 def _own_ns(graph: TaskGraph, name: str, state: str | None = None) -> int:
     """Return the time that the spans of a name own in a task, in all states or in one."""
     pieces = graph.pieces
-    owners = [index for index, (_, each) in enumerate(graph.names) if each == name]
+    owners = [index for index, (_, owner) in enumerate(graph.names) if owner == name]
     mine = np.isin(pieces.owner, owners)
     if state is None:
         return int(pieces.ns[mine].sum())
@@ -173,36 +171,14 @@ def _cores_busy(run: Measured, growth: Growth) -> float | None:
     return cpu_s / took_s if took_s else None
 
 
-def _shares(base: Measured, times: Mapping[str, float]) -> Record:
-    """Return a verdict per reading that is known, with a tool's time multiplied."""
+def _shares(base: Measured, times: Mapping[str, float]) -> dict[Definition, Judged]:
+    """Return a verdict per definition that is known, with a tool's time multiplied."""
     tasks = [scalable(graph, times) for graph in base.graphs]
-    there = outcome(tasks, 1.0)
-    ends = [outcome(tasks, factor) for factor in band_of(base.report) or ()]
+    there, ends = outcome(tasks, 1.0), at_ends(base.report, tasks)
     # What is unexplained is as long as it was, of tasks that now take another time.
     was, now = base.report.latency_s.mean or 0.0, float(there.latency.mean()) / NS_PER_S
     unexplained = unexplained_of(base.report) * was / now
-    found: Record = {}
-    for reading in (each for each in READINGS if each in base.readings):
-        share = there.share(reading)
-        found[reading] = judged(share, interval(there, reading), reading, ends, unexplained)
-    return found
-
-
-@cache
-def _sizes() -> tuple[dict[str, str], ...]:
-    path = resources.files("orchprof.claim") / "data" / "sizes.csv"
-    with path.open(encoding="utf-8") as file:
-        return tuple(csv.DictReader(file))
-
-
-def published_size(workload: str) -> Record | None:
-    """Return how large the published workload's data were, and on how many threads a query was served."""
-    for row in _sizes():
-        if row["workload"] == workload:
-            return {
-                "bytes": float(row["bytes"]),
-                "what": row["what"],
-                "threads": int(row["threads"]),
-                "source": row["source"],
-            }
-    return None
+    return {
+        each: judged(there.share(each), interval(there, each), each, ends, unexplained)
+        for each in base.shares
+    }

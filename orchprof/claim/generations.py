@@ -1,12 +1,15 @@
 """Generations: the same recorded tasks, replayed with the model's time on other accelerators."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from orchprof.claim.scaled import Scalable, outcome
+from orchprof.claim.measured import Measured
+from orchprof.claim.scaled import outcome
+from orchprof.contract.claim import Generation, ShareOnAccelerator
 from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError
 from orchprof.models.explain import explain, resolve, service_s
@@ -21,42 +24,35 @@ def launches() -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
-def generations(tasks: Sequence[Scalable], report: Report, readings: Sequence[str]) -> list[dict[str, Any]]:
+def generations(run: Measured) -> list[Generation]:
     """Return a row per accelerator: the ratio of a mean call's time to that on the run's own, and the shares.
 
     Count and precision stay the run's. Where there is no ratio, it is None and `reason` says why; `basis` says
     whether the other accelerator's time lies between published rows, beyond them, or on other setups'.
-
-    Args:
-        tasks: of one run.
-        report: its orchprof.report/1.
-        readings: those that are known in this run.
     """
-    return [_row(launch, tasks, report, readings) for launch in launches()]
+    return [_row(launch, run) for launch in launches()]
 
 
-def _row(
-    launch: Mapping[str, str], tasks: Sequence[Scalable], report: Report, readings: Sequence[str]
-) -> dict[str, Any]:
-    row = {
-        "accelerator": launch["accelerator"],
-        "year": int(launch["announced"][:4]),
-        "year_source": launch["source"],
-    }
+def _row(launch: Mapping[str, str], run: Measured) -> Generation:
+    of = run.identity
+    row = Generation(
+        run=of.run, workload=of.workload, setting=of.setting, accelerator=launch["accelerator"],
+        year=int(launch["announced"][:4]), year_source=launch["source"], spec=None, basis=None, ratio=None, band=None,
+        shares=None, reason=None,
+    )  # fmt: skip
     try:
-        ratio, there = _ratio(report, launch["accelerator"])
+        ratio, there = _ratio(run.report, launch["accelerator"])
     except OrchprofError as error:
-        return row | {
-            "spec": None, "basis": None, "ratio": None, "band": None, "shares": None, "reason": str(error)
-        }  # fmt: skip
+        return replace(row, reason=str(error))
     low, high = there["band"]
-    at = [outcome(tasks, ratio * factor) for factor in (1.0, low, high)]
-    shares = {name: dict(zip(("share", "at_low", "at_high"), (o.share(name) for o in at), strict=True))
-              for name in readings}  # fmt: skip
-    return row | {
-        "spec": there["spec"], "basis": there["regime"], "ratio": ratio, "band": there["band"], "shares": shares,
-        "reason": None,
-    }  # fmt: skip
+    at = [outcome(run.tasks, ratio * factor) for factor in (1.0, low, high)]
+    shares = {}
+    for definition in run.shares:
+        share, at_low, at_high = (each.share(definition) for each in at)
+        shares[definition] = ShareOnAccelerator(share=share, at_low=at_low, at_high=at_high)
+    return replace(
+        row, spec=there["spec"], basis=there["regime"], ratio=ratio, band=(low, high), shares=shares
+    )
 
 
 def _ratio(report: Report, accelerator: str) -> tuple[float, dict[str, Any]]:

@@ -3,18 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from orchprof.contract.bench import Headline, Scale, Win
 from orchprof.contract.report import Report
-from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.graph.task_strands import Tables
-from orchprof.ledger.replay.together import together
-from orchprof.units import NS_PER_S
-from orchprof.whatif.ranking import ours, ranking
+from orchprof.whatif.biggest_win import HALF, biggest_win
 
-FASTER: Final = 0.5  # multiplies the time of what is made twice as fast
 RATE_PER_S: Final = 50.0
 BUSY: Final = 0.7  # cores busier than this make tasks wait for them
 
@@ -25,26 +18,22 @@ def headline(runs: Sequence[tuple[Report, Tables]]) -> Headline:
     Args:
         runs: orchprof.report/1 and the tables of each, which stay as they are.
     """
-    wins = [win for report, tables in runs for win in _wins(report, tables)]
+    wins = [win for report, tables in runs if (win := _win(report, tables))]
     return Headline(
         win=max(wins, key=lambda win: win.gain_share, default=None),
         scale=_scale([report for report, _ in runs]),
     )
 
 
-def _wins(report: Report, tables: Tables) -> list[Win]:
-    """Return by how much a run's tasks would be shorter with one name's own time halved, tasks replayed."""
-    graphs = build(tables, failed=False) or build(tables)
-    base_s = sum(graph.length_ns for graph in graphs) / max(len(graphs), 1) / NS_PER_S
-    tasks = np.array([graph.task for graph in graphs])
-    rows = ranking(graphs, entered(tables, tasks), groups=together(tables, graphs)) if base_s else []
-    return [
-        Win(
-            run=report.run.id, workload=report.run.workload, role=str(row.role), name=str(row.name), scale=FASTER,
-            base_s=base_s, replayed_s=row.at_50pct_s, gain_share=1 - row.at_50pct_s / base_s,
-        )
-        for row in ours(rows)
-    ]  # fmt: skip
+def _win(report: Report, tables: Tables) -> Win | None:
+    """Return by how much a run's tasks would be shorter with half the time of the name that buys most."""
+    win = biggest_win(tables)
+    if win is None or win.part.name is None:
+        return None
+    return Win(
+        run=report.run.id, workload=report.run.workload, role=str(win.part.role), name=win.part.name, scale=HALF,
+        base_s=win.base_s, replayed_s=win.halved_s, gain_share=win.gain_share,
+    )  # fmt: skip
 
 
 def _scale(reports: Sequence[Report]) -> Scale | None:

@@ -1,19 +1,20 @@
-"""Measured: one run as the claim sees it: its shares under each reading, their verdicts, and what they are made of."""
+"""Measured: one run as the claim sees it: its shares by definition, their verdicts, and what they are made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from orchprof.claim.published import published
-from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome, scalable
+from orchprof.claim.scaled import DEFINITIONS, Outcome, Scalable, outcome, scalable
 from orchprof.claim.verdict import UNDECIDED, UNLABELLED, decide
+from orchprof.contract.claim import Definition, Judged, MadeOf, NamedRun, Point, Row
 from orchprof.contract.report import Report, Share
 from orchprof.errors import RunError
-from orchprof.ledger.graph.task_graph import TaskGraph, build
+from orchprof.ledger.graph.task_graph import TaskGraph, reported
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.stats.intervals import Interval, ratio_intervals
 
-Record = dict[str, Any]
+Ends = tuple[Outcome, Outcome]  # of the band of the model's time
 NOT_OURS: Final = ("model", "user", "profiler")
 # What time outside the model was, by state; what is in none of them is `other`.
 PARTS: Final = {
@@ -44,15 +45,16 @@ class Measured:
     tells: tuple[str, ...] = ()
 
     @property
-    def readings(self) -> tuple[str, ...]:
-        """The readings that are known: without labels nobody can tell the framework from tools."""
-        return tuple(name for name in READINGS if getattr(self.report.shares, name) is not None)
+    def shares(self) -> dict[Definition, Share]:
+        """Its shares by the definitions that are known: without labels tools and framework are not told apart."""
+        known = {name: share_by(self.report, name) for name in DEFINITIONS}
+        return {name: share for name, share in known.items() if share is not None}
 
     @property
-    def identity(self) -> Record:
+    def identity(self) -> NamedRun:
         """What tells its rows from others'."""
         run = self.report.run
-        return {"run": run.id, "workload": run.workload, "setting": setting(self.report, self.tells)}
+        return NamedRun(run=run.id, workload=run.workload, setting=setting(self.report, self.tells))
 
 
 def measured(report: Report, tables: Tables, tells: tuple[str, ...] = ()) -> Measured:
@@ -73,8 +75,14 @@ def measured(report: Report, tables: Tables, tells: tuple[str, ...] = ()) -> Mea
         raise RunError(f"no task asked a model, {where} @ claim, a share of latency outside it says nothing")
     if report.run.model.spec == "zero":
         raise RunError(f"its model takes no time by design, {where} @ claim, run it on another --model")
-    graphs = build(tables, failed=False) or build(tables)
+    graphs = reported(tables)
     return Measured(report, tuple(graphs), tuple(map(scalable, graphs)), tells)
+
+
+def share_by(report: Report, definition: Definition) -> Share | None:
+    """Return what a definition counts as the CPU side; None where that is not known."""
+    share: Share | None = getattr(report.shares, definition)
+    return share
 
 
 def setting(report: Report, tells: Sequence[str] = (), without: str = "") -> str:
@@ -95,22 +103,30 @@ def setting(report: Report, tells: Sequence[str] = (), without: str = "") -> str
     return " ".join(str(part) for part in (variant, run.model.spec, pace, *said) if part)
 
 
-def rows(run: Measured) -> list[Record]:
-    """Return a row per reading: share, interval, verdict and why it is undecided, published figures."""
-    model, unexplained = run.report.run.model, unexplained_of(run.report)
-    band = band_of(run.report)
-    ends = [outcome(run.tasks, factor) for factor in band or ()]
-    return [
-        run.identity
-        | {"model": model.spec, "provenance": model.provenance, "band": band, "reading": reading}
-        | judged(*_known(getattr(run.report.shares, reading)), reading, ends, unexplained)
-        | {
-            "unexplained": unexplained,
-            "published": published(str(run.report.run.workload)),
-            "notes": _notes(run.report),
-        }
-        for reading in READINGS
-    ]
+def rows(run: Measured) -> list[Row]:
+    """Return a row per definition: share, interval, verdict and why it is undecided, published figures."""
+    ends = at_ends(run.report, run.tasks)
+    return [_row(run, definition, ends) for definition in DEFINITIONS]
+
+
+def _row(run: Measured, definition: Definition, ends: Ends | None) -> Row:
+    of, model = run.identity, run.report.run.model
+    unexplained = unexplained_of(run.report)
+    of_latency = share_by(run.report, definition)
+    share, ci95 = (None, None) if of_latency is None else (of_latency.cp, of_latency.ci95)
+    verdict = judged(share, ci95, definition, ends, unexplained)
+    return Row(
+        run=of.run, workload=of.workload, setting=of.setting, model=model.spec, provenance=model.provenance,
+        band=band_of(run.report), reading=definition, share=verdict.share, ci95=verdict.ci95,
+        share_in_band=verdict.share_in_band, verdict=verdict.verdict, reason=verdict.reason,
+        published=published(of.workload), notes=_notes(run.report), unexplained=unexplained,
+    )  # fmt: skip
+
+
+def at_ends(report: Report, tasks: Sequence[Scalable]) -> Ends | None:
+    """Return the tasks with the model's time at both ends of its band; None where it is not modelled."""
+    band = band_of(report)
+    return None if band is None else (outcome(tasks, band[0]), outcome(tasks, band[1]))
 
 
 def band_of(report: Report) -> tuple[float, float] | None:
@@ -120,39 +136,28 @@ def band_of(report: Report) -> tuple[float, float] | None:
 
 
 def judged(
-    share: float | None, ci95: Interval | None, reading: str, ends: list[Outcome], unexplained: float
-) -> Record:
+    share: float | None, ci95: Interval | None, definition: Definition, ends: Ends | None, unexplained: float
+) -> Judged:
     """Return a share, its interval, its values at the ends of the band, and the verdict with its reason.
 
     Args:
-        share: None where nobody can tell.
+        share: None where it cannot be told.
         ci95: its interval; None where the tasks are too few.
-        reading: one of READINGS.
-        ends: the tasks with the model's time at the ends of its band.
+        definition: what counts as the CPU side.
+        ends: the tasks with the model's time at the ends of its band; None: it is not modelled.
         unexplained: share of latency.
     """
     if share is None:
-        return {
-            "share": None, "ci95": None, "share_in_band": None, "verdict": UNDECIDED, "reason": UNLABELLED
-        }  # fmt: skip
-    found, reason = decide(ci95, [interval(end, reading) for end in ends], unexplained)
-    return {
-        "share": share,
-        "ci95": ci95,
-        "share_in_band": [end.share(reading) for end in ends] or None,
-        "verdict": found,
-        "reason": reason,
-    }
+        return Judged(share=None, ci95=None, share_in_band=None, verdict=UNDECIDED, reason=UNLABELLED)
+    verdict, reason = decide(ci95, [interval(end, definition) for end in ends or ()], unexplained)
+    in_band = None if ends is None else (ends[0].share(definition), ends[1].share(definition))
+    return Judged(share=share, ci95=ci95, share_in_band=in_band, verdict=verdict, reason=reason)
 
 
-def interval(end: Outcome, reading: str) -> Interval | None:
-    """Return the 95 % interval of a reading's share over replayed tasks; None when they are too few."""
-    found = ratio_intervals(end.readings, end.latency)
-    return found[READINGS.index(reading)] if found else None
-
-
-def _known(share: Share | None) -> tuple[float | None, Interval | None]:
-    return (None, None) if share is None else (share.cp, share.ci95)
+def interval(end: Outcome, definition: Definition) -> Interval | None:
+    """Return the 95 % interval of a share over replayed tasks; None when they are too few."""
+    intervals = ratio_intervals(end.by_definition, end.latency)
+    return intervals[DEFINITIONS.index(definition)] if intervals else None
 
 
 def cp(share: Share | None) -> float:
@@ -174,21 +179,22 @@ def _notes(report: Report) -> list[str]:
     return [notes[provenance]] if provenance in notes else []
 
 
-def made_of(run: Measured) -> Record:
+def made_of(run: Measured) -> MadeOf:
     """Return what the time outside the model is made of, as shares of latency that sum to `not_model`."""
     ledger = [row for row in run.report.ledger if row.state != "unexplained"]
-    total = run.report.latency_s.mean or 1.0
-    parts = {
+    total, of = run.report.latency_s.mean or 1.0, run.identity
+    seconds = {
         name: sum(row.cp_s for row in ledger if row.role not in NOT_OURS and row.state in states)
         for name, states in PARTS.items()
     }
-    return run.identity | {"parts": {name: s / total for name, s in parts.items()}}
+    parts = {name: s / total for name, s in seconds.items()}
+    return MadeOf(run=of.run, workload=of.workload, setting=of.setting, parts=parts)
 
 
-def point(run: Measured) -> Record:
+def point(run: Measured) -> Point:
     """Return where the run lies on the map: mean seconds per task outside the model and in it."""
-    shares, mean_s = run.report.shares, run.report.latency_s.mean or 0.0
-    return run.identity | {
-        "outside_s": cp(shares.not_model) * mean_s,
-        "model_s": cp(shares.model) * mean_s,
-    }
+    shares, mean_s, of = run.report.shares, run.report.latency_s.mean or 0.0, run.identity
+    return Point(
+        run=of.run, workload=of.workload, setting=of.setting, outside_s=cp(shares.not_model) * mean_s,
+        model_s=cp(shares.model) * mean_s,
+    )  # fmt: skip

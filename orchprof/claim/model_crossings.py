@@ -1,64 +1,50 @@
-"""Crossings: how much slower or faster the model would have to be for a share to pass a bound."""
+"""Crossings: how much slower or faster the model would have to be for a share to cross a bound."""
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Final
 
-from orchprof.claim.scaled import READINGS, Outcome, Scalable, outcome
+from orchprof.claim.measured import Measured
+from orchprof.claim.scaled import Outcome, outcome
 from orchprof.claim.verdict import HIGH, LOW
+from orchprof.contract.claim import Crossing, Definition
 from orchprof.contract.report import ModelCalls
 from orchprof.units import NS_PER_S
 
 REACH: Final = 1000.0  # a model this much faster or slower than recorded is as far as we look
 _STEPS: Final = 12  # of the grid on either side of the recorded speed
 _HALVINGS: Final = 20  # of one step: to a millionth
-# Replayed at any speed, so there are no two measured neighbours that it lies between.
-_OVER: Final = {"over": "model", "name": "model_time", "between": None, "clear": None, "measured": None}
 Curve = Callable[[float], float | None]
 
 
-def crossings(tasks: Sequence[Scalable], calls: ModelCalls, readings: Sequence[str]) -> list[dict[str, Any]]:
-    """Return where each reading passes 50 % and 90 %, nearest to the recorded speed; None where it never does.
+def model_crossings(run: Measured) -> list[Crossing]:
+    """Return where each share crosses 50 % and 90 %, nearest to the recorded speed; None where it never does.
 
     `output_tokens` is per call, by the recorded time per token, None where prompts alone would take longer;
     `model_s` is per task, on the critical path.
-
-    Args:
-        tasks: of one run.
-        calls: the report's `model_calls`.
-        readings: of READINGS, those that are known in this run.
     """
-    seen: dict[float, Outcome] = {}
 
+    @cache
     def at(multiplier: float) -> Outcome:
-        if multiplier not in seen:
-            seen[multiplier] = outcome(tasks, multiplier)
-        return seen[multiplier]
+        return outcome(run.tasks, multiplier)
 
-    def share(reading: str, multiplier: float) -> float | None:
-        return at(multiplier).share(reading)
-
-    rows = []
-    for reading in (each for each in READINGS if each in readings):
-        for level in (LOW, HIGH):
-            found = nearest(partial(share, reading), level)
-            rows.append(
-                {"reading": reading, "level": level, **_described(found, calls, at), **_OVER, "at": found}
-            )
-    return rows
+    return [_row(run, definition, level, at) for definition in run.shares for level in (LOW, HIGH)]
 
 
-def _described(
-    multiplier: float | None, calls: ModelCalls, at: Callable[[float], Outcome]
-) -> dict[str, float | None]:
+def _row(run: Measured, definition: Definition, level: float, at: Callable[[float], Outcome]) -> Crossing:
+    multiplier, of = nearest(lambda k: at(k).share(definition), level), run.identity
+    row = Crossing(
+        run=of.run, workload=of.workload, setting=of.setting, reading=definition, level=level, over="model",
+        name="model_time",
+    )  # fmt: skip
     if multiplier is None:
-        return {"multiplier": None, "output_tokens": None, "model_s": None}
-    return {
-        "multiplier": multiplier,
-        "output_tokens": output_tokens(multiplier, calls),
-        "model_s": float(at(multiplier).model.mean()) / NS_PER_S,
-    }
+        return row
+    return replace(
+        row, multiplier=multiplier, output_tokens=output_tokens(multiplier, run.report.model_calls),
+        model_s=float(at(multiplier).model.mean()) / NS_PER_S, at=multiplier,
+    )  # fmt: skip
 
 
 def output_tokens(multiplier: float, calls: ModelCalls) -> float | None:
@@ -72,31 +58,31 @@ def output_tokens(multiplier: float, calls: ModelCalls) -> float | None:
 
 
 def nearest(share: Curve, level: float) -> float | None:
-    """Return the multiplier nearest to 1 at which a share passes a level; None within the reach.
+    """Return the multiplier nearest to 1 at which a share crosses a level; None within the reach.
 
-    A grid, equal steps of the logarithm, finds the step that holds it, bisection the place in it. Two passings
+    A grid, equal steps of the logarithm, finds the step that holds it, bisection the place in it. Two crossings
     inside one step (a factor of 1.8) are not seen.
 
     Args:
         share: of the multiplier; None where there is none.
-        level: to be passed.
+        level: to be crossed.
     """
     step = math.log(REACH) / _STEPS
-    found = [_outward(share, level, direction * step) for direction in (-1, 1)]
-    return min((each for each in found if each is not None), key=lambda k: abs(math.log(k)), default=None)
+    crossings = [_outward(share, level, direction * step) for direction in (-1, 1)]
+    return min((each for each in crossings if each is not None), key=lambda k: abs(math.log(k)), default=None)
 
 
 def _outward(share: Curve, level: float, step: float) -> float | None:
     inner = 0.0
     for _ in range(_STEPS):
         outer = inner + step
-        if _passed(share, level, inner, outer):
+        if _crossed(share, level, inner, outer):
             return _bisected(share, level, inner, outer)
         inner = outer
     return None
 
 
-def _passed(share: Curve, level: float, a: float, b: float) -> bool:
+def _crossed(share: Curve, level: float, a: float, b: float) -> bool:
     one, other = share(math.exp(a)), share(math.exp(b))
     return one is not None and other is not None and (one >= level) != (other >= level)
 
@@ -104,7 +90,7 @@ def _passed(share: Curve, level: float, a: float, b: float) -> bool:
 def _bisected(share: Curve, level: float, a: float, b: float) -> float:
     for _ in range(_HALVINGS):
         middle = (a + b) / 2
-        if _passed(share, level, a, middle):
+        if _crossed(share, level, a, middle):
             b = middle
         else:
             a = middle

@@ -1,10 +1,11 @@
 """The claim in plain words, built from the rows alone."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 from orchprof.claim.verdict import ABOVE, BELOW, HIGH, LOW, UNDECIDED, WITHIN
+from orchprof.contract.claim import Claim, Crossing, Extrapolated, MadeOf, NamedRun, Row
 
 SAID: Final = {
     "not_model": "Counting all time outside the model, waits on networks included, as published",
@@ -22,80 +23,92 @@ _PARTS: Final = {
 }
 _ORDER: Final = (WITHIN, ABOVE, BELOW, UNDECIDED)
 _SMALL: Final = 0.05  # what is less of latency moves no verdict worth a sentence
-Record = dict[str, Any]
+Of = TypeVar("Of", bound=NamedRun)
 
 
-def paragraph(found: Mapping[str, Any]) -> str:
-    """Return one paragraph: verdicts by reading, what the time is made of, what would move it, what is modelled."""
-    rows = found["rows"]
+def paragraph(record: Claim) -> str:
+    """Return one paragraph: verdicts by definition, what the time is made of, what would move it, what is modelled.
+
+    Args:
+        record: all but its own paragraph is said.
+    """
+    rows = record.rows
     parts = [
         _measured(rows),
-        *(_reading(name, [row for row in rows if row["reading"] == name]) for name in SAID),
-        *_made_of(found["made_of"]),
-        *_moves(found["crossings"]),
-        *_passed(found["crossings"]),
-        *_beyond(found.get("extrapolated", [])),
+        *(
+            _share(said, [row for row in rows if row.reading == definition])
+            for definition, said in SAID.items()
+        ),
+        *_made_of(record.made_of),
+        *_moves(record.crossings),
+        *_crossed(record.crossings),
+        *_beyond(record.extrapolated),
         _provenance(rows),
     ]
     return " ".join(parts)
 
 
-def _measured(rows: Sequence[Record]) -> str:
-    runs = _count(len({row["run"] for row in rows}), "run")
-    workloads = _count(len({row["workload"] for row in rows}), "workload")
+def _measured(rows: Sequence[Row]) -> str:
+    runs = _count(len({row.run for row in rows}), "run")
+    workloads = _count(len({row.workload for row in rows}), "workload")
     return (
         f"The claim is that CPU-side orchestration takes {LOW:.0%} to {HIGH:.0%} of latency; "
         f"measured: {runs} of {workloads}."
     )
 
 
-def _reading(name: str, rows: Sequence[Record]) -> str:
-    counts = Counter(row["verdict"] for row in rows)
+def _share(said: str, rows: Sequence[Row]) -> str:
+    counts = Counter(row.verdict for row in rows)
     verdicts = ", ".join(f"{counts[each]} {each}" for each in _ORDER if counts[each])
-    shares = ", ".join(f"{_name(row, rows)} {_percent(row['share'])}" for row in rows)
-    return f"{SAID[name]}, {verdicts} of {len(rows)}: {shares}."
+    shares = ", ".join(f"{_name(row, rows)} {_percent(row.share)}" for row in rows)
+    return f"{said}, {verdicts} of {len(rows)}: {shares}."
 
 
-def _made_of(made: Sequence[Record]) -> list[str]:
+def _made_of(made: Sequence[MadeOf]) -> list[str]:
     said = []
     for each in _first(made):
-        name, share = max(each["parts"].items(), key=lambda part: part[1])
+        name, share = max(each.parts.items(), key=lambda part: part[1])
         if share >= _SMALL:
             said.append(f"{_name(each, made)} {_PARTS[name]} ({share:.0%} of latency)")
     return [f"The largest part outside the model is, for {'; '.join(said)}."] if said else []
 
 
-def _moves(crossings: Sequence[Record]) -> list[str]:
-    """Return at what speed of the model the reading as published leaves or enters the claim's range."""
-    said = []
-    published = [row for row in crossings if row["reading"] == "not_model" and row["multiplier"] is not None]
-    for row in _first(published):
-        same = [each for each in published if each["level"] == row["level"]]
-        said.append(f"{_name(row, same)} passes {row['level']:.0%} with {_times(row['multiplier'])}")
+def _moves(crossings: Sequence[Crossing]) -> list[str]:
+    """Return at what speed of the model the share as published leaves or enters the claim's range."""
+    published = [row for row in crossings if row.reading == "not_model" and row.multiplier is not None]
+    said = [
+        f"{_name(row, _at_level(published, row.level))} passes {row.level:.0%} with {_times(row.multiplier)}"
+        for row in _first(published)
+        if row.multiplier is not None
+    ]
     if not said:
         return []
     moved = "; ".join(said)
     return [f"By replaying the recorded tasks, the share as published moves with the model's time: {moved}."]
 
 
-def _passed(crossings: Sequence[Record]) -> list[str]:
-    """Return between which measured values the reading as published leaves or enters the claim's range."""
+def _at_level(crossings: Sequence[Crossing], level: float) -> list[Crossing]:
+    return [row for row in crossings if row.level == level]
+
+
+def _crossed(crossings: Sequence[Crossing]) -> list[str]:
+    """Return between which measured values the share as published leaves or enters the claim's range."""
     said = [
-        f"{row['workload']} passes {row['level']:.0%} between {row['name']} {row['between'][0]} and {row['between'][1]}"
+        f"{row.workload} passes {row.level:.0%} between {row.name} {row.between[0]} and {row.between[1]}"
         for row in crossings
-        if row["reading"] == "not_model" and row.get("between")
+        if row.reading == "not_model" and row.between
     ]
     return [f"As measured, {'; '.join(said)}."] if said else []
 
 
-def _beyond(extrapolated: Sequence[Record]) -> list[str]:
+def _beyond(extrapolated: Sequence[Extrapolated]) -> list[str]:
     said = []
     for row in extrapolated:
-        share = row["shares"].get("not_model")
+        share = row.shares.get("not_model")
         if share:
             said.append(
-                f"at {row['setting']} {row['at']:.10g}, {row['factor_beyond']:.3g} times the largest measured, "
-                f"the share as published of {row['workload']} would be {_percent(share['share'])} ({share['verdict']})"
+                f"at {row.setting} {row.at:.10g}, {row.factor_beyond:.3g} times the largest measured, "
+                f"the share as published of {row.workload} would be {_percent(share.share)} ({share.verdict})"
             )
     if not said:
         return []
@@ -110,9 +123,9 @@ def _times(multiplier: float) -> str:
     return f"a model {1 / multiplier:.3g} times as fast"
 
 
-def _provenance(rows: Sequence[Record]) -> str:
-    runs = {row["run"]: row for row in rows}
-    counts = Counter(row["provenance"] for row in runs.values())
+def _provenance(rows: Sequence[Row]) -> str:
+    runs = {row.run: row for row in rows}
+    counts = Counter(row.provenance for row in runs.values())
     said = {
         "modelled": "modelled from published measurements, not measured",
         "measured": "measured",
@@ -123,7 +136,7 @@ def _provenance(rows: Sequence[Record]) -> str:
         f"{said.get(str(each), 'of unknown origin')} in {n} of {len(runs)}" for each, n in counts.items()
     ]
     text = f"Model time is {', '.join(parts)}"
-    bands = [row["band"] for row in runs.values() if row["band"]]
+    bands = [row.band for row in runs.values() if row.band]
     if bands:
         low, high = min(band[0] for band in bands), max(band[1] for band in bands)
         text += (
@@ -133,18 +146,18 @@ def _provenance(rows: Sequence[Record]) -> str:
     return text + "."
 
 
-def _first(rows: Sequence[Record]) -> list[Record]:
+def _first(rows: Sequence[Of]) -> list[Of]:
     """Return the rows of each workload's first run: one of a sweep stands for the others in a sentence."""
-    first: dict[str, Any] = {}
-    return [row for row in rows if first.setdefault(row["workload"], row["run"]) == row["run"]]
+    first: dict[str | None, str | None] = {}
+    return [row for row in rows if first.setdefault(row.workload, row.run) == row.run]
 
 
-def _name(row: Record, rows: Sequence[Record]) -> str:
+def _name(row: NamedRun, rows: Sequence[NamedRun]) -> str:
     """Return the workload of a row, with what of its setting tells it from other rows of the same one."""
-    alike = [set(each["setting"].split()) for each in rows if each["workload"] == row["workload"]]
+    alike = [set(each.setting.split()) for each in rows if each.workload == row.workload]
     same = set.intersection(*alike)
-    told = " ".join(word for word in row["setting"].split() if word not in same)
-    return f"{row['workload']} ({told})" if told else str(row["workload"])
+    told = " ".join(word for word in row.setting.split() if word not in same)
+    return f"{row.workload} ({told})" if told else str(row.workload)
 
 
 def _percent(share: float | None) -> str:

@@ -3,24 +3,32 @@
 import csv
 from functools import cache
 from importlib import resources
-from typing import Any
+
+from msgspec import convert
+
+from orchprof.contract.claim import PublishedShare, PublishedSize
 
 
 @cache
-def _rows() -> tuple[dict[str, str], ...]:
-    path = resources.files("orchprof.claim") / "data" / "published.csv"
+def _rows(name: str) -> tuple[dict[str, str], ...]:
+    path = resources.files("orchprof.claim") / "data" / name
     with path.open(encoding="utf-8") as file:
         return tuple(csv.DictReader(file))
 
 
-def published(workload: str) -> list[dict[str, Any]]:
-    """Return the published figures of a workload, shares from 0 to 1; [] for one nobody published.
+def published(workload: str | None) -> list[PublishedShare]:
+    """Return the published shares of a workload; [] where none was published.
 
-    `derivation` says what was counted: one tool, a sum of tools, or all but the model. `grade` is P for primary,
-    F for read off a figure, S for second-hand. All count waits on the network as the tool's.
+    All count waits on the network as the tool's.
     """
     return [
-        {key: float(value) if key == "value" else value for key, value in row.items() if key != "workload"}
-        for row in _rows()
+        convert(row, PublishedShare, strict=False)
+        for row in _rows("published.csv")
         if row["workload"] == workload
     ]
+
+
+def published_size(workload: str | None) -> PublishedSize | None:
+    """Return how large the published workload's data were, and on how many threads a query was served."""
+    sizes = (row for row in _rows("sizes.csv") if row["workload"] == workload)
+    return next((convert(row, PublishedSize, strict=False) for row in sizes), None)

@@ -10,13 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from orchprof.contract.claim import Definition
 from orchprof.ledger.graph.columns import Floats
 from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.replay.replay import network, work_before
 from orchprof.ledger.shares import SHARES
 
-READINGS: Final = ("not_model", "host", "orchestration")
+DEFINITIONS: Final[tuple[Definition, ...]] = ("not_model", "host", "orchestration")
 _MODEL, _REST = 0, 1
 
 
@@ -27,7 +28,7 @@ class Scalable:
     Attributes:
         before: the event before on the same strand, -1 for the first.
         waits: the events of other strands that some wait for.
-        done: (E, 5) ns: of the model, of all else, and of the three READINGS.
+        done: (E, 5) ns: of the model, of all else, and of the three DEFINITIONS.
         end: the event of the task's end.
     """
 
@@ -43,12 +44,12 @@ class Outcome:
 
     latency: Floats  # (n,)
     model: Floats  # (n,) on the critical path, as scaled
-    readings: Floats  # (n, 3)
+    by_definition: Floats  # (n, 3)
 
-    def share(self, reading: str) -> float | None:
-        """Return a reading's sum over the tasks by the sum of their latencies; None when these took no time."""
+    def share(self, definition: Definition) -> float | None:
+        """Return a definition's sum over the tasks by the sum of their latencies; None when these took no time."""
         total = float(self.latency.sum())
-        return float(self.readings[:, READINGS.index(reading)].sum()) / total if total else None
+        return float(self.by_definition[:, DEFINITIONS.index(definition)].sum()) / total if total else None
 
 
 def scalable(graph: TaskGraph, times: Mapping[str, float] | None = None) -> Scalable:
@@ -71,9 +72,9 @@ def outcome(tasks: Sequence[Scalable], multiplier: float) -> Outcome:
 
     Where two paths take equally long, a strand's own work counts before what it waits for.
     """
-    each = np.array([_one(task, multiplier) for task in tasks]).reshape(len(tasks), -1)
-    model = each[:, _MODEL] * multiplier
-    return Outcome(model + each[:, _REST], model, each[:, 2:])
+    sums = np.array([_one(task, multiplier) for task in tasks]).reshape(len(tasks), -1)
+    model = sums[:, _MODEL] * multiplier
+    return Outcome(model + sums[:, _REST], model, sums[:, 2:])
 
 
 def _one(task: Scalable, multiplier: float) -> Floats:
@@ -104,10 +105,10 @@ def _along(task: Scalable, last: list[int]) -> Floats:
 
 
 def _membership() -> Floats:
-    table = np.zeros((len(LABELS), 2 + len(READINGS)))
+    table = np.zeros((len(LABELS), 2 + len(DEFINITIONS)))
     model = np.array([role == "model" for role, _ in LABELS])
     table[model, _MODEL] = 1
     table[~model, _REST] = 1
-    for column, name in enumerate(READINGS):
+    for column, name in enumerate(DEFINITIONS):
         table[sorted(SHARES[name]), 2 + column] = 1
     return table

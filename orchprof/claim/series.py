@@ -3,13 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Literal
 
-from orchprof.claim.measured import Measured, Record, setting
+from orchprof.claim.measured import Measured, setting
+from orchprof.contract.claim import NamedRun, Value
 from orchprof.contract.report import Report
 
-CONCURRENCY, SETTING = "concurrency", "setting"
-Knob = tuple[str, str]  # concurrency or setting, and its name
+CONCURRENCY: Final = "concurrency"
+SETTING: Final = "setting"
+Over = Literal["concurrency", "setting"]
+Knob = tuple[Over, str]  # concurrency or setting, and its name
 _VARIANT: Final[Knob] = (SETTING, "variant")
 
 
@@ -17,60 +20,67 @@ _VARIANT: Final[Knob] = (SETTING, "variant")
 class Series:
     """Two or more runs, one per value of what they differ in; numbers are in order."""
 
-    over: str
+    over: Over
     name: str
-    values: tuple[Any, ...]
+    values: tuple[Value, ...]
     runs: tuple[Measured, ...]
 
     @property
-    def is_numeric(self) -> bool:
-        """Whether the values are numbers, so that there is something between two of them."""
-        return all(isinstance(each, int | float) and not isinstance(each, bool) for each in self.values)
+    def numbers(self) -> tuple[int | float, ...]:
+        """Those of the values that are numbers."""
+        return tuple(
+            each for each in self.values if isinstance(each, int | float) and not isinstance(each, bool)
+        )
 
     @property
-    def identity(self) -> Record:
+    def is_numeric(self) -> bool:
+        """Whether all values are numbers, so that there is something between two of them."""
+        return len(self.numbers) == len(self.values)
+
+    @property
+    def identity(self) -> NamedRun:
         """What the runs have in common."""
         first = self.runs[0]
         said = setting(first.report, first.tells, without=self.name)
-        return {"run": None, "workload": first.report.run.workload, "setting": said}
+        return NamedRun(run=None, workload=first.report.run.workload, setting=said)
 
 
 def varying(reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:
     """Return per workload the names of the settings in which its runs differ."""
-    found: dict[str, dict[str, set[str]]] = {}
+    seen: dict[str, dict[str, set[str]]] = {}
     for report in reports:
-        seen = found.setdefault(str(report.run.workload), {})
+        settings = seen.setdefault(str(report.run.workload), {})
         for name, value in (report.run.params.settings or {}).items():
-            seen.setdefault(name, set()).add(_key(value))
+            settings.setdefault(name, set()).add(_key(value))
     return {
-        workload: tuple(name for name, values in seen.items() if len(values) > 1)
-        for workload, seen in found.items()
+        workload: tuple(name for name, values in settings.items() if len(values) > 1)
+        for workload, settings in seen.items()
     }
 
 
 def series(runs: Sequence[Measured]) -> list[Series]:
     """Return every series that these runs hold; of two runs alike the later one counts."""
     known = [(run, _fixed(run.report), _knobs(run.report)) for run in runs]
-    found = []
+    every = []
     for knob in dict.fromkeys(knob for *_, knobs in known for knob in knobs):
-        groups: dict[str, dict[Any, Measured]] = {}
+        groups: dict[str, dict[Value, Measured]] = {}
         for run, fixed, knobs in known:
             if knob in knobs:
-                rest = sorted((*each, _key(value)) for each, value in knobs.items() if each != knob)
+                rest = sorted((*other, _key(value)) for other, value in knobs.items() if other != knob)
                 groups.setdefault(_key([fixed, rest]), {})[knobs[knob]] = run
-        found += [_series(knob, group) for group in groups.values() if len(group) > 1]
-    return found
+        every += [_series(knob, group) for group in groups.values() if len(group) > 1]
+    return every
 
 
-def _series(knob: Knob, group: Mapping[Any, Measured]) -> Series:
-    found = Series(*knob, tuple(group), tuple(group.values()))
-    if not found.is_numeric:
-        return found
-    values = sorted(group)
+def _series(knob: Knob, group: Mapping[Value, Measured]) -> Series:
+    as_given = Series(*knob, tuple(group), tuple(group.values()))
+    if not as_given.is_numeric:
+        return as_given
+    values = sorted(as_given.numbers)
     return Series(*knob, tuple(values), tuple(group[value] for value in values))
 
 
-def _fixed(report: Report) -> list[Any]:
+def _fixed(report: Report) -> list[object]:
     """Return what must be the same in all runs of a series."""
     run, load = report.run, report.load
     mode = run.params.mode
@@ -79,15 +89,17 @@ def _fixed(report: Report) -> list[Any]:
     return [run.workload, run.model.spec, mode, load and load.rate_per_s, load and load.arrivals]
 
 
-def _knobs(report: Report) -> dict[Knob, Any]:
+def _knobs(report: Report) -> dict[Knob, Value]:
     run, load = report.run, report.load
     concurrency = (load and load.concurrency) or run.params.concurrency
-    knobs = {(SETTING, name): value for name, value in (run.params.settings or {}).items()}
+    knobs: dict[Knob, object] = {
+        (SETTING, name): value for name, value in (run.params.settings or {}).items()
+    }
     knobs[_VARIANT] = run.variant
     if concurrency and (load is None or load.kind != "open"):
         knobs[CONCURRENCY, "concurrency"] = concurrency
     return {knob: value for knob, value in knobs.items() if isinstance(value, str | int | float)}
 
 
-def _key(value: Any) -> str:
+def _key(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)

@@ -1,18 +1,19 @@
-"""Passings: between which measured values of concurrency, a setting or the variant a share passes a bound."""
+"""Crossings between measured runs: between which values of concurrency, a setting or the variant a bound lies."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
-from orchprof.claim.measured import Measured, Record
-from orchprof.claim.scaled import READINGS
+from orchprof.claim.measured import Measured
+from orchprof.claim.scaled import DEFINITIONS
 from orchprof.claim.series import Series, series
 from orchprof.claim.verdict import HIGH, LOW
+from orchprof.contract.claim import Crossing, Definition, MeasuredShare, Value
 
 
-def passings(runs: Sequence[Measured]) -> list[Record]:
-    """Return a row per series, reading, bound and passing; one with nothing `between` where it is never passed.
+def setting_crossings(runs: Sequence[Measured]) -> list[Crossing]:
+    """Return a row per series, definition, bound and crossing; one with nothing `between` where it is never crossed.
 
     Nothing is said beyond what was measured. `at` interpolates the share evenly over the logarithm of a value,
     between two neighbours; it is None where values are words, or not above 0. Values that are words are in the
@@ -20,40 +21,38 @@ def passings(runs: Sequence[Measured]) -> list[Record]:
     """
     return [
         row
-        for found in series(runs)
-        for reading in READINGS
-        if all(reading in run.readings for run in found.runs)
+        for each in series(runs)
+        for definition in DEFINITIONS
+        if all(definition in run.shares for run in each.runs)
         for level in (LOW, HIGH)
-        for row in _rows(found, reading, level)
+        for row in _rows(each, definition, level)
     ]
 
 
-def _rows(found: Series, reading: str, level: float) -> list[Record]:
-    points = [_point(value, run, reading) for value, run in zip(found.values, found.runs, strict=True)]
-    if not found.is_numeric:
-        points.sort(key=lambda each: each["share"])
-    row = found.identity | {
-        "reading": reading, "level": level, "multiplier": None, "output_tokens": None, "model_s": None,
-        "over": found.over, "name": found.name, "between": None, "at": None, "clear": None, "measured": points,
-    }  # fmt: skip
-    passed = [(a, b) for a, b in pairwise(points) if (a["share"] >= level) != (b["share"] >= level)]
-    return [row | _passing(a, b, level) for a, b in passed] or [row]
+def _rows(of: Series, definition: Definition, level: float) -> list[Crossing]:
+    points = [_point(value, run, definition) for value, run in zip(of.values, of.runs, strict=True)]
+    if not of.is_numeric:
+        points.sort(key=lambda point: point.share)
+    runs = of.identity
+    never = Crossing(
+        run=runs.run, workload=runs.workload, setting=runs.setting, reading=definition, level=level, over=of.over,
+        name=of.name, measured=points,
+    )  # fmt: skip
+    crossed = [(a, b) for a, b in pairwise(points) if (a.share >= level) != (b.share >= level)]
+    return [_crossed(never, a, b) for a, b in crossed] or [never]
 
 
-def _point(value: Any, run: Measured, reading: str) -> Record:
-    share = getattr(run.report.shares, reading)
-    return {"value": value, "run": run.report.run.id, "share": share.cp, "ci95": share.ci95}
+def _point(value: Value, run: Measured, definition: Definition) -> MeasuredShare:
+    share = run.shares[definition]
+    return MeasuredShare(value=value, run=run.report.run.id, share=share.cp, ci95=share.ci95)
 
 
-def _passing(a: Record, b: Record, level: float) -> Record:
-    return {
-        "between": [a["value"], b["value"]],
-        "at": interpolated(a, b, level),
-        "clear": all(each["ci95"] and not each["ci95"][0] < level < each["ci95"][1] for each in (a, b)),
-    }
+def _crossed(row: Crossing, a: MeasuredShare, b: MeasuredShare) -> Crossing:
+    clear = all(each.ci95 and not each.ci95[0] < row.level < each.ci95[1] for each in (a, b))
+    return replace(row, between=(a.value, b.value), at=interpolated(a, b, row.level), clear=clear)
 
 
-def interpolated(a: Record, b: Record, level: float) -> float | None:
+def interpolated(a: MeasuredShare, b: MeasuredShare, level: float) -> float | None:
     """Return the value at which the share is at the level, on a line over the logarithm of the value.
 
     Args:
@@ -61,8 +60,7 @@ def interpolated(a: Record, b: Record, level: float) -> float | None:
         b: the same on the other.
         level: between the two shares.
     """
-    values = (a["value"], b["value"])
-    if any(isinstance(each, str | bool) or each <= 0 for each in values):
+    if isinstance(a.value, str | bool) or isinstance(b.value, str | bool) or min(a.value, b.value) <= 0:
         return None
-    low, high = map(math.log, values)
-    return math.exp(low + (level - a["share"]) / (b["share"] - a["share"]) * (high - low))
+    low, high = math.log(a.value), math.log(b.value)
+    return math.exp(low + (level - a.share) / (b.share - a.share) * (high - low))

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from typing import Final
 
+from orchprof.contract.claim import VerdictWord
+
 LOW: Final = 0.5
 HIGH: Final = 0.9
-BELOW, WITHIN, ABOVE, UNDECIDED = "below", "within", "above", "undecided"
+BELOW: Final = "below"
+WITHIN: Final = "within"
+ABOVE: Final = "above"
+UNDECIDED: Final = "undecided"
 TOO_FEW: Final = "too few tasks for an interval"
 UNLABELLED: Final = "nothing told tools from the framework in this run"
 
 
-def verdict(interval: Sequence[float] | None) -> str:
+def verdict(interval: Sequence[float] | None) -> VerdictWord:
     """Return below, within or above when the whole interval is, else undecided; both bounds are within."""
     if interval is None:
         return UNDECIDED
@@ -26,13 +31,13 @@ def decide(
     interval: Sequence[float] | None,
     in_band: Sequence[Sequence[float] | None] = (),
     unexplained: float = 0.0,
-) -> tuple[str, str | None]:
+) -> tuple[VerdictWord, str | None]:
     """Return the verdict and, if it is undecided, why.
 
     Args:
         interval: of the share as recorded; None when the tasks were too few.
         in_band: of the share at the ends of the model time's band, where that time is modelled.
-        unexplained: the share of latency that nobody can assign; any part of it may belong to this share.
+        unexplained: the share of latency that has no owner; any part of it may belong to this share.
     """
     if interval is None:
         return UNDECIDED, TOO_FEW

@@ -1,11 +1,12 @@
-"""`orchprof claim`: does CPU-side orchestration take 50-90 % of latency, by which reading, and what moves it."""
+"""`orchprof claim`: does CPU-side orchestration take 50-90 % of latency, by which definition, and what moves it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from orchprof.cli.words import DetailsOption, FormatOption, positive, settings_of, show
+from orchprof.contract.claim import Claim
 
 
 def claim(
@@ -29,7 +30,7 @@ def claim(
 ) -> None:
     """Ask whether the CPU side takes 50-90 % of latency.
 
-    Under each reading of these words, beside what was published; and what moves it: the model's speed and the
+    By each definition of these words, beside what was published; and what moves it: the model's speed and the
     accelerator, replayed; concurrency, settings and variants, where the given runs differ in one of them.
     """
     from orchprof.run import store
@@ -39,7 +40,7 @@ def claim(
     show(judged(list(dict.fromkeys(runs)), beyond), form, details=details)
 
 
-def judged(runs: list[Path], beyond: dict[str, float]) -> dict[str, Any]:
+def judged(runs: list[Path], beyond: dict[str, float]) -> Claim:
     """Return orchprof.claim/1 of some run directories.
 
     Raises:

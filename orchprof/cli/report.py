@@ -9,6 +9,7 @@ import typer
 
 from orchprof.cli.words import DetailsOption, FormatOption, new_path, saved, write
 from orchprof.contract.bench import Bench
+from orchprof.contract.claim import Claim
 from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError, UsageError
 
@@ -81,7 +82,7 @@ def bench_record(reports: list[Report], runs: list[Path]) -> Bench:
     return Bench(reports=reports, claim=_claim(pairs), cost=_costs(reports, opened), headline=headline(pairs))
 
 
-def _claim(runs: list[tuple[Report, Any]]) -> dict[str, Any] | None:
+def _claim(runs: list[tuple[Report, Any]]) -> Claim | None:
     """Return orchprof.claim/1; None of runs that say nothing about it, or of several machines."""
     from orchprof.claim.claim import claim
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from orchprof.contract.claim import Claim
 from orchprof.contract.report import Report
 
 
@@ -52,7 +53,7 @@ class Bench:
     schema: Literal["orchprof.bench/1"] = "orchprof.bench/1"
     reports: list[Report]
     claim: Annotated[
-        dict[str, Any] | None,
+        Claim | None,
         Meta(description="of these runs; null where none of them says anything about it"),
     ]
     cost: Annotated[list[dict[str, Any]], Meta(description="of each run that has one")]

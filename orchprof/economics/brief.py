@@ -5,7 +5,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-import numpy as np
 from msgspec import to_builtins
 
 from orchprof.contract.report import Report
@@ -15,12 +14,9 @@ from orchprof.economics.cost import VOLUME, cost_of
 from orchprof.economics.curve import MONTH_S
 from orchprof.economics.halving import MONTHS, NO_LABELS
 from orchprof.economics.options import Options
-from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.graph.task_strands import Tables
-from orchprof.ledger.replay.together import together
 from orchprof.prices.price import Book
-from orchprof.whatif.ranking import ours, ranking
+from orchprof.whatif.biggest_win import biggest_win
 
 SCHEMA: Final = "orchprof.brief/1"
 ENGINEER, PLATFORM, PAYER = "engineer", "platform", "payer"
@@ -142,22 +138,14 @@ def _engineer(report: Report, tables: Tables) -> Iterator[Record]:
         share = getattr(shares, name)
         told = _model(report) if name == "model" else whole
         yield _figure(ENGINEER, f"{name}_share", share and share.cp, "share", told, why=NO_LABELS)
-    yield from _win(report, tables)
+    yield from _win(tables)
 
 
-def _win(report: Report, tables: Tables) -> Iterator[Record]:
+def _win(tables: Tables) -> Iterator[Record]:
     """Yield the part of the agent and its tools that saves most at half its time."""
-    graphs = build(tables, failed=False)
-    base_s = report.latency_s.mean or 0.0
-    tasks = np.array([graph.task for graph in graphs], np.int64)
-    rows = []
-    if graphs and base_s:
-        rows = ranking(graphs, entered(tables, tasks), groups=together(tables, graphs))
-    # As a bench's headline has it; where nothing has a name, the role.
-    best = next(iter([*ours(rows), *(row for row in rows if row.key in ("framework", "tool"))]), None)
-    yield _figure(ENGINEER, "biggest_win", best and best.key, "part", "modelled", why="nothing to replay")
-    saved = None if best is None else 1 - best.at_50pct_s / base_s
-    yield _figure(ENGINEER, "biggest_win_share", saved, "share", "modelled", why="nothing to replay")
+    win, why = biggest_win(tables), "nothing to replay"
+    yield _figure(ENGINEER, "biggest_win", win and win.part.key, "part", "modelled", why=why)
+    yield _figure(ENGINEER, "biggest_win_share", win and win.gain_share, "share", "modelled", why=why)
 
 
 def _platform(report: Report, cost: Record) -> Iterator[Record]:

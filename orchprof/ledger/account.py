@@ -33,8 +33,10 @@ class Account:
 
 def account(graphs: Sequence[TaskGraph]) -> Account:
     """Return the account of some tasks of one run; with none, of 0 tasks."""
-    used = [np.unique(graph.pieces.label[graph.pieces.ns > 0]) for graph in graphs]
-    labels = np.unique(np.concatenate([np.zeros(0, np.int64), *used]))
+    used = np.zeros(len(LABELS), bool)
+    for graph in graphs:
+        used[graph.pieces.label[graph.pieces.ns > 0]] = True
+    labels = np.flatnonzero(used)
     member = membership()[labels]
     names: Names = graphs[0].names if graphs else ()
     by_label = np.zeros((len(graphs), 5, len(labels)))

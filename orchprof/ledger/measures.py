@@ -59,8 +59,10 @@ def _over_strands(graph: TaskGraph, weights: Floats) -> Floats:
     held = np.cumsum(np.bincount(low, minlength=ends) - np.bincount(high, minlength=ends))[:-1]
     mean = _within(active, low, high, length / np.maximum(held, 1), weights)
     # Where one strand alone is at work, it is the mean, the least and the largest; only crowds need a search.
-    sole = _within(active, low, high, length * (held == 1), weights)
     crowd = held > 1
+    if not crowd.any():
+        return np.stack([mean, mean, mean])
+    sole = _within(active, low, high, length * (held == 1), weights)
     nth = np.concatenate([[0], np.cumsum(crowd)])
     least, most = _extremes(weights, active, nth[low], nth[high], held[crowd], length[crowd])
     return np.stack([mean, sole + least, sole + most])

@@ -26,7 +26,7 @@ from orchprof.ledger.account import Account, account, conservation_error_s, shar
 from orchprof.ledger.checks import Evidence, findings, is_labelled
 from orchprof.ledger.graph.columns import Floats, flags
 from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.graph.task_graph import build
+from orchprof.ledger.graph.task_graph import reported
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.load import load, response_ns
@@ -56,7 +56,7 @@ def summarise(tables: Tables, meta: RunMeta, *, per_task: bool = False) -> Repor
     Raises:
         RunError: the tables hold what this version does not know.
     """
-    books = account(build(tables, failed=False) or build(tables))
+    books = account(reported(tables))
     meta = dataclasses.replace(meta, model=model_side(tables, meta, books))
     labelled = is_labelled(tables, meta)
     response = response_ns(tables, meta, books.task)

@@ -6,10 +6,11 @@ import numpy as np
 
 from orchprof.ledger.graph.columns import NONE, Floats
 from orchprof.ledger.graph.critical_path import critical_path
-from orchprof.ledger.graph.task_graph import FELT_NS, LOCKS, TaskGraph
+from orchprof.ledger.graph.task_graph import LOCKS, TaskGraph
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.replay.contention import lock_waits
 from orchprof.ledger.replay.cut_short import cut_short
+from orchprof.run.schema import FELT_NS
 
 _HELD: Final = np.array([state in ("gil", "loop_lag", "pool_wait") for _, state in LABELS])
 _TIMEOUT: Final = np.array([state == "timeout" for _, state in LABELS])

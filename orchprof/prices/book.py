@@ -1,6 +1,6 @@
 """The book of prices: what ships, under the project's `orchprof.toml`, `--machines FILE` and `--price NAME=VALUE`.
 
-The form of `orchprof.toml` is in project.py, that of a machine table in tables.py, the names in names.py.
+The form of `orchprof.toml` is in project.py, that of a machine table in price_tables.py, the names in price_names.py.
 """
 
 import os

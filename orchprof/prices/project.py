@@ -5,7 +5,7 @@
     "aws/c8i.2xlarge" = 0.21                # a machine's hourly price
     "tool/web_search" = { value = 0.01, unit = "usd_per_call", basis = "list", source = "contract", as_of = 2026-10-01 }
 
-    [machines."ours/box-1"]                 # the columns of a machine table, see tables.py
+    [machines."ours/box-1"]                 # the columns of a machine table, see price_tables.py
     vcpus = 64
     memory_gib = 512
     accelerator = "h100"

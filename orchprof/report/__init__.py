@@ -29,7 +29,7 @@ CONSOLE: Final[dict[str, Callable[[Any, bool], str]]] = {
     "orchprof.whatif/1": whatif.render,
     "orchprof.workloads/1": listings.workloads,
 }
-FORMATS: Final[dict[str, Callable[[Any, bool], str]]] = {
+RENDERERS: Final[dict[str, Callable[[Any, bool], str]]] = {
     "console": lambda record, details: CONSOLE[_schema(record)](visible_record(record), details),
     "json": lambda record, _details: json_text.render(record),
 }
@@ -43,7 +43,7 @@ def render(record: Any, form: str, *, details: bool = False) -> str:
         form: `console` or `json`.
         details: console only: all that was measured after the one table; JSON always has it all.
     """
-    return FORMATS[form](record, details)
+    return RENDERERS[form](record, details)
 
 
 def _schema(record: Any) -> str:

@@ -6,13 +6,17 @@ Every time is integer nanoseconds of CLOCK_MONOTONIC. A nullable column uses pan
 
 from typing import Final
 
+from orchprof.capture import strands
+
 VERSION: Final = 1
 HISTORY: Final = {1: "first: tasks, strands, segments, edges, spans, model_calls, samples"}
 
 # Above this share of latency, what is unexplained makes a range of every share.
 UNEXPLAINED_LIMIT: Final = 0.05
+# Below this, nobody asks who made a wait last.
+FELT_NS: Final = 1_000_000
 
-ROLES: Final = ("framework", "client", "tool", "model", "user", "profiler")
+ROLES: Final = strands.ROLES
 STATES: Final = (
     "cpu", "gc", "serialise", "runq", "gil", "loop_lag", "pool_wait", "wakeup", "net", "file", "child", "lock",
     "sleep", "timeout", "startup", "queue", "prefill", "decode", "frontend", "off", "self", "unexplained",

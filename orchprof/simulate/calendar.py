@@ -148,12 +148,6 @@ class Calendar:
         self.due.clear()
 
 
-def go_on(now_s: float, task: Task, node: Node) -> None:
-    """Let a task go to what comes after a node."""
-    then = node.then
-    then.enter(now_s, task, then)
-
-
 def fork(now_s: float, task: Task, node: Node) -> None:
     """Begin every branch."""
     for branch in node.forks:

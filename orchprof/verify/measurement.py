@@ -80,7 +80,7 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
             continue
         names = [shape.name for shape in wanted]
         labels = [label for shape in wanted for label in shape.labels]
-        here = folder / (names[0] if program.name == "killed" else program.name)
+        here = folder / (names[0] if program.name == "deaths" else program.name)
         told = _recorded(here, program, names, ports)
         ledger = read(store.open_run(here / "run").tables, told["tasks"], labels)
         truth |= truths(told["did"], labels)

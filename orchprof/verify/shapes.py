@@ -339,7 +339,7 @@ _LOOPS: Final = Program(
 
 
 def _alone(name: str, says: str, *labels: Label, code: int = 0, task_from: str = "program") -> Program:
-    return Program("killed", (_shape(name, says, *labels),), task_from, _KIT, code)
+    return Program("deaths", (_shape(name, says, *labels),), task_from, _KIT, code)
 
 
 _CPU_AND_SLEEP: Final = (tool("compute", "cpu", *CPU, limit=CPU_LIMIT), tool("doze", "sleep"))

@@ -11,7 +11,7 @@ from orchprof.errors import OrchprofError, RunError, UsageError
 from orchprof.ledger.checks import is_labelled
 from orchprof.ledger.graph.columns import Floats
 from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.graph.task_graph import TaskGraph, build
+from orchprof.ledger.graph.task_graph import TaskGraph, reported
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.replay.replay import Events, contended
 from orchprof.ledger.replay.together import Together, together
@@ -44,7 +44,7 @@ class Recorded:
         Raises:
             RunError: no task finished.
         """
-        graphs = build(tables, failed=False) or build(tables)
+        graphs = reported(tables)
         if not graphs:
             raise RunError(f"no task finished, {meta.id} @ {where}, run it again with more time")
         events = [contended(graph) for graph in graphs]

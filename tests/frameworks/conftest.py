@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from example_agents import AGENTS
+from support import summarise
 
-from orchprof.ledger.summary import summarise
 from orchprof.models import endpoint_process
 from orchprof.run.store import open_run
 
@@ -69,7 +69,7 @@ class Bench:
         alone = self._run(name, [*record, sys.executable, self.script], environment)
         found = open_run(run)
         summary = summarise(found.tables, found.meta)
-        return Recorded(alone.out, alone.tools, alone.requests, found.tables, found.meta["findings"], summary)
+        return Recorded(alone.out, alone.tools, alone.requests, found.tables, found.meta.findings, summary)
 
     def without_labels(self):
         return self.recorded("without_labels", "--task-from", "program", ORCHPROF_LABELS="off")

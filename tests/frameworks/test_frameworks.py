@@ -6,7 +6,7 @@ MOST_UNEXPLAINED = 0.03
 
 
 def test_the_run_seals_and_no_hook_gave_up(recorded):
-    assert [found for found in recorded.findings if found["code"] == "hook_disabled"] == []
+    assert [found for found in recorded.findings if found.code == "hook_disabled"] == []
 
 
 def test_one_task_of_the_agents_name(bench, recorded):

@@ -51,8 +51,21 @@ def indices(ids: Ints, wanted: Ints) -> Ints:
 
 
 def take(columns: Columns, rows: Ints | Bools) -> Columns:
-    """Return the chosen rows of every column."""
+    """Return the chosen rows of every column; the columns themselves where that is all of them."""
+    if rows.dtype == np.bool_ and rows.all():
+        return columns
     return {name: column[rows] for name, column in columns.items()}
+
+
+def ordered(columns: Columns, *names: str) -> Columns:
+    """Return the rows in the order of some columns, the first of which counts most; as they are if they lie so."""
+    later: Bools = np.zeros(max(len(columns[names[0]]) - 1, 0), dtype=bool)
+    for name in reversed(names):
+        step = np.diff(columns[name])
+        later = (step > 0) | ((step == 0) & later) if name != names[-1] else step >= 0
+    if later.all():
+        return columns
+    return take(columns, np.lexsort([columns[name] for name in reversed(names)]))
 
 
 def stack(parts: list[Columns]) -> Columns:

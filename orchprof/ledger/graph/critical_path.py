@@ -1,6 +1,5 @@
 """Critical path: the one chain of strands that a task's end hung on, instant by instant."""
 
-from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,27 +26,32 @@ class Path:
 def critical_path(graph: TaskGraph) -> Path:
     """Return the path found by walking back from the task's end.
 
-    An active piece is taken; a JOIN leads to the target that released it; a strand's start leads to its spawner.
+    Active pieces are taken, those of a strand without a JOIN between them in one step; a JOIN leads to the target
+    that released it; a strand's start leads to its spawner.
     """
     pieces, strands = graph.pieces, graph.strands
-    starts, joins, first = pieces.start.tolist(), pieces.join.tolist(), strands.first.tolist()
-    begins, spawner = strands.begin.tolist(), strands.spawner.tolist()
+    first, begins, spawner = strands.first.tolist(), strands.begin.tolist(), strands.spawner.tolist()
+    at = np.arange(len(pieces.start))
+    barrier = np.maximum.accumulate(np.where(pieces.join, at, -1))
     released = _releasers(graph)
-    taken: list[int] = []
-    until: list[int] = []
+    taken: list[Ints] = []
+    until: list[Ints] = []
     strand, now = 0, graph.length_ns
     while now > 0:
         if now <= begins[strand]:
             strand = spawner[strand]
             continue
-        piece = bisect_left(starts, now, first[strand], first[strand + 1]) - 1
-        if joins[piece]:
-            strand = released[piece]
+        begin = first[strand]
+        last = begin + int(pieces.start[begin : first[strand + 1]].searchsorted(now)) - 1
+        if barrier[last] == last:
+            strand = released[last]
             continue
-        taken.append(piece)
-        until.append(now)
-        now = starts[piece]
-    piece_of, end = np.array([taken[::-1], until[::-1]], dtype=np.int64)
+        low = max(int(barrier[last]) + 1, begin)
+        taken.append(at[low : last + 1])
+        until.append(np.append(pieces.start[low + 1 : last + 1], now))
+        now = int(pieces.start[low])
+    piece_of = np.concatenate([np.zeros(0, np.int64), *reversed(taken)])
+    end = np.concatenate([np.zeros(0, np.int64), *reversed(until)])
     return Path(pieces.strand[piece_of], pieces.start[piece_of], end, piece_of)
 
 

@@ -14,6 +14,7 @@ from orchprof.ledger.graph.columns import (
     flags,
     indices,
     ints,
+    ordered,
     stack,
     take,
 )
@@ -61,7 +62,7 @@ def read_segments(tables: Tables, tasks: Columns, strands: Columns) -> Columns:
         "fallback": flags(table["fallback"]),
         **{name: np.maximum(ints(table[f"{name}_ns"]), 0) for name in COUNTERS},
     }
-    return _fill(_trim(_ordered(columns), strands), strands)
+    return _fill(_trim(ordered(columns, "strand", "start"), strands), strands)
 
 
 def _on_clock(column: "pd.Series[Any]", zero: Ints, missing: int) -> Ints:
@@ -79,10 +80,6 @@ def threads_awaited(segments: Columns) -> Columns:
     awaited = np.full(n, NONE)
     awaited[known] = segments["thread"][following[known]]
     return {**segments, "awaited": awaited}
-
-
-def _ordered(columns: Columns) -> Columns:
-    return take(columns, np.lexsort((columns["start"], columns["strand"])))
 
 
 def _trim(columns: Columns, strands: Columns) -> Columns:
@@ -121,7 +118,7 @@ def _fill(columns: Columns, strands: Columns) -> Columns:
         return columns
     inner = _unknown(strand[gap], floor[gap], columns["start"][gap], before[gap])
     outer = _unknown(rest, reached[rest], strands["until"][rest], last[rest])
-    return _ordered(stack([columns, inner, outer]))
+    return ordered(stack([columns, inner, outer]), "strand", "start")
 
 
 def _unknown(strand: Ints, start: Ints, end: Ints, role: Ints) -> Columns:

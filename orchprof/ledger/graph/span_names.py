@@ -19,9 +19,12 @@ Names = tuple[tuple[str, str], ...]
 def span_names(tables: Tables) -> tuple[Names, Ints, Ints]:
     """Return the (role, name) pairs of a run's spans, each span's own pair, and its owner's pair."""
     spans = tables["spans"]
-    pairs = pd.MultiIndex.from_arrays([spans["role"].astype(object), spans["name"].astype(object)])
-    own, distinct = pd.factorize(pairs)
-    names = tuple((str(role), str(name)) for role, name in distinct)
+    (role, roles), (name, known) = (
+        pd.factorize(spans[each], use_na_sentinel=False) for each in ("role", "name")
+    )
+    own, distinct = pd.factorize(role * max(len(known), 1) + name)
+    pairs = np.divmod(distinct, max(len(known), 1))
+    names = tuple((str(roles[one]), str(known[other])) for one, other in zip(*pairs, strict=True))
     return names, np.asarray(own, np.int64), np.asarray(own, np.int64)[_owners(spans)]
 
 

@@ -9,7 +9,18 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.ledger.graph.columns import NONE, Bools, Codes, Columns, Ints, Line, indices, stack, take
+from orchprof.ledger.graph.columns import (
+    NONE,
+    Bools,
+    Codes,
+    Columns,
+    Ints,
+    Line,
+    indices,
+    ordered,
+    stack,
+    take,
+)
 from orchprof.ledger.graph.joins import Joins, read_joins, wait_states
 from orchprof.ledger.graph.queue_items import Taken, read_taken, taken_of
 from orchprof.ledger.graph.releases import Releases, read_releases, releases_of
@@ -31,10 +42,10 @@ from orchprof.ledger.graph.span_names import Names, inherited_spans, span_names
 from orchprof.ledger.graph.task_strands import Tables, finished_tasks, read_strands
 from orchprof.ledger.graph.timeouts import TimeOuts, read_time_outs, time_outs_of
 from orchprof.ledger.labels import CODES, N_STATES, ROLE, STATE
+from orchprof.run.schema import FELT_NS
 
 LOCKS: Final = [code for (_, state), code in CODES.items() if state == "lock"]
 # Waits that are worth a piece of their own; after a loop any is, for its end is a step's beginning.
-FELT_NS: Final = 1_000_000
 _LEAST_NS: Final = {LAG: 1, REST: FELT_NS, GIL: FELT_NS}
 POOL_WAITS: Final = [code for (_, state), code in CODES.items() if state == "pool_wait"]
 
@@ -96,6 +107,15 @@ class TaskGraph:
     taken: Taken
 
 
+def reported(tables: Tables) -> list[TaskGraph]:
+    """Return the graphs of the tasks that a report's latency is of: those that did not fail; all when every one did.
+
+    Raises:
+        RunError: as `build`.
+    """
+    return build(tables, failed=False) or build(tables)
+
+
 def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[TaskGraph]:
     """Return the graph of every task that ended, in the table's order.
 
@@ -115,8 +135,7 @@ def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[
     joins = read_joins(tables, tasks, strands, segments, line)
     tiles = [*_segment_pieces(segments, joins), _remote_pieces(read_remote(tables, strands, segments, line))]
     tiles.append(_lead_pieces(strands, segments, line, joins))
-    pieces = stack(tiles)
-    pieces = take(pieces, np.lexsort((pieces["end"], pieces["start"], pieces["strand"])))
+    pieces = ordered(stack(tiles), "strand", "start", "end")
     names, pieces["owner"] = _owners(tables, pieces, inherited_spans(strands, segments, line))
     strands["begin"] = joins.lead
     strands["spawner"] = joins.spawner
@@ -178,6 +197,8 @@ def _waits_apart(pieces: Columns) -> list[Columns]:
         if slot == REST:
             held &= np.isin(pieces["label"][:, slot], LOCKS)
         some = (pieces["awaited"] != NONE) & held & (waited < pieces["end"] - pieces["start"])
+        if not some.any():
+            continue
         cut = take(pieces, some)
         at = cut["end"] - waited[some]
         only = np.zeros_like(cut["ns"])

@@ -13,9 +13,10 @@ import numpy as np
 
 from orchprof.ledger.graph.columns import NONE, Ints
 from orchprof.ledger.graph.segments import GIL, LAG, REST, RUNQ
-from orchprof.ledger.graph.task_graph import FELT_NS, LOCKS, POOL_WAITS, TaskGraph
+from orchprof.ledger.graph.task_graph import LOCKS, POOL_WAITS, TaskGraph
 from orchprof.ledger.replay.cut_short import CutShort, cut_short
 from orchprof.ledger.replay.queue_workers import Served, served
+from orchprof.run.schema import FELT_NS
 
 # Whoever goes on was let go shortly before: it had to be woken and to get a core. Who was at work then is asked for the
 # shortest of these times first.

@@ -23,7 +23,7 @@ from orchprof.ledger.replay.rules import Contended, Places, Rules, rules_of
 
 # Who shares the interpreter ends when the others do, and they when it does: so often each is asked again.
 _SWEEPS: Final = 2
-_EXACT: Final = 1e-3
+EXACT: Final = 1e-3
 Scale = Mapping[str | tuple[str, str], float]
 Marks = tuple[Ints, Ints]
 
@@ -165,7 +165,7 @@ def contended(graph: TaskGraph, marks: Marks | None = None) -> Events:
     events = _Network(graph, contention, marks).events()
     missed_ns = abs(replay(graph, {}, events) - graph.length_ns)
     # Where the record contradicts itself, waits are as long as they were.
-    return events if missed_ns <= _EXACT * graph.length_ns else network(graph, marks)
+    return events if missed_ns <= EXACT * graph.length_ns else network(graph, marks)
 
 
 class _Network:

@@ -14,7 +14,7 @@ import numpy as np
 from orchprof.ledger.graph.columns import NEVER, NONE, Bools, Floats, Ints, indices, ints
 from orchprof.ledger.graph.task_graph import TaskGraph, build
 from orchprof.ledger.graph.task_strands import Tables
-from orchprof.ledger.replay.replay import Events, contended, instants, work_before
+from orchprof.ledger.replay.replay import EXACT, Events, contended, instants, work_before
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,6 @@ MOST_SEGMENTS: Final = 20_000
 # Groups of tasks share a graph up to so many, as each graph takes its time to build.
 _A_GRAPH: Final = 5_000
 _CLOCK: Final = NONE - 1  # the id of its strand, and of what it is the task of
-_EXACT: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def _stretch(tables: Tables, window: _Window, tasks: list[int], asked: dict[int,
     )
     length = np.array([asked[task] for task in ids.tolist()], np.float64)
     work = graph.pieces.ns.sum(axis=1)[:, None].astype(np.float64)
-    right = np.abs(found.latencies(work)[:, 0] - length) <= _EXACT * length
+    right = np.abs(found.latencies(work)[:, 0] - length) <= EXACT * length
     if not right.any():
         return None
     return Together(graph, events, ids[right], first[right], last[right], found.of_task)

@@ -19,6 +19,8 @@ from orchprof.plan.search.trial import Trial, figures, figures_of, has_room, tri
 
 CHECKS: Final = (20, 60)  # runs that the answer is checked with, and where those leave it open
 PLAIN: Final = 4  # runs with nothing in doubt that its figures are the mean of
+# Of small tasks each measures so many times as many: a queue that is nearly full is slow to show what it is like.
+_LONGER: Final = 10
 _MOST_REFUTED: Final = 6  # answers, before none is given
 _FINE: Final = 1.08  # the most load for a fleet is known within this factor
 _MOST_TIMES: Final = 64.0  # more than so many times the load is not looked for
@@ -113,7 +115,8 @@ def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, fl
         values = _checks(question, best, search.effort)
         if _is_borne_out(question, values):
             chances = [measured(1 + question.target.seed, 1 + number) for number in range(PLAIN)]
-            plain = _fresh(question, best, search.effort, chances)
+            longer = replace(search.effort, most=_LONGER * search.effort.most)
+            plain = _fresh(question, best, longer, chances)
             means = {name: float(np.mean([run[name] for run in plain])) for name in plain[0]}
             return replace(best, figures=figures(question, means, [*best.runs, *values])), values
         search.refute(best.fleet)

@@ -90,14 +90,16 @@ def _failures(reports: Sequence[Report]) -> list[str]:
 
 def _notes(reports: Sequence[Report]) -> list[str]:
     """Return each finding once, with the runs it holds for."""
-    found: dict[str, list[str]] = {}
+    runs_by_finding: dict[str, list[str]] = {}
     for label, report in zip(naming.labels(reports), reports, strict=True):
         for finding in report.checks.findings:
             if finding.code in SAID_ABOVE:
                 continue
-            found.setdefault(naming.finding(finding), []).append(label)
+            runs_by_finding.setdefault(naming.finding(finding), []).append(label)
     return [
-        line for said, held in found.items() for line in text.labelled("Note", f"{', '.join(held)}: {said}")
+        line
+        for said, runs in runs_by_finding.items()
+        for line in text.labelled("Note", f"{', '.join(runs)}: {said}")
     ]
 
 

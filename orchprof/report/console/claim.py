@@ -3,97 +3,95 @@
 import math
 from collections.abc import Sequence
 from string import ascii_uppercase
-from typing import Any
 
+from orchprof.contract.claim import Bounds, Claim, Definition, Generation, NamedRun
 from orchprof.report import text
 from orchprof.report.console import claim_measured
-from orchprof.report.console.claim_measured import READINGS, percent, published, span
+from orchprof.report.console.claim_measured import DEFINITIONS, in_band, percent, published, span
 
-Record = dict[str, Any]
 _MAP_ROWS, _MAP_COLUMNS = 11, 52
 
 
-def render(record: Record, details: bool = False) -> str:
+def render(record: Claim, details: bool = False) -> str:
     """Return orchprof.claim/1 as text; `details` adds each published figure and the method."""
-    bounds = record["claim"]
-    lines = [f"Does the CPU side take {bounds['low']:.0%}-{bounds['high']:.0%} of latency?", ""]
+    bounds = record.claim
+    lines = [f"Does the CPU side take {bounds.low:.0%}-{bounds.high:.0%} of latency?", ""]
     lines += [*_runs(record), "", *_verdicts(record), "", *_made_of(record), "", *_crossings(record)]
-    lines += [*claim_measured.passings(record), *claim_measured.extrapolated(record)]
+    lines += [*claim_measured.crossings(record.crossings)]
+    lines += claim_measured.extrapolated(record.extrapolated)
     lines += ["", *_generations(record), "", *_map(record), ""]
-    for left in record["left_out"]:
-        lines += text.labelled("Left out", left["reason"])
+    for left in record.left_out:
+        lines += text.labelled("Left out", left.reason)
     lines += _published(record) if details else []
-    return "\n".join([*lines, *text.labelled("In words", record["paragraph"])]) + "\n"
+    return "\n".join([*lines, *text.labelled("In words", record.paragraph)]) + "\n"
 
 
-def _keys(record: Record) -> dict[str, str]:
+def _keys(record: Claim) -> dict[str | None, str]:
     """Return a letter for each run, so that settings need not be said again."""
-    runs = list(dict.fromkeys(row["run"] for row in record["rows"]))
+    runs = list(dict.fromkeys(row.run for row in record.rows))
     return {run: ascii_uppercase[i] if i < len(ascii_uppercase) else str(i + 1) for i, run in enumerate(runs)}
 
 
-def _label(row: Record, keys: dict[str, str]) -> str:
-    return f"{keys[row['run']]} {row['workload']}"
+def _label(row: NamedRun, keys: dict[str | None, str]) -> str:
+    return f"{keys[row.run]} {row.workload}"
 
 
-def _runs(record: Record) -> list[str]:
+def _runs(record: Claim) -> list[str]:
     keys, lines = _keys(record), []
-    for row in (row for row in record["rows"] if row["reading"] == "not_model"):
-        notes = "".join(f"; {note}" for note in row["notes"])
-        lines += text.labelled(_label(row, keys), f"{row['setting']}{notes}")
+    for row in (row for row in record.rows if row.reading == "not_model"):
+        notes = "".join(f"; {note}" for note in row.notes)
+        lines += text.labelled(_label(row, keys), f"{row.setting}{notes}")
     return lines
 
 
-def _verdicts(record: Record) -> list[str]:
+def _verdicts(record: Claim) -> list[str]:
     keys = _keys(record)
     rows = [("", "counting", "share", "95 %", "in band", "verdict", "published")]
     rows += [
         (
             _label(row, keys),
-            READINGS[row["reading"]],
-            percent(row["share"]),
-            span(row["ci95"]),
-            span(row["share_in_band"] and sorted(row["share_in_band"])),
-            row["verdict"],
-            span(published(row["published"])) if row["reading"] == "not_model" else "",
+            DEFINITIONS[row.reading],
+            percent(row.share),
+            span(row.ci95),
+            in_band(row.share_in_band),
+            row.verdict,
+            span(published(row.published)) if row.reading == "not_model" else "",
         )
-        for row in record["rows"]
+        for row in record.rows
     ]
     lines = text.columns(rows, "<<>>><>")
-    why = dict.fromkeys(
-        (_label(r, keys), READINGS[r["reading"]], r["reason"]) for r in record["rows"] if r["reason"]
-    )
-    for label, reading, reason in why:
-        lines += text.labelled("Undecided", f"{label}, {reading}: {reason}")
+    why = dict.fromkeys((_label(r, keys), DEFINITIONS[r.reading], r.reason) for r in record.rows if r.reason)
+    for label, definition, reason in why:
+        lines += text.labelled("Undecided", f"{label}, {definition}: {reason}")
     return lines
 
 
-def _made_of(record: Record) -> list[str]:
-    keys, made = _keys(record), record["made_of"]
-    parts = list(made[0]["parts"])
+def _made_of(record: Claim) -> list[str]:
+    keys, made = _keys(record), record.made_of
+    parts = list(made[0].parts)
     rows = [("outside the model", *parts)]
-    rows += [(_label(each, keys), *(text.fine_share(each["parts"][part]) for part in parts)) for each in made]
+    rows += [(_label(each, keys), *(text.fine_share(each.parts[part]) for part in parts)) for each in made]
     return text.columns(rows, "<" + ">" * len(parts))
 
 
-def _crossings(record: Record) -> list[str]:
+def _crossings(record: Claim) -> list[str]:
     keys = _keys(record)
-    replayed = [row for row in record["crossings"] if row.get("over", "model") == "model"]
+    replayed = [row for row in record.crossings if row.over == "model"]
     rows = [("passes", "counting", "at", "model time", "out tokens", "model per task")]
     rows += [
         (
             _label(each, keys),
-            READINGS[each["reading"]],
-            percent(each["level"]),
-            f"x {text.number(each['multiplier'])}",
-            "-" if each["output_tokens"] is None else f"{each['output_tokens']:.0f}",
-            text.fine_seconds(each["model_s"]),
+            DEFINITIONS[each.reading],
+            percent(each.level),
+            f"x {text.number(each.multiplier)}",
+            "-" if each.output_tokens is None else f"{each.output_tokens:.0f}",
+            text.fine_seconds(each.model_s),
         )
         for each in replayed
-        if each["multiplier"] is not None
+        if each.multiplier is not None
     ]
-    never = sum(each["multiplier"] is None for each in replayed)
-    low, high = record["reach"]
+    never = sum(each.multiplier is None for each in replayed)
+    low, high = record.reach
     said = f"{never} of {len(replayed)} bounds are never passed, the model x {low:g} to {high:g}"
     return [
         *(text.columns(rows, "<<>>>>") if rows[1:] else []),
@@ -101,46 +99,49 @@ def _crossings(record: Record) -> list[str]:
     ]
 
 
-def _generations(record: Record) -> list[str]:
+def _generations(record: Claim) -> list[str]:
     keys = _keys(record)
-    rows = [("accelerator", "year", "", "model", "published", "host", "agent", "basis")]
+    rows: list[tuple[str, ...]] = [
+        ("accelerator", "year", "", "model", "published", "host", "agent", "basis")
+    ]
     rows += [
         (
-            each["accelerator"],
-            str(each["year"]),
+            each.accelerator,
+            str(each.year),
             _label(each, keys),
-            f"x {text.number(each['ratio'])}",
-            *(percent((each["shares"].get(name) or {}).get("share")) for name in READINGS),
-            each["basis"],
+            f"x {text.number(each.ratio)}",
+            *(_share(each, definition) for definition in DEFINITIONS),
+            str(each.basis),
         )
-        for each in record["generations"]
-        if each["shares"] is not None
+        for each in record.generations
+        if each.shares is not None
     ]
-    why = [
-        f"{_label(e, keys)} on {e['accelerator']}: {e['reason']}"
-        for e in record["generations"]
-        if e["reason"]
-    ]
+    why = [f"{_label(e, keys)} on {e.accelerator}: {e.reason}" for e in record.generations if e.reason]
     lines = text.columns(rows, "<><>>>><") if rows[1:] else []
     for each in why:
         lines += text.labelled("Left out", each)
     return lines
 
 
-def _map(record: Record) -> list[str]:
+def _share(there: Generation, definition: Definition) -> str:
+    known = (there.shares or {}).get(definition)
+    return percent(None if known is None else known.share)
+
+
+def _map(record: Claim) -> list[str]:
     """Return model seconds (across) against seconds outside the model (up), both axes logarithmic."""
-    keys, points = _keys(record), record["map"]["points"]
-    points = [each for each in points if each["outside_s"] > 0 and each["model_s"] > 0]
+    keys, points = _keys(record), record.map.points
+    points = [each for each in points if each.outside_s > 0 and each.model_s > 0]
     if not points:
         return []
-    left, right = _axis([each["model_s"] for each in points])
-    bottom, top = _axis([each["outside_s"] for each in points])
+    left, right = _axis([each.model_s for each in points])
+    bottom, top = _axis([each.outside_s for each in points])
     model = [left + (right - left) * i / (_MAP_COLUMNS - 1) for i in range(_MAP_COLUMNS)]
     outside = [top - (top - bottom) * i / (_MAP_ROWS - 1) for i in range(_MAP_ROWS)]
-    cells = [[_mark(10**y / (10**x + 10**y), record["claim"]) for x in model] for y in outside]
+    cells = [[_mark(10**y / (10**x + 10**y), record.claim) for x in model] for y in outside]
     for each in points:
-        row = _nearest(outside, math.log10(each["outside_s"]))
-        cells[row][_nearest(model, math.log10(each["model_s"]))] = keys[each["run"]]
+        row = _nearest(outside, math.log10(each.outside_s))
+        cells[row][_nearest(model, math.log10(each.model_s))] = keys[each.run]
     lines = ["outside the model, s per task   (+ above, . within, blank below the claim)"]
     lines += [f"{text.number(10**y):>8} |{''.join(row)}" for y, row in zip(outside, cells, strict=True)]
     ends = f"{text.number(10**left)}{text.number(10**right):>{_MAP_COLUMNS - len(text.number(10**left))}}"
@@ -158,18 +159,18 @@ def _nearest(ticks: Sequence[float], value: float) -> int:
     return min(range(len(ticks)), key=lambda i: abs(ticks[i] - value))
 
 
-def _mark(share: float, bounds: Record) -> str:
-    if share > bounds["high"]:
+def _mark(share: float, bounds: Bounds) -> str:
+    if share > bounds.high:
         return "+"
-    return "." if share >= bounds["low"] else " "
+    return "." if share >= bounds.low else " "
 
 
-def _published(record: Record) -> list[str]:
+def _published(record: Claim) -> list[str]:
     lines: list[str] = []
-    workloads = {row["workload"]: row["published"] for row in record["rows"]}
+    workloads = {row.workload: row.published for row in record.rows}
     for workload, figures in workloads.items():
         for each in figures:
-            said = f"{each['value']:.0%} {each['benchmark']}, {each['derivation']}; {each['system']}; "
-            said += f"{each['model']}; grade {each['grade']}, {each['source']} ({each['date']})"
+            said = f"{each.value:.0%} {each.benchmark}, {each.derivation}; {each.system}; "
+            said += f"{each.model}; grade {each.grade}, {each.source} ({each.date})"
             lines += text.labelled(f"{workload}", said)
-    return [*lines, *text.labelled("Method", record["method"]), ""]
+    return [*lines, *text.labelled("Method", record.method), ""]

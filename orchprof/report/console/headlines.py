@@ -5,20 +5,21 @@ from collections import Counter
 from typing import Any, Final
 
 from orchprof.contract.bench import Bench, Headline
+from orchprof.contract.claim import Claim, Definition, Generation, Row, VerdictWord
 from orchprof.contract.report import Report
 from orchprof.report import naming, text
 
 Record = dict[str, Any]
 _COLUMN: Final = 45
-_ORDER: Final = ("within", "above", "undecided", "below")
+_ORDER: Final[tuple[VerdictWord, ...]] = ("within", "above", "undecided", "below")
 
 
 def verdicts(record: Bench | Report) -> list[str] | None:
     """Return each report's verdict on the CPU side, `-` where its run says nothing; None where no run does."""
     if isinstance(record, Report) or not record.claim:
         return None
-    rows = _rows(record, "host")
-    return [rows[name]["verdict"] if name in rows else "-" for name in _ids(record)]
+    rows = _rows(record.claim, "host")
+    return [rows[name].verdict if name in rows else "-" for name in _ids(record)]
 
 
 def usd_per_thousand(record: Bench | Report) -> list[str] | None:
@@ -59,8 +60,8 @@ def _ids(record: Bench) -> list[str]:
     return names
 
 
-def _rows(record: Bench, reading: str) -> dict[str, Record]:
-    return {row["run"]: row for row in (record.claim or {"rows": []})["rows"] if row["reading"] == reading}
+def _rows(claim: Claim, definition: Definition) -> dict[str | None, Row]:
+    return {row.run: row for row in claim.rows if row.reading == definition}
 
 
 def lines(record: Bench | Report) -> list[str]:
@@ -68,18 +69,18 @@ def lines(record: Bench | Report) -> list[str]:
     if isinstance(record, Report):
         return []
     named = dict(zip(_ids(record), naming.labels(record.reports, short=True), strict=True))
-    said = _claimed(record, record.claim, named) if record.claim else []
+    said = _claimed(record.claim, named) if record.claim else []
     for line in (*_cost(record, named), *_headline(record.headline, named)):
         said += line
     return said
 
 
-def _claimed(record: Bench, claim: Record, named: dict[str, str]) -> list[str]:
-    low, high = (f"{claim['claim'][end] * 100:.0f}" for end in ("low", "high"))
+def _claimed(claim: Claim, named: dict[str, str]) -> list[str]:
+    low, high = (f"{bound * 100:.0f}" for bound in (claim.claim.low, claim.claim.high))
     rows = {
-        f"Does the CPU side take {low}-{high} % of latency?": _counted(record, "host"),
-        "  counting network waits, as published:": _counted(record, "not_model"),
-        "  agent and framework code alone:": _highest(record),
+        f"Does the CPU side take {low}-{high} % of latency?": _counted(claim, "host"),
+        "  counting network waits, as published:": _counted(claim, "not_model"),
+        "  agent and framework code alone:": _highest(claim),
         "  same tasks on a faster chip (replayed):": _faster_chip(claim, named),
     }
     return [
@@ -90,41 +91,42 @@ def _claimed(record: Bench, claim: Record, named: dict[str, str]) -> list[str]:
     ]
 
 
-def _counted(record: Bench, reading: str) -> str:
-    found = Counter(row["verdict"] for row in _rows(record, reading).values())
-    more = "".join(f", {found[word]} {word}" for word in _ORDER[1:] if found[word])
-    return f"{found[_ORDER[0]]} of {found.total()} {_ORDER[0]}{more}"
+def _counted(claim: Claim, definition: Definition) -> str:
+    counts = Counter(row.verdict for row in _rows(claim, definition).values())
+    more = "".join(f", {counts[word]} {word}" for word in _ORDER[1:] if counts[word])
+    return f"{counts[_ORDER[0]]} of {counts.total()} {_ORDER[0]}{more}"
 
 
-def _highest(record: Bench) -> str:
+def _highest(claim: Claim) -> str:
     """Return how many are within by the agent's own code; that it takes next to nothing is what there is to say."""
-    rows = _rows(record, "orchestration").values()
-    found = Counter(row["verdict"] for row in rows)
-    shares = [row["share"] for row in rows if row["share"] is not None]
+    rows = _rows(claim, "orchestration").values()
+    counts = Counter(row.verdict for row in rows)
+    shares = [row.share for row in rows if row.share is not None]
     highest = f" (highest {max(shares) * 100:.0f} %)" if shares else " (not told apart)"
-    return f"{found['within'] + found['above']} of {len(rows)}{highest}"
+    return f"{counts['within'] + counts['above']} of {len(rows)}{highest}"
 
 
-def _faster_chip(claim: Record, named: dict[str, str]) -> str:
+def _faster_chip(claim: Claim, named: dict[str, str]) -> str:
     """Return the CPU side's share on the run's own chip and on the newest, of the run where that is largest."""
-    own = {row["run"]: row for row in claim["generations"] if row["shares"] and row["ratio"] == 1}
-    there = [row for row in claim["generations"] if row["shares"] and row["run"] in own]
+    own = {row.run: row for row in claim.generations if row.shares and row.ratio == 1}
+    there = [row for row in claim.generations if row.shares and row.run in own]
     if not there:
         return ""
-    newest = max(row["year"] for row in there)
-    last = max((row for row in there if row["year"] == newest), key=_host)
-    first = own[last["run"]]
-    if first["year"] == newest:
+    newest = max(row.year for row in there)
+    last = max((row for row in there if row.year == newest), key=_host)
+    first = own[last.run]
+    if first.year == newest:
         return ""
-    return f"{named[last['run']]} {_chip(first)} -> {_chip(last)}"
+    return f"{named[str(last.run)]} {_chip(first)} -> {_chip(last)}"
 
 
-def _host(row: Record) -> float:
-    return float(row["shares"]["host"]["share"])
+def _host(row: Generation) -> float:
+    share = row.shares["host"].share if row.shares else None
+    return 0.0 if share is None else share
 
 
-def _chip(row: Record) -> str:
-    return f"{row['accelerator'].partition('-')[0].upper()} {_host(row) * 100:.0f} %"
+def _chip(row: Generation) -> str:
+    return f"{row.accelerator.partition('-')[0].upper()} {_host(row) * 100:.0f} %"
 
 
 def _cost(record: Bench, named: dict[str, str]) -> list[list[str]]:
@@ -153,15 +155,15 @@ def cpu_side_of_cost(per_task: Record) -> float | None:
 def _headline(headline: Headline | None, named: dict[str, str]) -> list[list[str]]:
     if headline is None:
         return []
-    win, scale, found = headline.win, headline.scale, []
+    win, scale, labelled = headline.win, headline.scale, []
     if win:
         said = f"{named.get(str(win.run), win.workload)} {win.name} {1 / win.scale:g}x faster: latency "
-        found.append(text.labelled("Biggest win", f"{said}-{win.gain_share * 100:.0f} % (replayed)"))
+        labelled.append(text.labelled("Biggest win", f"{said}-{win.gain_share * 100:.0f} % (replayed)"))
     if scale:
         said = f"{scale.rate_per_s:g} {named.get(str(scale.run), scale.workload)} tasks/s: "
         said += f"{_cores(scale.cores)} of this speed at {scale.busy_share * 100:.0f} % busy"
-        found.append(text.labelled("Scale", said))
-    return found
+        labelled.append(text.labelled("Scale", said))
+    return labelled
 
 
 def _cores(cores: float) -> str:

@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 
 from orchprof.run.finalize.timeline import Ints, Timeline
-from orchprof.run.schema import ROLES
+from orchprof.run.schema import FELT_NS, ROLES
 
 _WIDTH: Final = len(ROLES)
-# For less than this, who of one's own role was at work is not asked.
-_FELT_NS: Final = 1_000_000
 # Of what ran while somebody waited, the last so many are looked at.
 _LOOKED_BACK: Final = 1_000
 
@@ -86,7 +84,7 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
     carrier, span = (np.array(held[name], dtype=np.int64) for name in ("carrier", "span"))
     until = np.array(held["end_ns"], dtype=np.int64)
     window = until - np.array(held["lag_ns"], dtype=np.int64), until
-    alike = foreign[np.arange(len(held)), own] >= _FELT_NS
+    alike = foreign[np.arange(len(held)), own] >= FELT_NS
     foreign[np.arange(len(held)), own] = 0
     holder = span.copy()
     for role in np.unique(own[alike]).tolist():

@@ -16,12 +16,10 @@ from orchprof.run.finalize.owners import Holders
 from orchprof.run.finalize.thread_samples import GIL, LOCK, OTHER, RUNNING, Looks
 from orchprof.run.finalize.timeline import Ints, Timeline
 from orchprof.run.outside.pipe_peers import Around, Windows, answers
-from orchprof.run.schema import COUNTERS, ROLES
+from orchprof.run.schema import COUNTERS, FELT_NS, ROLES
 
 # Less than this of a turn is not worth a segment of its own.
 _LEAST_NS: Final = 1_000
-# Waits and work above this are worth an order.
-_FELT_NS: Final = 1_000_000
 _WIDTH: Final = len(ROLES)
 # Beyond what can be seen of a thread itself: others compute for it.
 _HELPED: Final = len(rec.LOOKS)
@@ -82,7 +80,7 @@ def _locks_first(turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks) 
     tid = turns["carrier"].map(threads).fillna(0).to_numpy(dtype="int64")
     locked = looks.runs[looks.runs["state"] == LOCK]
     until = end.copy()
-    for row in np.flatnonzero(long & (waited >= _FELT_NS) & (cpu >= _FELT_NS)).tolist():
+    for row in np.flatnonzero(long & (waited >= FELT_NS) & (cpu >= FELT_NS)).tolist():
         seen = (locked["tid"] == tid[row]) & (locked["start_ns"] < end[row]) & (locked["end_ns"] > start[row])
         if seen.any():
             until[row] = min(max(int(locked.loc[seen, "end_ns"].max()), start[row] + waited[row]), end[row])

@@ -262,6 +262,6 @@ def test_quick_settings_are_defaults_that_can_be_overridden():
 def test_the_band_of_a_modelled_run_is_that_of_what_it_asked(tmp_path):
     result, _ = run(tmp_path / "run", model="paced:llama-3.1-8b@h100-sxm", tasks=2, warmup=0)
     model = result.meta.model
-    low, high = model["band"]
+    low, high = model.band
     assert low <= 1 <= high
-    assert model["regime"] == "extrapolated"  # nobody publishes answers of two tokens
+    assert model.regime == "extrapolated"  # nobody publishes answers of two tokens

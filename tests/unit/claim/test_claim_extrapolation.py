@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from orchprof.claim.claim import claim
-from orchprof.claim.extrapolation import extrapolate, published_size
+from orchprof.claim.extrapolation import extrapolate
 from orchprof.claim.law import fit
+from orchprof.claim.published import published_size
 from orchprof.claim.scaled import outcome, scalable
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.graph.task_graph import build
@@ -46,27 +47,27 @@ def test_a_tools_time_is_scaled_by_name(one_strand, k):
 def test_shares_along_the_law(known):
     # 10 ms + 1 ms a row; at 990 rows the tool takes 1 s beside 10 ms of model
     (row,) = extrapolate(sweep(known, {10: 20, 20: 30, 40: 50}), "rows", 990)
-    assert (row["tool"], row["setting"], row["at"], row["basis"]) == ("search", "rows", 990, "extrapolated")
-    assert [(each["value"], each["s"]) for each in row["measured"]] == [
+    assert (row.tool, row.setting, row.at, row.basis) == ("search", "rows", 990, "extrapolated")
+    assert [(each.value, each.s) for each in row.measured] == [
         (10, pytest.approx(0.02)), (20, pytest.approx(0.03)), (40, pytest.approx(0.05)),
     ]  # fmt: skip
-    assert (row["intercept"], row["slope"]) == pytest.approx((0.01, 0.001))
-    assert row["residual"] == pytest.approx(0, abs=1e-9)
-    assert row["factor_beyond"] == pytest.approx(990 / 40)
-    assert row["call_s"] == pytest.approx(1)
-    assert row["shares"]["host"]["share"] == pytest.approx(1 / 1.01)
-    assert row["shares"]["host"]["verdict"] == "above"
+    assert (row.intercept, row.slope) == pytest.approx((0.01, 0.001))
+    assert row.residual == pytest.approx(0, abs=1e-9)
+    assert row.factor_beyond == pytest.approx(990 / 40)
+    assert row.call_s == pytest.approx(1)
+    assert row.shares["host"].share == pytest.approx(1 / 1.01)
+    assert row.shares["host"].verdict == "above"
     # the model half or twice as slow: 1 / 1.005 and 1 / 1.02
-    assert row["shares"]["not_model"]["share_in_band"] == pytest.approx([1 / 1.005, 1 / 1.02])
-    assert row["cores_busy"] == pytest.approx(1)
-    assert row["published"]
-    assert row["published_size"]["bytes"] == 115e9
+    assert row.shares["not_model"].share_in_band == pytest.approx([1 / 1.005, 1 / 1.02])
+    assert row.cores_busy == pytest.approx(1)
+    assert row.published
+    assert row.published_size.bytes == 115e9
 
 
 def test_within_the_measured_it_is_no_extrapolation(known):
     (row,) = extrapolate(sweep(known, {10: 20, 20: 30, 40: 50}), "rows", 30)
-    assert row["basis"] == "interpolated"
-    assert row["shares"]["host"]["share"] == pytest.approx(40 / 50)
+    assert row.basis == "interpolated"
+    assert row.shares["host"].share == pytest.approx(40 / 50)
 
 
 def test_two_values_are_no_law(known):
@@ -96,7 +97,7 @@ def test_a_size_at_which_no_time_is_left_is_refused(known):
 def test_a_slip_of_the_pen_is_not_extrapolated_to(known):
     runs = sweep(known, {10: 20, 20: 30, 40: 50})
     (row,) = extrapolate(runs, "rows", 400_000)
-    assert row["factor_beyond"] == 10_000
+    assert row.factor_beyond == 10_000
     with pytest.raises(
         UsageError, match=r"too far from what was measured, 1e\+30 @ --extrapolate rows, give at most"
     ):
@@ -118,8 +119,8 @@ def test_it_is_said_in_words(rag_run):
     runs = [rag_run(f"r{rows}", rows + 10, {"rows": rows}) for rows in (10, 20, 40)]
     record = claim(runs, {"rows": 990})
     said = "at rows 990, 24.8 times the largest measured, the share as published of rag would be 99% (above)"
-    assert f"not measured: {said}." in record["paragraph"]
-    assert claim(runs)["extrapolated"] == []
+    assert f"not measured: {said}." in record.paragraph
+    assert claim(runs).extrapolated == []
 
 
 def test_a_workload_nobody_published_has_no_size():
@@ -134,5 +135,5 @@ def test_waits_for_a_core_are_no_part_of_the_law_nor_of_the_time_it_puts_in(know
     tool = tables["segments"]["role"] == "tool"
     tables["segments"].loc[tool, ["cpu_ns", "runq_ns"]] = [50_000_000, 20_000_000]
     (row,) = extrapolate([*runs, measured(report, tables)], "rows", 990)
-    assert [each["s"] for each in row["measured"]] == pytest.approx([0.02, 0.03, 0.05])
-    assert row["shares"]["host"]["share"] == pytest.approx(1 / 1.01)
+    assert [each.s for each in row.measured] == pytest.approx([0.02, 0.03, 0.05])
+    assert row.shares["host"].share == pytest.approx(1 / 1.01)

@@ -1,21 +1,22 @@
 """The paragraph says what the rows say, and nothing else."""
 
-from support import run_meta
+from dataclasses import replace
+
+from support import run_meta, some
 
 from orchprof.claim.claim import claim
 from orchprof.claim.paragraph import paragraph
+from orchprof.contract.claim import Claim, Crossing, Extrapolated, Judged, MadeOf, Row
 from orchprof.ledger.summary import summarise
 
 
-def row(reading, share, verdict, workload="rag", provenance="measured", band=None):
-    return {
-        "run": workload, "workload": workload, "setting": "s", "reading": reading, "share": share,
-        "verdict": verdict, "provenance": provenance, "band": band,
-    }  # fmt: skip
+def row(definition, share, verdict, workload="rag", **facts):
+    known = {"run": workload, "setting": "s", "provenance": "measured", "band": None} | facts
+    return some(Row, workload=workload, reading=definition, share=share, verdict=verdict, **known)
 
 
-def words(rows, made=(), crossings=()):
-    return paragraph({"rows": rows, "made_of": made, "crossings": crossings})
+def words(rows, made=(), crossings=(), extrapolated=()):
+    return paragraph(some(Claim, rows=rows, made_of=made, crossings=crossings, extrapolated=extrapolated))
 
 
 def test_verdicts_are_counted_by_reading():
@@ -40,28 +41,28 @@ def test_modelled_time_is_called_so_with_its_band():
 
 def test_what_moves_it():
     name = {"run": "rag", "workload": "rag", "setting": "s"}
-    made = [name | {"parts": {"waits": 0.4, "cpu": 0.2}}]
+    made = [MadeOf(**name, parts={"waits": 0.4, "cpu": 0.2})]
     crossings = [
-        name | {"reading": "not_model", "level": 0.5, "multiplier": 4.0},
-        name | {"reading": "not_model", "level": 0.9, "multiplier": 0.5},
-        name | {"reading": "host", "level": 0.9, "multiplier": None},
+        some(Crossing, **name, reading="not_model", level=0.5, multiplier=4.0),
+        some(Crossing, **name, reading="not_model", level=0.9, multiplier=0.5),
+        some(Crossing, **name, reading="host", level=0.9, multiplier=None),
     ]
     said = words([row("not_model", 0.6, "within")], made, crossings)
     assert "rag waits on networks and timers (40% of latency)" in said
     assert "rag passes 50% with 4 times the model time; rag passes 90% with a model 2 times as fast" in said
 
 
-def test_a_run_that_nobody_labelled_decides_two_readings(one_strand):
+def test_a_run_that_nobody_labelled_decides_by_two_definitions(one_strand):
     tables = one_strand([30, 31, 32, 33, 34, 35], 10)
     tables["segments"]["role"] = tables["segments"]["role"].replace("tool", "framework")
     meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
     report = summarise(tables, run_meta(**meta, labelled=False))
-    rows = {each["reading"]: each for each in claim([(report, tables)])["rows"]}
-    assert rows["orchestration"]["share"] is None
-    assert rows["orchestration"]["verdict"] == "undecided"
-    assert rows["orchestration"]["reason"]
-    assert rows["host"]["verdict"] == "within"
-    assert rows["host"]["published"] == []
+    rows = {each.reading: each for each in claim([(report, tables)]).rows}
+    assert rows["orchestration"].share is None
+    assert rows["orchestration"].verdict == "undecided"
+    assert rows["orchestration"].reason
+    assert rows["host"].verdict == "within"
+    assert rows["host"].published == []
 
 
 def test_runs_of_one_name_stay_apart(one_strand):
@@ -69,17 +70,19 @@ def test_runs_of_one_name_stay_apart(one_strand):
     meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
     report = summarise(tables, run_meta(**meta))
     record = claim([(report, tables), (report, tables)])
-    assert {row["run"] for row in record["rows"]} == {"x", "x #2"}
+    assert {row.run for row in record.rows} == {"x", "x #2"}
 
 
 def test_a_sweep_is_told_apart_by_what_differs_and_one_run_says_what_moves():
     rows = [
-        row("not_model", share, "within") | {"run": f"r{n}", "setting": f"bare m c1 rows={n}"}
+        row("not_model", share, "within", run=f"r{n}", setting=f"bare m c1 rows={n}")
         for n, share in ((1, 0.6), (2, 0.7))
     ]
     crossings = [
-        {"run": f"r{n}", "workload": "rag", "setting": f"bare m c1 rows={n}", "reading": "not_model", "level": 0.9,
-         "multiplier": 0.5}
+        some(
+            Crossing, run=f"r{n}", workload="rag", setting=f"bare m c1 rows={n}", reading="not_model", level=0.9,
+            multiplier=0.5,
+        )
         for n in (1, 2)
     ]  # fmt: skip
     said = words(rows, crossings=crossings)
@@ -88,24 +91,18 @@ def test_a_sweep_is_told_apart_by_what_differs_and_one_run_says_what_moves():
 
 
 def test_what_was_measured_and_what_was_not():
-    passed = {
-        "run": None, "workload": "rag", "setting": "s", "reading": "not_model", "level": 0.5, "multiplier": None,
-        "name": "concurrency", "between": [2, 8],
-    }  # fmt: skip
-    found = {
-        "rows": [row("not_model", 0.6, "within")],
-        "made_of": [],
-        "crossings": [passed, passed | {"between": None}],
-    }
-    share = {"share": 0.98, "verdict": "above"}
-    law = {
-        "workload": "rag",
-        "setting": "rows",
-        "at": 1e8,
-        "factor_beyond": 187.2,
-        "shares": {"not_model": share},
-    }
-    said = paragraph(found | {"extrapolated": [law]})
+    crossed = some(
+        Crossing, workload="rag", setting="s", reading="not_model", level=0.5, name="concurrency", between=(2, 8)
+    )  # fmt: skip
+    law = some(
+        Extrapolated, workload="rag", setting="rows", at=1e8, factor_beyond=187.2,
+        shares={"not_model": some(Judged, share=0.98, verdict="above")},
+    )  # fmt: skip
+    said = words(
+        [row("not_model", 0.6, "within")],
+        crossings=[crossed, replace(crossed, between=None)],
+        extrapolated=[law],
+    )
     assert "As measured, rag passes 50% between concurrency 2 and 8." in said
     assert (
         "at rows 100000000, 187 times the largest measured, the share as published of rag would be 98% (above)"

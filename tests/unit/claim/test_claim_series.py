@@ -3,15 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from support import run_meta
+from support import plain, record_of, run_meta
 
 from orchprof.claim.claim import claim
 from orchprof.claim.series import series, varying
-from orchprof.claim.setting_crossings import interpolated, passings
+from orchprof.claim.setting_crossings import interpolated, setting_crossings
+from orchprof.contract.claim import Claim, MeasuredShare
+from orchprof.contract.validation import validate
 
 
-def found(rows, reading="host"):
-    return [row for row in rows if row["reading"] == reading]
+def found(rows, definition="host"):
+    return [row for row in rows if row.reading == definition]
 
 
 def test_a_sweep_of_concurrency_is_one_series(known):
@@ -64,51 +66,63 @@ def test_a_bound_is_passed_between_measured_neighbours(known):
     # (3/4 - 1/2) / (3/4 - 1/3) = 0.6 of the way: 2 x 4^0.6
     runs = [known("a", 40, concurrency=1), known("b", 30, concurrency=2, mode="threads")]
     runs.append(known("c", 5, concurrency=8, mode="threads"))
-    half, most = found(passings(runs))
-    assert (half["level"], half["between"]) == (0.5, [2, 8])
-    assert half["at"] == pytest.approx(2 * 4**0.6)
-    assert half["clear"] is True
-    assert half["over"] == "concurrency"
-    assert [each["share"] for each in half["measured"]] == pytest.approx([0.8, 0.75, 1 / 3])
-    assert (most["level"], most["between"], most["at"], most["clear"]) == (0.9, None, None, None)
-    assert half["multiplier"] is None
+    half, most = found(setting_crossings(runs))
+    assert (half.level, half.between) == (0.5, (2, 8))
+    assert half.at == pytest.approx(2 * 4**0.6)
+    assert half.clear is True
+    assert half.over == "concurrency"
+    assert [each.share for each in half.measured] == pytest.approx([0.8, 0.75, 1 / 3])
+    assert (most.level, most.between, most.at, most.clear) == (0.9, None, None, None)
+    assert half.multiplier is None
 
 
 def test_a_bound_that_is_passed_twice_has_two_rows(known):
     runs = [known(str(n), work, {"rows": n}) for n, work in ((1, 40), (2, 5), (3, 40))]
-    assert [row["between"] for row in found(passings(runs)) if row["level"] == 0.5] == [[1, 2], [2, 3]]
+    assert [row.between for row in found(setting_crossings(runs)) if row.level == 0.5] == [(1, 2), (2, 3)]
 
 
 def test_words_stand_in_the_order_of_their_shares(known):
     runs = [known(word, work, {"backend": word}) for word, work in (("a", 40), ("b", 2), ("c", 15))]
-    half = found(passings(runs))[0]
-    assert [each["value"] for each in half["measured"]] == ["b", "c", "a"]
-    assert (half["between"], half["at"]) == (["b", "c"], None)
+    half = found(setting_crossings(runs))[0]
+    assert [each.value for each in half.measured] == ["b", "c", "a"]
+    assert (half.between, half.at) == (("b", "c"), None)
+
+
+def at(value, share):
+    return MeasuredShare(value=value, run=None, share=share, ci95=None)
 
 
 def test_nothing_lies_between_nothing_and_a_number_on_a_logarithm():
-    assert interpolated({"value": 0, "share": 0.2}, {"value": 8, "share": 0.8}, 0.5) is None
-    assert interpolated({"value": 2, "share": 0.2}, {"value": 8, "share": 0.8}, 0.5) == pytest.approx(4)
+    assert interpolated(at(0, 0.2), at(8, 0.8), 0.5) is None
+    assert interpolated(at(2, 0.2), at(8, 0.8), 0.5) == pytest.approx(4)
 
 
-def test_a_neighbour_whose_interval_holds_the_bound_makes_a_passing_unclear(one_strand, known, rag_run):
+def test_a_neighbour_whose_interval_holds_the_bound_makes_a_crossing_unclear(one_strand, known, rag_run):
     from orchprof.claim.measured import measured
     from orchprof.ledger.summary import summarise
 
     wide = one_strand([1, 1, 1, 40, 40, 40], 10)
     report = rag_run("b", 5, {"rows": 2})[0]
     wide = measured(replace(report, shares=summarise(wide, run_meta(labelled=True)).shares), wide)
-    half = found(passings([known("a", 1, {"rows": 1}), wide]))[0]
-    assert half["between"] == [1, 2]
-    assert half["clear"] is False
+    half = found(setting_crossings([known("a", 1, {"rows": 1}), wide]))[0]
+    assert half.between == (1, 2)
+    assert half.clear is False
 
 
 def test_the_record_holds_both_kinds_of_crossings(rag_run):
     record = claim([rag_run("a", 40, {"rows": 1}), rag_run("b", 5, {"rows": 2})])
-    kinds = {(row["over"], row["name"]) for row in record["crossings"]}
+    kinds = {(row.over, row.name) for row in record.crossings}
     assert kinds == {("model", "model_time"), ("setting", "rows")}
-    assert [row["setting"].split()[-1] for row in record["rows"][::3]] == ["rows=1", "rows=2"]
-    assert "As measured, rag passes 50% between rows 1 and 2." in record["paragraph"]
-    for row in record["crossings"]:
-        if row["over"] == "model":
-            assert row["at"] == row["multiplier"]
+    assert [row.setting.split()[-1] for row in record.rows[::3]] == ["rows=1", "rows=2"]
+    assert "As measured, rag passes 50% between rows 1 and 2." in record.paragraph
+    for row in record.crossings:
+        if row.over == "model":
+            assert row.at == row.multiplier
+
+
+def test_the_record_is_what_its_type_and_its_schema_say(rag_run):
+    runs = [rag_run(f"r{rows}", rows + 10, {"rows": rows}) for rows in (10, 20, 40)]
+    record = claim([*runs, rag_run("bare", 5, {"rows": 10}, variant="bare")], {"rows": 990})
+    assert record.extrapolated
+    assert record_of(Claim, plain(record)) == record
+    validate(plain(record))

@@ -12,14 +12,15 @@ VERDICTS = {  # per workload: host, not_model, orchestration
     "math": ("below", "within", "below"),
     "swe": ("undecided", "above", "below"),
 }
-READINGS = ("host", "not_model", "orchestration")
+DEFINITIONS = ("host", "not_model", "orchestration")
 
 
-def row(workload, reading, verdict):
+def row(workload, definition, verdict):
     return {
         "run": f"b/{workload}", "workload": workload, "setting": "s", "model": "m", "provenance": "modelled",
-        "band": None, "reading": reading, "share": {"orchestration": 0.01}.get(reading, 0.8), "ci95": None,
+        "band": None, "reading": definition, "share": {"orchestration": 0.01}.get(definition, 0.8), "ci95": None,
         "share_in_band": None, "verdict": verdict, "reason": None, "published": [], "notes": [],
+        "unexplained": 0.0,
     }  # fmt: skip
 
 
@@ -35,9 +36,9 @@ def claim():
     return {
         "schema": "orchprof.claim/1", "claim": {"low": 0.5, "high": 0.9}, "method": "m", "reach": [0.1, 10.0],
         "rows": [
-            row(workload, reading, verdict)
+            row(workload, definition, verdict)
             for workload, verdicts in VERDICTS.items()
-            for reading, verdict in zip(READINGS, verdicts, strict=True)
+            for definition, verdict in zip(DEFINITIONS, verdicts, strict=True)
         ],
         "made_of": [], "crossings": [], "extrapolated": [],
         "generations": [
