@@ -17,8 +17,10 @@ from orchprof.contract.brief import Brief
 from orchprof.contract.claim import Claim
 from orchprof.contract.cost import Cost
 from orchprof.contract.costs import Costs
+from orchprof.contract.plan import Plan
 from orchprof.contract.report import Report
 from orchprof.contract.run import RunMeta
+from orchprof.contract.whatif import Whatif
 from orchprof.ledger import summary
 from orchprof.run.meta import typed
 
@@ -125,6 +127,8 @@ KINDS = {
     "orchprof.brief/1": Brief,
     "orchprof.cost/1": Cost,
     "orchprof.costs/1": Costs,
+    "orchprof.plan/1": Plan,
+    "orchprof.whatif/1": Whatif,
 }
 
 

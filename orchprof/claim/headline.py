@@ -28,10 +28,10 @@ def headline(runs: Sequence[tuple[Report, Tables]]) -> Headline:
 def _win(report: Report, tables: Tables) -> Win | None:
     """Return by how much a run's tasks would be shorter with half the time of the name that buys most."""
     win = biggest_win(tables)
-    if win is None or win.part["name"] is None:
+    if win is None or win.part.name is None:
         return None
     return Win(
-        run=report.run.id, workload=report.run.workload, role=win.part["role"], name=win.part["name"], scale=HALF,
+        run=report.run.id, workload=report.run.workload, role=str(win.part.role), name=win.part.name, scale=HALF,
         base_s=win.base_s, replayed_s=win.halved_s, gain_share=win.gain_share,
     )  # fmt: skip
 

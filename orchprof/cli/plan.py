@@ -1,7 +1,8 @@
 """`orchprof plan`: which machines hold a load, what binds, and whether such predictions come true."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,8 +22,10 @@ from orchprof.errors import UsageError
 from orchprof.prices.price import ON_DEMAND
 
 if TYPE_CHECKING:
+    from orchprof.contract.plan import Plan
     from orchprof.plan.demand import Demand
-    from orchprof.plan.question import Question, Tokens
+    from orchprof.plan.fleet import Layout
+    from orchprof.plan.question import Question, Target, Tokens
     from orchprof.prices.price import Book
     from orchprof.run.store import Run
 
@@ -132,7 +135,7 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
     runs = _runs(run or [])
     if burstiness is not None and arrivals != "gamma":
         raise UsageError(f"only gamma has one, {burstiness:g} @ --burstiness, add --arrivals gamma")
-    found: dict[str, Any] | None = None
+    found: Plan | None = None
     if rate is not None or users is not None or not backtest:
         from orchprof.plan.fleet import Layout, kinds
         from orchprof.plan.plan import plan as answer
@@ -180,8 +183,8 @@ def _weighted(text: str) -> tuple[Path, float]:
 
 def _question(
     runs: list[tuple[Path, float]],
-    target: Any,
-    layout: Any,
+    target: "Target",
+    layout: "Layout",
     given: tuple[list[str], Path | None],
     sold: "Book",
 ) -> "Question":
@@ -195,24 +198,22 @@ def _question(
     speed = calibration.read(path) if path else None
     opened = [(store.open_run(each), weight) for each, weight in runs]
     rate_limits.check_names(read, [each.tables for each, _ in opened])
-    asks = tuple(demand(each, weight, read) for each, weight in opened)
-    paid = [(_tokens(run, each, sold), each.weight) for (run, _), each in zip(opened, asks, strict=True)]
-    return Question(asks, target, layout, tuple(read), speed, mixed(paid))
+    demands = tuple(demand(each, weight, read) for each, weight in opened)
+    paid = [(_tokens(run, each, sold), each.weight) for (run, _), each in zip(opened, demands, strict=True)]
+    return Question(demands, target, layout, tuple(read), speed, mixed(paid))
 
 
-def _tokens(run: "Run", asks: "Demand", sold: "Book") -> "Tokens":
+def _tokens(run: "Run", demand: "Demand", sold: "Book") -> "Tokens":
     """Return what a task of a run pays for tokens, by the bill of `orchprof cost`."""
     from orchprof.economics.bill.token_cost import tokens_per_task
     from orchprof.ledger.summary import summarise
     from orchprof.plan.question import Tokens
 
     report = summarise(run.tables, run.meta)
-    return Tokens(*tokens_per_task(report, run.tables, run.meta, sold, is_planned=asks.model is not None))
+    return Tokens(*tokens_per_task(report, run.tables, run.meta, sold, is_planned=demand.model is not None))
 
 
-def _backtested(
-    runs: list[tuple[Path, float]], mode: str | None, seed: int, found: dict[str, Any] | None
-) -> dict[str, Any]:
+def _backtested(runs: list[tuple[Path, float]], mode: str | None, seed: int, found: "Plan | None") -> "Plan":
     from orchprof.cli.progress import progress
     from orchprof.plan.backtest.backtest import backtest
     from orchprof.plan.plan import backtest_only
@@ -222,4 +223,4 @@ def _backtested(
         raise UsageError(f"one workload at a time, {len(runs)} runs @ --backtest, give one run")
     with progress() as notify:
         measured = backtest(store.open_run(runs[0][0]), mode, seed, notify)
-    return backtest_only(measured) if found is None else found | {"backtest": measured}
+    return backtest_only(measured) if found is None else replace(found, backtest=measured)

@@ -1,8 +1,9 @@
 """`orchprof whatif`: what a change would make of a run's latency, or what is worth changing."""
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,7 @@ from orchprof.cli.words import DetailsOption, FormatOption, positive, show, whol
 from orchprof.errors import OrchprofError, UsageError
 
 if TYPE_CHECKING:
+    from orchprof.contract.whatif import Whatif
     from orchprof.run.store import Run
 
 
@@ -61,10 +63,10 @@ def whatif(  # noqa: PLR0913  typer reads the options from the signature
     opened = store.open_run(run or store.latest())
     swaps = [(key, other.tables, other.meta) for key, other in others]
     found = ask(opened.tables, opened.meta, Asked(scaled, swaps, cores, workers, model))
-    show(_with_cost(found, opened) if found["ranking"] else found, form, details=details)
+    show(_with_cost(found, opened) if found.ranking else found, form, details=details)
 
 
-def _with_cost(found: dict[str, Any], opened: "Run") -> dict[str, Any]:
+def _with_cost(found: "Whatif", opened: "Run") -> "Whatif":
     """Return the ranking with what a task would cost; as it is where the run cannot be priced: `cost` says why."""
     from orchprof.economics.bill.priced_run import priced
     from orchprof.economics.halving import priced_ranking
@@ -75,7 +77,7 @@ def _with_cost(found: dict[str, Any], opened: "Run") -> dict[str, Any]:
     with suppress(OrchprofError):
         report = summarise(opened.tables, opened.meta)
         cost = priced(report, opened.tables, opened.meta, book(), Options()).parts(right=True)
-        return found | {"ranking": priced_ranking(found["ranking"], found["base_s"], cost)}
+        return replace(found, ranking=priced_ranking(found.ranking, found.base_s, cost))
     return found
 
 

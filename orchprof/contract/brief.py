@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from orchprof.contract.cost import Ends, RunRef, Unpriced
-from orchprof.contract.economics import BoughtMachine, Count, FixRow
+from orchprof.contract.economics import Count, FixRow
+from orchprof.contract.plan import FleetMachine
 from orchprof.contract.report import Finding
 from orchprof.contract.run import Provenance
 
@@ -32,7 +33,7 @@ class BriefLoad:
 
     tasks_per_s: Annotated[float, Meta(gt=0)] | None
     basis: Literal["asked", "measured"]
-    machines: Annotated[list[BoughtMachine] | None, Meta(description="as in orchprof.plan/1")]
+    machines: Annotated[list[FleetMachine] | None, Meta(description="as in orchprof.plan/1")]
     rule: Annotated[str | None, Meta(description="what the machines are the cheapest for")]
 
 

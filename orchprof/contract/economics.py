@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from orchprof.contract.plan import FleetMachine
+
 Count = Annotated[int, Meta(ge=0)]
 Amount = Annotated[float, Meta(ge=0)]
 Load = Literal["volume", "measured"]
@@ -15,29 +17,11 @@ At = Literal["idle", "full", "step", "measured", "asked"]  # what a load of the 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BoughtMachine:
-    """Machines of one kind, as in orchprof.plan/1."""
-
-    name: str
-    count: Annotated[int, Meta(ge=1)]
-    usd_per_hour: Annotated[Amount, Meta(description="of one")]
-    vcpus: int | None
-    memory_gib: float | None
-    accelerator: str | None
-    accelerators: int | None
-    region: str | None
-    as_of: Annotated[str | None, Meta(description="the day of its price")]
-    source: str
-    purchase: Annotated[str | None, Meta(description="how it is bought; null: nobody says")]
-    stale: Annotated[bool, Meta(description="the price is older than 180 days, or of no known day")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AtVolume:
     """The volume that is sold, on the machines that orchprof.plan/1 buys for it."""
 
     tasks_per_s: Annotated[float, Meta(gt=0, description="mean load, failed tasks among them")]
-    machines: Annotated[list[BoughtMachine] | None, Meta(description="as in orchprof.plan/1")] = None
+    machines: Annotated[list[FleetMachine] | None, Meta(description="as in orchprof.plan/1")] = None
     accelerators: Count | None = None
     usd_per_hour: Annotated[
         Amount | None, Meta(description="machines, idle or not, and what tasks pay by themselves")

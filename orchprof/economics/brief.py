@@ -147,7 +147,7 @@ def _engineer(report: Report, tables: Tables) -> Iterator[Figure]:
 def _win(tables: Tables) -> Iterator[Figure]:
     """Yield the part of the agent and its tools that saves most at half its time."""
     win, why = biggest_win(tables), "nothing to replay"
-    key, gain_share = (None, None) if win is None else (str(win.part["key"]), win.gain_share)
+    key, gain_share = (None, None) if win is None else (win.part.key, win.gain_share)
     yield _figure(ENGINEER, "biggest_win", key, "part", "modelled", why=why)
     yield _figure(ENGINEER, "biggest_win_share", gain_share, "share", "modelled", why=why)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from orchprof.contract.cost import ClaimInMoney, LatencyShares
 from orchprof.contract.economics import FixRow
 from orchprof.contract.report import Share, Shares
+from orchprof.contract.whatif import RankedPart
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.failures import PER, UNPRICED, row
 from orchprof.economics.replayed import Recorded, halved
@@ -94,7 +95,7 @@ def _row(what: str, base_s: float, saved_s: float | None, cost: Parts) -> FixRow
     return row(what, saved_s, base_s, usd, reason)
 
 
-def priced_ranking(rows: Sequence[dict[str, Any]], base_s: float, cost: Parts) -> list[dict[str, Any]]:
+def priced_ranking(rows: Sequence[RankedPart], base_s: float, cost: Parts) -> list[RankedPart]:
     """Return what-if's ranking with `usd_per_task_at_50pct`: a mean task's cost when a part takes half its time.
 
     None where cores or the model have no price, and where a part is some of the model's work, but nobody knows how
@@ -105,16 +106,16 @@ def priced_ranking(rows: Sequence[dict[str, Any]], base_s: float, cost: Parts) -
         base_s: the mean latency as it is.
         cost: of a mean task.
     """
-    return [row | {"usd_per_task_at_50pct": _halved_usd(row, base_s, cost)} for row in rows]
+    return [replace(row, usd_per_task_at_50pct=_halved_usd(row, base_s, cost)) for row in rows]
 
 
-def _halved_usd(row: dict[str, Any], base_s: float, cost: Parts) -> float | None:
+def _halved_usd(row: RankedPart, base_s: float, cost: Parts) -> float | None:
     whole = cost.whole_usd
-    is_model = row["role"] == MODEL and row["state"] is None and row["name"] is None
-    is_some = (row["role"] == MODEL and row["state"] in _SERVING) or (row["role"] == "client" and row["name"])
+    is_model = row.role == MODEL and row.state is None and row.name is None
+    is_some = (row.role == MODEL and row.state in _SERVING) or (row.role == "client" and row.name)
     if whole is None or not base_s or (is_some and cost.accelerator_usd):
         return None
-    saved, _ = _saved_usd(MODEL if is_model else row["key"], 1 - row["at_50pct_s"] / base_s, cost)
+    saved, _ = _saved_usd(MODEL if is_model else row.key, 1 - row.at_50pct_s / base_s, cost)
     return None if saved is None else whole - saved
 
 

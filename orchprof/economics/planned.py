@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from msgspec import convert
-
-from orchprof.contract.economics import AtVolume, BoughtMachine, FixRow
+from orchprof.contract.economics import AtVolume, FixRow
 from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.bill.payment import TOKEN
@@ -101,7 +99,7 @@ class Planned:
         held, usd = self.held(tasks_per_s), self.usd_per_hour(tasks_per_s)
         return AtVolume(
             tasks_per_s=tasks_per_s,
-            machines=convert(held.machines(), list[BoughtMachine], from_attributes=True),
+            machines=held.machines(),
             accelerators=self.accelerators(tasks_per_s),
             usd_per_hour=usd,
             usd_per_month=usd * MONTH_S / HOUR_S,

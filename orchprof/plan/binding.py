@@ -16,43 +16,43 @@ NEAR: Final = 0.9  # a limit this near to the latency of a task alone binds by i
 _IDLE: Final = 0.5  # a single machine that is less full than that is the least there is
 
 
-def workers(question: Question, found: Trial) -> int:
+def workers(question: Question, tried: Trial) -> int:
     """Return the processes of one host: as many as were given, or as the tasks in flight at a busy moment take.
 
     The simulation may have had more of them at hand. A busy moment has three standard deviations of a Poisson
     variable more in flight than the mean.
     """
     if question.layout.workers is not None or question.layout.mode != "processes":
-        return found.layout.processes
-    each = found.in_flight / found.fleet.hosts
-    return min(found.layout.processes, ceil(each + 3 * sqrt(each)) + 1)
+        return tried.layout.processes
+    each = tried.in_flight / tried.fleet.hosts
+    return min(tried.layout.processes, ceil(each + 3 * sqrt(each)) + 1)
 
 
-def is_slots_bound(question: Question, found: Trial) -> bool:
+def is_slots_bound(question: Question, tried: Trial) -> bool:
     """Return whether there are fewer places for tasks than the load might want: memory or `--workers` limits them."""
-    return found.layout.tasks < wanted(question, found.fleet, found.traffic)
+    return tried.layout.tasks < wanted(question, tried.fleet, tried.traffic)
 
 
-def memory_bytes(question: Question, found: Trial) -> float:
+def memory_bytes(question: Question, tried: Trial) -> float:
     """Return what the workers and the tasks in flight hold on all hosts at a busy moment."""
     base, each = question.size
-    count = workers(question, found)
+    count = workers(question, tried)
     if question.layout.mode == "processes":
-        return found.fleet.hosts * count * (base + each)
-    busy = found.in_flight + 3 * sqrt(found.in_flight)
-    return found.fleet.hosts * count * base + min(busy, found.fleet.hosts * found.layout.tasks) * each
+        return tried.fleet.hosts * count * (base + each)
+    busy = tried.in_flight + 3 * sqrt(tried.in_flight)
+    return tried.fleet.hosts * count * base + min(busy, tried.fleet.hosts * tried.layout.tasks) * each
 
 
-def memory_share(question: Question, found: Trial) -> float:
+def memory_share(question: Question, tried: Trial) -> float:
     """Return the share of the hosts' usable memory that they hold."""
-    room = found.fleet.hosts * found.fleet.kind.host.memory_gib * GIB * USABLE_MEMORY
-    return memory_bytes(question, found) / room
+    room = tried.fleet.hosts * tried.fleet.kind.host.memory_gib * GIB * USABLE_MEMORY
+    return memory_bytes(question, tried) / room
 
 
-def utilisation(question: Question, found: Trial) -> dict[str, float]:
+def utilisation(question: Question, tried: Trial) -> dict[str, float]:
     """Return the busy share of each pool; places for tasks only where there are not as many as the tasks want."""
-    busy = found.busy | {MEMORY: memory_share(question, found)}
-    if not is_slots_bound(question, found):
+    busy = tried.busy | {MEMORY: memory_share(question, tried)}
+    if not is_slots_bound(question, tried):
         busy.pop(SLOTS, None)
     return busy
 

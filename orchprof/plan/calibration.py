@@ -52,12 +52,12 @@ def _spin_many(_worker: int) -> float:
     return median(machine.spin() for _ in range(ROUNDS))
 
 
-def as_record(found: Calibration) -> dict[str, float]:
+def as_record(calibration: Calibration) -> dict[str, float]:
     """Return the calibration as orchprof.env/1 holds it."""
     return {
-        "core_speed": found.core_speed,
-        "all_core_speed": found.all_core_speed,
-        "cores": found.cores,
+        "core_speed": calibration.core_speed,
+        "all_core_speed": calibration.all_core_speed,
+        "cores": calibration.cores,
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,6 @@ from orchprof.run.store import Run
 from orchprof.simulate.system import CPU, INTERPRETER, Item, Path, Workload
 from orchprof.units import NS_PER_S
 
-Record = dict[str, Any]
 # A piece of work below this share of a task's latency joins one like it: the simulation is faster, its answer the same.
 _SMALL_SHARE: Final = 1e-3
 
@@ -300,5 +299,5 @@ def _seen(run: Run, report: Report) -> Seen:
     ended = tasks[tasks["end_ns"].notna()]
     at = np.concatenate([ended["end_ns"].to_numpy("int64"), ended["start_ns"].to_numpy("int64")])
     change = np.repeat([-1, 1], len(ended))
-    flying = np.cumsum(change[np.argsort(at, kind="stable")])
-    return Seen(int(flying.max(initial=1)), None if report.load is None else report.load.throughput_per_s)
+    in_flight = np.cumsum(change[np.argsort(at, kind="stable")])
+    return Seen(int(in_flight.max(initial=1)), None if report.load is None else report.load.throughput_per_s)

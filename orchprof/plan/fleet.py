@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.plan import FleetMachine
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.models.paced.timing import Paced
 from orchprof.plan.calibration import Calibration
@@ -56,18 +57,18 @@ class Fleet:
         if self.kind.accelerator is not None and not self.kind.is_together:
             yield self.kind.accelerator, self.accelerators, self.kind.accelerator.price.value
 
-    def machines(self) -> list[dict[str, Any]]:
+    def machines(self) -> list[FleetMachine]:
         """Return the plan record's `machines`."""
         today = datetime.now(UTC).date()
         return [
-            {
-                "name": machine.name, "count": count, "usd_per_hour": float(price), "vcpus": machine.vcpus,
-                "memory_gib": machine.memory_gib, "accelerator": machine.accelerator,
-                "accelerators": machine.accelerator_count, "region": machine.region,
-                "as_of": machine.price.as_of.isoformat() if machine.price.as_of else None,
-                "source": machine.price.source, "purchase": machine.price.purchase or None,
-                "stale": is_stale(machine.price, today),
-            }
+            FleetMachine(
+                name=machine.name, count=count, usd_per_hour=float(price), vcpus=machine.vcpus,
+                memory_gib=machine.memory_gib, accelerator=machine.accelerator,
+                accelerators=machine.accelerator_count, region=machine.region,
+                as_of=machine.price.as_of.isoformat() if machine.price.as_of else None,
+                source=machine.price.source, purchase=machine.price.purchase or None,
+                stale=is_stale(machine.price, today),
+            )
             for machine, count, price in self.lines()
         ]  # fmt: skip
 
@@ -116,17 +117,17 @@ def _cannot(model: Paced) -> OrchprofError:
 
 
 def _named(book: Book, name: str) -> Machine:
-    found = price_names.candidates(name, book.machines)
-    if len(found) > 1:
-        raise price_names.ambiguous(name, found, "--machine")
-    if not found:
+    names = price_names.candidates(name, book.machines)
+    if len(names) > 1:
+        raise price_names.ambiguous(name, names, "--machine")
+    if not names:
         error = price_names.nothing("machine", name, price_names.machine_names(book.machines), "--machine")
         raise UsageError(f"no price for it: {error}, or state it with --machines FILE")
-    return book.machines[found[0]]
+    return book.machines[names[0]]
 
 
-def _sorted(found: list[Kind]) -> list[Kind]:
-    return sorted(found, key=lambda kind: kind.host.price.value / max(kind.host.vcpus, 1))
+def _sorted(unsorted: list[Kind]) -> list[Kind]:
+    return sorted(unsorted, key=lambda kind: kind.host.price.value / max(kind.host.vcpus, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +151,11 @@ class Cores:
     speed: float
 
 
-def cores_of(machine: Machine, found: Calibration | None, run_speed: float | None) -> Cores:
+def cores_of(machine: Machine, calibration: Calibration | None, run_speed: float | None) -> Cores:
     """Return the cores of a machine; without a calibration a vCPU is taken for one of the run's cores."""
-    if found is None or run_speed is None:
+    if calibration is None or run_speed is None:
         return Cores(float(machine.vcpus), 1.0)
-    return Cores(machine.vcpus * found.full_share, found.core_speed / run_speed)
+    return Cores(machine.vcpus * calibration.full_share, calibration.core_speed / run_speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +163,12 @@ class Slots:
     """Processes on one machine, and how many tasks each holds at once."""
 
     processes: int
-    lanes: int
+    per_worker: int
 
     @property
     def tasks(self) -> int:
         """How many tasks one machine holds at once."""
-        return self.processes * self.lanes
+        return self.processes * self.per_worker
 
 
 def slots(machine: Machine, layout: Layout, wanted: int, size: tuple[float, float]) -> Slots | None:
@@ -188,5 +189,5 @@ def slots(machine: Machine, layout: Layout, wanted: int, size: tuple[float, floa
         return Slots(min(layout.workers or wanted, most), 1)
     processes = min(layout.workers or ceil(machine.vcpus), int(room // max(base + each, 1.0)))
     left = (room - processes * base) / processes
-    lanes = max(1, min(ceil(wanted / processes), int(left // max(each, 1.0))))
-    return Slots(processes, lanes)
+    per_worker = max(1, min(ceil(wanted / processes), int(left // max(each, 1.0))))
+    return Slots(processes, per_worker)

@@ -86,7 +86,7 @@ def _doubt(question: Question, need: str) -> float:
     """
     needs = (CPU, INTERPRETER) if need == CPU else (need,)
     means, errors = [], []
-    for each in question.asks:
+    for each in question.demands:
         asked = np.array(
             [sum(item.amount for item in path.items if item.need in needs) for path in each.paths]
         )
@@ -94,7 +94,7 @@ def _doubt(question: Question, need: str) -> float:
         means.append(float(asked.mean()))
         errors.append(student * float(asked.std(ddof=1)) / np.sqrt(len(asked)))
     whole = question.mean(means)
-    weights = np.array([each.weight for each in question.asks])
+    weights = np.array([each.weight for each in question.demands])
     squares = (np.array(errors) * weights / weights.sum()) ** 2
     return float(np.sqrt(squares.sum())) / whole if whole else 0.0
 
@@ -116,7 +116,7 @@ def needed_per_s(question: Question, load: Traffic) -> float:
     return load.users / (question.target.think_s + longest_s)
 
 
-def flying(question: Question, load: Traffic, response_s: float) -> float:
+def tasks_in_flight(question: Question, load: Traffic, response_s: float) -> float:
     """Return the tasks at once when each takes so long. Source: Little's law."""
     if load.rate_per_s is not None or load.users is None:
         return (load.rate_per_s or 0.0) * response_s
@@ -129,7 +129,7 @@ def core_hosts(question: Question, kind: Kind, per_s: float, most_busy: float = 
 
     Source: Lazowska et al. (1984), chapter 3: the utilisation law, cores busy = rate x core-seconds.
     """
-    cores = cores_of(kind.host, question.calibration, question.asks[0].core_speed)
+    cores = cores_of(kind.host, question.calibration, question.demands[0].core_speed)
     busy = per_s * question.core_s * more_busy(question, CPU) / cores.speed
     return busy / most_busy / cores.count
 
@@ -163,7 +163,7 @@ def at_least(question: Question, kind: Kind, load: Traffic, replicas: int = 1) -
     Args:
         question: for what.
         kind: of machines.
-        load: that they are to hold.
+        load: that comes to them.
         replicas: of the model that are needed, as far as that is known.
     """
     per_s = needed_per_s(question, load)
@@ -205,7 +205,7 @@ def _batched_s(question: Question, batch: int | None) -> tuple[float, float]:
         return 0.0, 0.0
     limits = Limits(model.setup.count, model.setup.kv_tokens)
     own, served = [], []
-    for each in question.asks:
+    for each in question.demands:
         own_s = served_s = 0.0
         for call in (item for path in each.paths for item in path.items if item.need == spec):
             context = round(call.prompt_tokens + call.amount / 2)
@@ -244,12 +244,12 @@ def shares(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -
     It holds for ever, where the busy share of a simulation hangs on who happened to come. Of the accelerators it is
     the share of their best throughput: a replica that decodes one request is busy, and could decode a hundred.
     """
-    cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
+    cores = cores_of(fleet.kind.host, question.calibration, question.demands[0].core_speed)
     found = {"cores": rate_per_s * question.core_s / (fleet.hosts * cores.count * cores.speed)}
     found |= {
         quota.station: rate_per_s * question.amount(quota.station) / quota.per_s for quota in question.quotas
     }
-    if layout.lanes > 1:
+    if layout.per_worker > 1:
         interpreters = fleet.hosts * layout.processes * cores.speed
         found["interpreter"] = rate_per_s * question.amount(INTERPRETER) / interpreters
     if fleet.replicas:
@@ -270,5 +270,5 @@ def most_per_s(question: Question, fleet: Fleet, layout: Slots) -> tuple[float, 
 
 def mean_items(question: Question) -> float:
     """Return the items of a task's work, in the mean."""
-    each = [float(np.mean([len(path.items) for path in asks.paths])) for asks in question.asks]
+    each = [float(np.mean([len(path.items) for path in demand.paths])) for demand in question.demands]
     return max(question.mean(each), 1.0)

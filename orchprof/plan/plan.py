@@ -1,153 +1,185 @@
 """The plan's record: `orchprof.plan/1`, with what binds, what is left of the rest, and what the answer assumes."""
 
-from typing import Any, Final
+from dataclasses import replace
+from math import isfinite
+from typing import Final
 
+from orchprof.contract.plan import (
+    ArrivalsRow,
+    Backtest,
+    Candidates,
+    Confidence,
+    CoresPerAccelerator,
+    LimitFigures,
+    MeanTask,
+    MixPart,
+    MostLoad,
+    NextUp,
+    Plan,
+    Predicted,
+    RateRow,
+    SloRow,
+    Unpriced,
+    known,
+)
+from orchprof.contract.plan import Target as TargetRecord
+from orchprof.contract.report import Interval
 from orchprof.errors import OrchprofError
 from orchprof.plan.binding import memory_bytes, tightest, utilisation, workers
 from orchprof.plan.fleet import Fleet, Kind
 from orchprof.plan.laws import TARGET_BUSY, Traffic, traffic_of
 from orchprof.plan.plan_notes import assumptions, findings
 from orchprof.plan.question import Question
-from orchprof.plan.search.answer import Answer, answer, checked
+from orchprof.plan.search.answer import Answer, Most, answer, checked
 from orchprof.plan.search.rig import MEAN
 from orchprof.plan.search.search import Search, in_proportion
 from orchprof.plan.search.trial import Trial, trial, with_arrivals
 
-SCHEMA: Final = "orchprof.plan/1"
-Record = dict[str, Any]
 _BURSTS: Final = (("constant", 0.0), ("poisson", 1.0), ("gamma", 2.0))
 _AROUND: Final = (0.5, 2.0)  # rates that are shown beside a single one
-_ROW: Final = (
-    "machines", "cores", "accelerators", "memory_bytes", "workers", "binding", "usd_per_hour", "usd_per_task",
-    "usd_per_task_machines", "usd_per_task_tokens",
-)  # fmt: skip
+_NAMED: Final = ("p50_s", "p95_s", "throughput_per_s")  # figures that the record names by itself
 
 
-def plan(question: Question, kinds: list[Kind]) -> Record:
+def plan(question: Question, kinds: list[Kind]) -> Plan:
     """Return the record for the first rate, and a row for each of the others.
 
     Raises:
-        OrchprofError: nothing holds it.
+        OrchprofError: no machines meet the SLO.
     """
     search = Search(question, traffic_of(question))
-    found = answer(search, kinds)
-    best = found.best
-    record = _record(question, best) | _answer(found)
-    if record["cores_per_accelerator"]:
-        record["cores_per_accelerator"]["market"] = _market(kinds)
-    return record | {
-        "candidates": {"kinds": search.considered, "simulated": search.tried},
-        "rates": _rates(question, best, kinds),
-        "burstiness": _bursts(question, best),
-        "findings": findings(question, best),
-        "assumptions": assumptions(question, best),
-        "backtest": None,
-    }
+    cheapest = answer(search, kinds)
+    best, up = cheapest.best, cheapest.up
+    usd = float(best.fleet.usd_per_hour)
+    return replace(
+        _sized(question, best),
+        binding=cheapest.binding,
+        cores_per_accelerator=_ratio(question, best, kinds),
+        demand=_demand(question),
+        confidence=_confidence(cheapest),
+        usd_per_hour_interval=(min(float(cheapest.low_usd), usd), float(up.usd_per_hour)),
+        next_up=NextUp(machines=up.machines(), usd_per_hour=float(up.usd_per_hour)),
+        most=_most(cheapest.most),
+        candidates=Candidates(kinds=search.considered, simulated=search.tried),
+        rates=_rates(question, best, kinds),
+        burstiness=_bursts(question, best),
+        findings=findings(question, best),
+        assumptions=assumptions(question, best),
+    )
 
 
-def _record(question: Question, best: Trial) -> Record:
-    fleet = best.fleet
-    per_s = best.traffic.rate_per_s or best.figures["throughput_per_s"]["value"]
-    busy = utilisation(question, best)
-    model = question.model
-    return {
-        "schema": SCHEMA,
-        "target": _target(question, best.traffic),
-        "machines": fleet.machines(),
-        "cores": per_s * question.core_s / TARGET_BUSY,
-        "accelerators": fleet.replicas * model.setup.count if model else 0,
-        "memory_bytes": memory_bytes(question, best),
-        "workers": fleet.hosts * workers(question, best),
-        "slots": fleet.hosts * workers(question, best) * best.layout.lanes,
-        "mode": question.layout.mode,
-        "binding": tightest(question, fleet, busy),
-        "predicted": _predicted(best, busy),
-        "headroom": {name: 1 - share for name, share in busy.items()},
-        "demand": _demand(question),
-        "cores_per_accelerator": _ratio(question, best, per_s),
-        **_usd(question, fleet, per_s),
-    }
+def _sized(question: Question, best: Trial) -> Plan:
+    """Return what a fleet is and does; what else was looked at is left out."""
+    fleet, busy, slots = best.fleet, utilisation(question, best), workers(question, best)
+    per_s = _per_s(best)
+    usd, per_task, tokens = float(fleet.usd_per_hour), _machines_usd(fleet, per_s), question.tokens
+    return Plan(
+        target=_target(question, best.traffic),
+        machines=fleet.machines(),
+        cores=per_s * question.core_s / TARGET_BUSY,
+        accelerators=fleet.replicas * question.model.setup.count if question.model else 0,
+        memory_bytes=memory_bytes(question, best),
+        workers=fleet.hosts * slots,
+        slots=fleet.hosts * slots * best.layout.per_worker,
+        mode=question.layout.mode,
+        binding=tightest(question, fleet, busy),
+        predicted=_predicted(best, busy),
+        headroom={name: 1 - share for name, share in busy.items()},
+        cores_per_accelerator=None,
+        usd_per_hour=usd,
+        usd_per_task=None if tokens.usd is None else per_task + tokens.usd,
+        usd_per_task_machines=per_task,
+        usd_per_task_tokens=tokens.usd,
+        unpriced=[] if tokens.usd is not None else [Unpriced(part="tokens", reason=tokens.reason)],
+        backtest=None,
+    )
 
 
-def _usd(question: Question, fleet: Fleet, per_s: float) -> Record:
-    """Return what machines cost an hour and a task, tokens beside them, and their sum; None where one is not known."""
-    per_hour, tokens = float(fleet.usd_per_hour), question.tokens
-    machines = per_hour / 3600 / per_s
-    return {
-        "usd_per_hour": per_hour,
-        "usd_per_task": None if tokens.usd is None else machines + tokens.usd,
-        "usd_per_task_machines": machines,
-        "usd_per_task_tokens": tokens.usd,
-        "unpriced": [] if tokens.usd is not None else [{"part": "tokens", "reason": tokens.reason}],
-    }
+def _per_s(tried: Trial) -> float:
+    """Return the tasks per second that come, or those that end where users send them."""
+    return tried.traffic.rate_per_s or tried.figures["throughput_per_s"].value
 
 
-def _answer(found: Answer) -> Record:
-    """Return how sure the answer is, and what lies beside it."""
-    question_usd = float(found.best.fleet.usd_per_hour)
-    most = found.most
-    return {
-        "binding": found.binding,
-        "confidence": {
-            "asked": found.confidence, "held": found.held, "runs": found.checks, "tasks": found.best.tasks,
-        },
-        "usd_per_hour_interval": [min(float(found.low_usd), question_usd), float(found.up.usd_per_hour)],
-        "next_up": {"machines": found.up.machines(), "usd_per_hour": float(found.up.usd_per_hour)},
-        "most": {
-            "rate_per_s": None if most.traffic.users else most.traffic.rate_per_s,
-            "users": most.traffic.users, "headroom": most.times - 1, "first": most.first, "is_more": most.is_more,
-        },
-    }  # fmt: skip
+def _machines_usd(fleet: Fleet, per_s: float) -> float:
+    return float(fleet.usd_per_hour) / 3600 / per_s
 
 
-def _target(question: Question, traffic: Traffic) -> Record:
+def _confidence(cheapest: Answer) -> Confidence:
+    return Confidence(
+        asked=cheapest.confidence, held=cheapest.held, runs=cheapest.checks, tasks=cheapest.best.tasks
+    )
+
+
+def _most(most: Most) -> MostLoad:
+    traffic = most.traffic
+    return MostLoad(
+        rate_per_s=None if traffic.users else traffic.rate_per_s,
+        users=traffic.users,
+        headroom=most.times - 1,
+        first=most.first,
+        is_more=most.is_more,
+    )
+
+
+def _target(question: Question, traffic: Traffic) -> TargetRecord:
     target = question.target
-    return {
-        "rate_per_s": None if traffic.users else traffic.rate_per_s,
-        "users": traffic.users,
-        "think_s": target.think_s if traffic.users is not None else None,
-        "slo": [
-            {"name": slo.name, "percentile": None if slo.q is None else slo.q * 100, "most_s": slo.most_s}
+    return TargetRecord(
+        rate_per_s=None if traffic.users else traffic.rate_per_s,
+        users=traffic.users,
+        think_s=target.think_s if traffic.users is not None else None,
+        slo=[
+            SloRow(name=slo.name, percentile=None if slo.q is None else slo.q * 100, most_s=slo.most_s)
             for slo in target.slos
         ],
-        "arrivals": target.arrivals if target.users is None else None,
-        "confidence": target.confidence,
-        "runs": [
-            {"workload": each.name, "weight": each.weight, "tasks": len(each.paths)} for each in question.asks
+        arrivals=target.arrivals if target.users is None else None,
+        confidence=target.confidence,
+        runs=[
+            MixPart(workload=each.name, weight=each.weight, tasks=len(each.paths))
+            for each in question.demands
         ],
-    }
+    )
 
 
-def _predicted(best: Trial, busy: dict[str, float]) -> Record:
-    figures = best.figures
-    return {
-        **{name: each["value"] for name, each in figures.items()},
-        "utilisation": busy,
-        "in_flight": best.in_flight,
-        "interval": {name: each["interval"] for name, each in figures.items()},
-        "simulated_part": best.part,
-    }
+def _values(tried: Trial) -> LimitFigures:
+    """Return the value of each figure; None where a task never ended."""
+    return {name: each.value if isfinite(each.value) else None for name, each in tried.figures.items()}
 
 
-def _demand(question: Question) -> Record:
-    asks = question.asks
-    roles = sorted({role for each in asks for role in each.core_s_by_role})
-    return {
-        "core_s": question.core_s,
-        "core_s_by_role": {
-            role: question.mean([d.core_s_by_role.get(role, 0.0) for d in asks]) for role in roles
+def _by_limit(tried: Trial) -> LimitFigures:
+    return {name: value for name, value in _values(tried).items() if name not in _NAMED}
+
+
+def _predicted(best: Trial, busy: dict[str, float]) -> Predicted:
+    values = _values(best)
+    return Predicted(
+        p50_s=values["p50_s"],
+        p95_s=values["p95_s"],
+        by_limit=_by_limit(best),
+        throughput_per_s=values["throughput_per_s"],
+        utilisation=dict(busy),
+        in_flight=best.in_flight,
+        interval={name: each.interval for name, each in best.figures.items()},
+        simulated_part=best.part,
+    )
+
+
+def _demand(question: Question) -> MeanTask:
+    demands = question.demands
+    roles = sorted({role for each in demands for role in each.core_s_by_role})
+    accelerator_s = question.mean([each.accelerator_s or 0.0 for each in demands])
+    return MeanTask(
+        core_s=question.core_s,
+        core_s_by_role={
+            role: question.mean([each.core_s_by_role.get(role, 0.0) for each in demands]) for role in roles
         },
-        "accelerator_s": question.mean([each.accelerator_s or 0.0 for each in asks])
-        if question.model
-        else None,
-        "model_calls": question.mean([each.calls for each in asks]),
-        "no_load_s": question.no_load_s,
-        "worker_bytes": question.size[0],
-        "task_bytes": question.size[1],
-    }
+        accelerator_s=accelerator_s if question.model else None,
+        model_calls=question.mean([each.calls for each in demands]),
+        no_load_s=question.no_load_s,
+        worker_bytes=question.size[0],
+        task_bytes=question.size[1],
+    )
 
 
-def _ratio(question: Question, best: Trial, per_s: float) -> Record | None:
+def _ratio(question: Question, best: Trial, kinds: list[Kind]) -> CoresPerAccelerator | None:
     """Return cores per accelerator: busy, reserved (one per task in flight), and sold; None without accelerators."""
     model, fleet = question.model, best.fleet
     if model is None or not fleet.replicas:
@@ -155,22 +187,23 @@ def _ratio(question: Question, best: Trial, per_s: float) -> Record | None:
     accelerators = fleet.replicas * model.setup.count
     machine = fleet.kind.accelerator
     sold = machine.vcpus / machine.accelerator_count if machine else None
-    busy = per_s * question.core_s / accelerators
-    return {
-        "busy": busy,
-        "reserved": best.in_flight / accelerators,
-        "sold": sold,
-        "binds": sold is not None and busy / TARGET_BUSY > sold,
-    }
+    busy = _per_s(best) * question.core_s / accelerators
+    return CoresPerAccelerator(
+        busy=busy,
+        reserved=best.in_flight / accelerators,
+        sold=sold,
+        binds=sold is not None and busy / TARGET_BUSY > sold,
+        market=_market(kinds),
+    )
 
 
-def _market(kinds: list[Kind]) -> list[float]:
+def _market(kinds: list[Kind]) -> Interval:
     """Return the fewest and the most vCPUs per accelerator of the machines that could run the model."""
     sold = [each.accelerator.vcpus / each.accelerator.accelerator_count for each in kinds if each.accelerator]
-    return [min(sold), max(sold)]
+    return min(sold), max(sold)
 
 
-def _rates(question: Question, best: Trial, kinds: list[Kind]) -> list[Record]:
+def _rates(question: Question, best: Trial, kinds: list[Kind]) -> list[RateRow]:
     """Return a row per rate: the cheapest of all, or beside a single rate the answer's machines in proportion."""
     if best.traffic.users is not None:
         return []
@@ -178,53 +211,87 @@ def _rates(question: Question, best: Trial, kinds: list[Kind]) -> list[Record]:
     others = question.target.rates_per_s[1:]
     rows += [_searched(question, each, kinds) for each in others]
     rows += [_scaled(question, best, factor) for factor in (() if others else _AROUND)]
-    return sorted(rows, key=lambda row: float(row["rate_per_s"]))
+    return sorted(rows, key=lambda row: row.rate_per_s or 0.0)
 
 
-def _searched(question: Question, rate_per_s: float, kinds: list[Kind]) -> Record:
+def _searched(question: Question, rate_per_s: float, kinds: list[Kind]) -> RateRow:
     try:
         return _row(question, checked(Search(question, Traffic(rate_per_s)), kinds)[0])
     except OrchprofError as error:
-        return {"rate_per_s": rate_per_s, "holds": False, "why": str(error)}
+        return RateRow(rate_per_s=rate_per_s, holds=False, why=str(error))
 
 
-def _scaled(question: Question, best: Trial, factor: float) -> Record:
-    found = in_proportion(question, best, factor)
-    if found is None:
+def _scaled(question: Question, best: Trial, factor: float) -> RateRow:
+    scaled = in_proportion(question, best, factor)
+    if scaled is None:
         why = "not held by the answer's machines in proportion"
-        return {"rate_per_s": best.traffic.times(factor).rate_per_s, "holds": False, "why": why}
-    return _row(question, found)
+        return RateRow(rate_per_s=best.traffic.times(factor).rate_per_s, holds=False, why=why)
+    return _row(question, scaled)
 
 
-def _row(question: Question, found: Trial) -> Record:
-    record = _record(question, found)
-    figures = {name: each["value"] for name, each in found.figures.items()}
-    kept = {name: record[name] for name in _ROW}
-    return {"rate_per_s": found.traffic.rate_per_s, "holds": True, **kept, **figures}
+def _row(question: Question, tried: Trial) -> RateRow:
+    sized, values = _sized(question, tried), _values(tried)
+    return RateRow(
+        rate_per_s=tried.traffic.rate_per_s,
+        holds=True,
+        machines=sized.machines,
+        cores=known(sized.cores),
+        accelerators=known(sized.accelerators),
+        memory_bytes=known(sized.memory_bytes),
+        workers=known(sized.workers),
+        binding=sized.binding,
+        usd_per_hour=known(sized.usd_per_hour),
+        usd_per_task=sized.usd_per_task,
+        usd_per_task_machines=known(sized.usd_per_task_machines),
+        usd_per_task_tokens=sized.usd_per_task_tokens,
+        p50_s=values["p50_s"],
+        p95_s=values["p95_s"],
+        by_limit=_by_limit(tried),
+        throughput_per_s=values["throughput_per_s"],
+    )
 
 
-def _bursts(question: Question, best: Trial) -> list[Record]:
+def _bursts(question: Question, best: Trial) -> list[ArrivalsRow]:
     """Return what the same fleet does when tasks arrive otherwise, in the mean."""
     if best.traffic.users is not None:
         return []
-    rows = []
-    for kind, spread in _BURSTS:
-        changed = with_arrivals(question, kind, spread or 1.0)
-        is_asked = kind == question.target.arrivals and (
-            kind != "gamma" or spread == question.target.burstiness
-        )
-        found = best if is_asked else trial(changed, best.fleet, best.traffic, MEAN, best.in_flight)
-        assert found is not None
-        figures = {name: each["value"] for name, each in found.figures.items()}
-        row = {"arrivals": kind, "variation": spread, "holds": found.is_near, "saturated": found.saturated}
-        rows.append(row | figures)
-    return rows
+    return [_burst(question, best, kind, spread) for kind, spread in _BURSTS]
 
 
-def backtest_only(found: Record) -> Record:
+def _burst(question: Question, best: Trial, kind: str, spread: float) -> ArrivalsRow:
+    target = question.target
+    changed = with_arrivals(question, kind, spread or 1.0)
+    is_asked = kind == target.arrivals and (kind != "gamma" or spread == target.burstiness)
+    tried = best if is_asked else trial(changed, best.fleet, best.traffic, MEAN, best.in_flight)
+    assert tried is not None
+    values = _values(tried)
+    return ArrivalsRow(
+        arrivals=kind,
+        variation=spread,
+        holds=tried.is_near,
+        saturated=tried.saturated,
+        p50_s=values["p50_s"],
+        p95_s=values["p95_s"],
+        by_limit=_by_limit(tried),
+        throughput_per_s=values["throughput_per_s"],
+    )
+
+
+def backtest_only(backtest: Backtest) -> Plan:
     """Return the record of a back-test without a plan."""
-    nothing = dict.fromkeys(
-        ("cores", "accelerators", "memory_bytes", "workers", "binding", "cores_per_accelerator", "usd_per_hour",
-         "usd_per_task", "usd_per_task_machines", "usd_per_task_tokens", "predicted")
-    )  # fmt: skip
-    return {"schema": SCHEMA, "target": None, "machines": [], **nothing, "backtest": found}
+    return Plan(
+        target=None,
+        machines=[],
+        cores=None,
+        accelerators=None,
+        memory_bytes=None,
+        workers=None,
+        binding=None,
+        predicted=None,
+        cores_per_accelerator=None,
+        usd_per_hour=None,
+        usd_per_task=None,
+        usd_per_task_machines=None,
+        usd_per_task_tokens=None,
+        backtest=backtest,
+    )

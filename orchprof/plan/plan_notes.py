@@ -1,27 +1,27 @@
 """Said: what a reader of a plan must know: where it leaves what was measured, and what it takes for granted."""
 
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.plan import PlanFinding
 from orchprof.plan.demand import Demand
 from orchprof.plan.laws import SPEED_DOUBT
 from orchprof.plan.question import Question, few
 from orchprof.plan.search.trial import Trial
 
-Record = dict[str, Any]
 _BEYOND: Final = 2.0  # times what was measured: the simulation goes on, and the record says by how much
 
 
-def findings(question: Question, best: Trial) -> list[Record]:
+def findings(question: Question, best: Trial) -> list[PlanFinding]:
     """Return what a reader must know: where the answer leaves what was measured, and by how much."""
     return [
         *_few(question),
         *_beyond(question, best),
         *_other_mode(question),
-        *(finding for each in question.asks for finding in _of_run(each)),
+        *(finding for each in question.demands for finding in _of_run(each)),
     ]
 
 
-def _few(question: Question) -> list[Record]:
+def _few(question: Question) -> list[PlanFinding]:
     return [
         _finding(
             "few_tasks",
@@ -32,15 +32,15 @@ def _few(question: Question) -> list[Record]:
     ]
 
 
-def _of_run(each: Demand) -> list[Record]:
-    found = [
+def _of_run(each: Demand) -> list[PlanFinding]:
+    notes = [
         _finding(code, said.format(each.name)) for code, said in _OF_RUN.items() if code in each.findings
     ]
     if each.failed:
-        found.append(_finding("failed", f"{each.failed} tasks of {each.name} failed; what they used counts"))
+        notes.append(_finding("failed", f"{each.failed} tasks of {each.name} failed; what they used counts"))
     if each.base_bytes is None:
-        found.append(_finding("memory", f"no memory was measured of {each.name}: it is taken for nothing"))
-    return found
+        notes.append(_finding("memory", f"no memory was measured of {each.name}: it is taken for nothing"))
+    return notes
 
 
 _OF_RUN: Final = {
@@ -51,46 +51,46 @@ _OF_RUN: Final = {
 }
 
 
-def _beyond(question: Question, best: Trial) -> list[Record]:
-    found, rate_per_s = [], best.traffic.rate_per_s
-    seen = max(each.seen.concurrency for each in question.asks)
-    per_worker = best.layout.lanes
+def _beyond(question: Question, best: Trial) -> list[PlanFinding]:
+    notes, rate_per_s = [], best.traffic.rate_per_s
+    seen = max(each.seen.concurrency for each in question.demands)
+    per_worker = best.layout.per_worker
     if per_worker > _BEYOND * seen:
-        found.append(
+        notes.append(
             _finding(
                 "extrapolated_concurrency",
                 f"{per_worker} tasks share a worker, {per_worker / seen:.3g} times the {seen} that were measured: "
                 "measure with --concurrency, or back-test",
             )
         )
-    rates = [each.seen.throughput_per_s for each in question.asks if each.seen.throughput_per_s]
+    rates = [each.seen.throughput_per_s for each in question.demands if each.seen.throughput_per_s]
     if rate_per_s and rates:
         per_host = rate_per_s / best.fleet.hosts
         if per_host > _BEYOND * sum(rates):
-            found.append(
+            notes.append(
                 _finding(
                     "extrapolated_rate",
                     f"{per_host:.3g} tasks/s on each machine, {per_host / sum(rates):.3g} times the {sum(rates):.3g} "
                     "that were measured: the simulation says so, --backtest would show",
                 )
             )
-    return found
+    return notes
 
 
-def _other_mode(question: Question) -> list[Record]:
+def _other_mode(question: Question) -> list[PlanFinding]:
     """Return what is doubtful of agents that were measured one way and are to run another."""
     is_loop = question.layout.mode == "async"
     return [
         _finding(
             "other_mode", f"{each.name} was measured in mode {own}: on an event loop agents do other work"
         )
-        for each in question.asks
+        for each in question.demands
         if (own := each.params.mode) is not None and (own == "async") != is_loop
     ]
 
 
-def _finding(code: str, message: str) -> Record:
-    return {"code": code, "message": message}
+def _finding(code: str, message: str) -> PlanFinding:
+    return PlanFinding(code=code, message=message)
 
 
 def assumptions(question: Question, best: Trial) -> list[str]:

@@ -92,7 +92,7 @@ class Target:
 class Question:
     """A target, and everything that an answer may use; what follows from it is worked out once."""
 
-    asks: tuple[Demand, ...]
+    demands: tuple[Demand, ...]
     target: Target
     layout: Layout
     quotas: tuple[Quota, ...] = ()
@@ -102,28 +102,28 @@ class Question:
     @cached_property
     def model(self) -> Paced | None:
         """The model whose replicas are planned."""
-        return next((each.model for each in self.asks if each.model is not None), None)
+        return next((each.model for each in self.demands if each.model is not None), None)
 
     @property
     def model_spec(self) -> str | None:
         """How it was asked for."""
-        return next((each.model_spec for each in self.asks if each.model is not None), None)
+        return next((each.model_spec for each in self.demands if each.model is not None), None)
 
     @cached_property
     def size(self) -> tuple[float, float]:
         """Bytes of a worker before any task, the largest of the mix, and of a task, in the mean."""
-        base = max((each.base_bytes or 0.0 for each in self.asks), default=0.0)
-        return base, self.mean([each.task_bytes for each in self.asks])
+        base = max((each.base_bytes or 0.0 for each in self.demands), default=0.0)
+        return base, self.mean([each.task_bytes for each in self.demands])
 
     @cached_property
     def core_s(self) -> float:
         """CPU of a task, in the mean of the mix."""
-        return self.mean([each.core_s for each in self.asks])
+        return self.mean([each.core_s for each in self.demands])
 
     @cached_property
     def no_load_s(self) -> float:
         """Latency of a task alone, in the mean of the mix."""
-        return self.mean([float(each.no_load_s.mean()) for each in self.asks])
+        return self.mean([float(each.no_load_s.mean()) for each in self.demands])
 
     @cached_property
     def memo(self) -> dict[object, Any]:
@@ -134,23 +134,23 @@ class Question:
         """Return how much a task asks of a resource or a station, in the mean of the mix."""
         sums = [
             [sum(item.amount for item in path.items if item.need == need) for path in each.paths]
-            for each in self.asks
+            for each in self.demands
         ]
         return self.mean([float(np.mean(each)) for each in sums])
 
     def mean(self, values: Sequence[float]) -> float:
         """Return the mean of something over the mix."""
-        return float(np.average(values, weights=[each.weight for each in self.asks]))
+        return float(np.average(values, weights=[each.weight for each in self.demands]))
 
     @property
     def least_tasks(self) -> int:
         """The tasks of the run that has the fewest."""
-        return min(len(each.paths) for each in self.asks)
+        return min(len(each.paths) for each in self.demands)
 
     @property
     def band(self) -> tuple[float, float] | None:
         """By what the runs say that modelled times may be off, the widest of the mix; None: nothing is modelled."""
-        bands = [each.band for each in self.asks if each.band is not None]
+        bands = [each.band for each in self.demands if each.band is not None]
         return (min(low for low, _ in bands), max(high for _, high in bands)) if bands else None
 
     def no_load_at(self, q: float | None) -> float:
@@ -164,14 +164,17 @@ class Question:
     def alone_s(self, q: float | None, rows: Rows | None = None) -> float:
         """Return the same of some of the tasks: of each run the given rows; None: all."""
         each = [
-            ask.no_load_s if rows is None else ask.no_load_s[rows[place]]
-            for place, ask in enumerate(self.asks)
+            demand.no_load_s if rows is None else demand.no_load_s[rows[place]]
+            for place, demand in enumerate(self.demands)
         ]
         if q is None:
             return self.mean([float(values.mean()) for values in each])
         values = np.concatenate(each)
         weights = np.concatenate(
-            [np.full(len(one), ask.weight / len(one)) for one, ask in zip(each, self.asks, strict=True)]
+            [
+                np.full(len(one), demand.weight / len(one))
+                for one, demand in zip(each, self.demands, strict=True)
+            ]
         )
         order = np.argsort(values)
         reached = np.cumsum(weights[order]) / weights.sum()
@@ -206,15 +209,15 @@ def check(question: Question) -> None:
 
 
 def _check_runs(question: Question) -> None:
-    machines = sorted({str(each.machine.cpu_model) for each in question.asks})
+    machines = sorted({str(each.machine.cpu_model) for each in question.demands})
     if len(machines) > 1:
         raise RunError(
             f"measured on different machines, {' and '.join(machines)} @ RUN, give runs of one machine"
         )
-    models = sorted({str(each.model_spec) for each in question.asks if each.model is not None})
+    models = sorted({str(each.model_spec) for each in question.demands if each.model is not None})
     if len(models) > 1:
         raise RunError(f"they use different models, {' and '.join(models)} @ RUN, plan each by itself")
-    for each in question.asks:
+    for each in question.demands:
         if len(each.paths) < LEAST:
             more = f"run it with --tasks {LEAST}" if each.params.tasks else f"record {LEAST} or more"
             raise RunError(
@@ -225,7 +228,7 @@ def _check_runs(question: Question) -> None:
 def few(question: Question) -> list[tuple[str, int, int]]:
     """Return the name, the tasks and the tasks that a limit asks for, of each run that has fewer."""
     least = max([_ENOUGH, *(needed(slo.q) for slo in question.target.slos if slo.q is not None)])
-    return [(each.name, len(each.paths), least) for each in question.asks if len(each.paths) < least]
+    return [(each.name, len(each.paths), least) for each in question.demands if len(each.paths) < least]
 
 
 def _check_possible(question: Question) -> None:
@@ -240,7 +243,7 @@ def _check_possible(question: Question) -> None:
 
 def fastest(question: Question) -> float:
     """Return by how much a core of the target is faster than the run's, 1 at least: a bound that holds for sure."""
-    speed = question.asks[0].core_speed
+    speed = question.demands[0].core_speed
     if question.calibration is None or speed is None:
         return 1.0
     return max(1.0, question.calibration.core_speed / speed)

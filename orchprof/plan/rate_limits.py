@@ -1,12 +1,15 @@
 """Limits: how much of a model or of a tool somebody else lets one have, as `--limit NAME.UNIT_per_TIME=N` says it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+import pandas as pd
 
 from orchprof.errors import UsageError, unknown
 from orchprof.ledger.calls import refused
+from orchprof.ledger.graph.task_strands import Tables
 from orchprof.simulate.system import Limit
 
 MODEL: Final = "model"
@@ -44,12 +47,12 @@ def read(texts: Sequence[str]) -> list[Quota]:
 
 
 def _read(text: str) -> Quota:
-    found = _FORM.fullmatch(text)
-    if found is None:
+    match = _FORM.fullmatch(text)
+    if match is None:
         raise UsageError(
             f"not a limit, {text!r} @ --limit, write NAME.UNIT_per_TIME=N: model.tokens_per_min=1e6"
         )
-    name, unit, period, value = found["name"], found["unit"], found["period"], found["value"]
+    name, unit, period, value = match["name"], match["unit"], match["period"], match["value"]
     if unit not in UNITS:
         raise unknown("unit", unit, list(UNITS), "--limit")
     if period not in SECONDS:
@@ -72,19 +75,17 @@ def _amount(value: str, text: str) -> float:
 Metered = tuple[int, int, str, float]
 
 
-def metered(
-    quotas: Sequence[Quota], tables: Mapping[str, Any], task: int, start_ns: int
-) -> tuple[Metered, ...]:
+def metered(quotas: Sequence[Quota], tables: Tables, task: int, start_ns: int) -> tuple[Metered, ...]:
     """Return what a task asks of the limits: strand, ns since its start, station and units."""
-    found: list[Metered] = []
+    needs: list[Metered] = []
     for quota in quotas:
-        found += (
+        needs += (
             _of_calls(quota, tables, task) if quota.name == MODEL else _of_tool(quota, tables, task, start_ns)
         )
-    return tuple(found)
+    return tuple(needs)
 
 
-def _of_calls(quota: Quota, tables: Mapping[str, Any], task: int) -> list[Metered]:
+def _of_calls(quota: Quota, tables: Tables, task: int) -> list[Metered]:
     calls = tables["model_calls"]
     calls = calls[(calls["task"] == task) & ~refused(calls)]  # the limit that refused them is simulated anew
     tokens = calls[["input_tokens", "output_tokens"]].fillna(0).sum(axis=1).tolist()
@@ -93,14 +94,14 @@ def _of_calls(quota: Quota, tables: Mapping[str, Any], task: int) -> list[Metere
     return [(strand, 0, quota.station, float(amount)) for strand, amount in pairs if amount > 0]
 
 
-def _of_tool(quota: Quota, tables: Mapping[str, Any], task: int, start_ns: int) -> list[Metered]:
+def _of_tool(quota: Quota, tables: Tables, task: int, start_ns: int) -> list[Metered]:
     spans = tables["spans"]
     spans = spans[(spans["task"] == task) & (spans["role"] == "tool") & (spans["name"] == quota.name)]
     pairs = zip(spans["strand"].tolist(), spans["start_ns"].tolist(), strict=True)
     return [(strand, int(at) - start_ns, quota.station, 1.0) for strand, at in pairs]
 
 
-def check_names(quotas: Sequence[Quota], tables: Sequence[Mapping[str, Any]]) -> None:
+def check_names(quotas: Sequence[Quota], tables: Sequence[Tables]) -> None:
     """Refuse a limit on what no run has called: it would limit nothing.
 
     Raises:
@@ -121,7 +122,7 @@ def check_names(quotas: Sequence[Quota], tables: Sequence[Mapping[str, Any]]) ->
             raise UsageError(f"{no}, {quota.station} @ --limit, leave it out, or give a run that does")
 
 
-def _counted(calls: Any) -> dict[str, float]:
+def _counted(calls: pd.DataFrame) -> dict[str, float]:
     """Return the units of a run's model calls, refused attempts left out."""
     calls = calls[~refused(calls)]
     tokens = calls[["input_tokens", "output_tokens"]].fillna(0).to_numpy("float64").sum()

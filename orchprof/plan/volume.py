@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
-from typing import Any
 
+from orchprof.contract.plan import FleetMachine
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.plan.binding import tightest, utilisation
 from orchprof.plan.demand import Demand
@@ -28,12 +28,10 @@ from orchprof.plan.search.answer import checked
 from orchprof.plan.search.search import Search, refuse_limits
 from orchprof.prices.price import Book
 
-Record = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Machines that hold a rate.
+    """Machines that are enough for a rate.
 
     Attributes:
         fleet: how many of which.
@@ -52,13 +50,13 @@ class Held:
     rule: str
     accelerator_s: float
 
-    def machines(self) -> list[Record]:
+    def machines(self) -> list[FleetMachine]:
         """Return them as the plan record has them: name, count and price of each, with its source."""
         return self.fleet.machines()
 
 
 def fleet_for(
-    asks: Demand | Sequence[Demand],
+    demands: Demand | Sequence[Demand],
     rate_per_s: float,
     book: Book,
     *,
@@ -66,13 +64,13 @@ def fleet_for(
     machine: Sequence[str] = (),
     most_busy: float = TARGET_BUSY,
 ) -> Held:
-    """Return the cheapest machines that hold a rate of tasks, failed ones among them.
+    """Return the cheapest machines that are enough for a rate of tasks, failed ones among them.
 
     With limits of latency it is what `orchprof plan` answers to the same question; that takes a second or two.
     Without any it takes milliseconds.
 
     Args:
-        asks: of one run, or of each in a mix: `demand(Run(path, meta, tables))`.
+        demands: of one run, or of each in a mix: `demand(Run(path, meta, tables))`.
         rate_per_s: tasks that arrive per second, poisson.
         book: what is sold; the only source of prices.
         slos: limits that have to hold; none: pools are to be at most `most_busy` full.
@@ -81,29 +79,29 @@ def fleet_for(
 
     Raises:
         UsageError: a rate that cannot be, a machine that nobody sells.
-        OrchprofError: no machine has the memory, none runs the model, or nothing holds the limits.
+        OrchprofError: no machine has the memory, none runs the model, or nothing meets the limits.
     """
     if not 0 < rate_per_s < float("inf"):
         raise UsageError(f"not a rate, {rate_per_s!r} tasks/s @ the volume, give a number above 0")
-    mix = (asks,) if isinstance(asks, Demand) else tuple(asks)
+    mix = (demands,) if isinstance(demands, Demand) else tuple(demands)
     question = Question(mix, Target((rate_per_s,), tuple(slos)), Layout())
     check(question)
-    found = kinds(book, machine, question.model)
+    candidates = kinds(book, machine, question.model)
     if slos:
-        return _searched(question, found)
+        return _searched(question, candidates)
     refuse_limits(question, Traffic(rate_per_s))
-    held = [each for kind in found if (each := _by_law(question, kind, rate_per_s, most_busy))]
-    if not held:
+    enough = [each for kind in candidates if (each := _by_law(question, kind, rate_per_s, most_busy))]
+    if not enough:
         raise OrchprofError(
             f"no machine has the memory, {sum(question.size) / GIB:.1f} GiB of a worker and its task @ --machine, "
             "name a larger one, or add it with --machines FILE"
         )
-    return min(held, key=lambda each: each.usd_per_hour)
+    return min(enough, key=lambda each: each.usd_per_hour)
 
 
-def _searched(question: Question, found: list[Kind]) -> Held:
+def _searched(question: Question, candidates: list[Kind]) -> Held:
     rate_per_s = question.target.rates_per_s[0]
-    best, _ = checked(Search(question, Traffic(rate_per_s)), found)
+    best, _ = checked(Search(question, Traffic(rate_per_s)), candidates)
     wish = ", ".join(f"{slo.name} < {slo.most_s:g} s" for slo in question.target.slos)
     rule = f"{wish} with confidence {question.target.confidence:.0%}, simulated"
     return _held(question, best.fleet, utilisation(question, best), rule)
@@ -123,7 +121,7 @@ def _by_law(question: Question, kind: Kind, rate_per_s: float, most_busy: float)
     room = kind.host.memory_gib * GIB * USABLE_MEMORY
     if base + each > room:
         return None
-    cores = cores_of(kind.host, question.calibration, question.asks[0].core_speed)
+    cores = cores_of(kind.host, question.calibration, question.demands[0].core_speed)
     busy = rate_per_s * question.core_s / (cores.count * cores.speed)
     replicas = ceil(rate_per_s * least_accelerator_s(question) / most_busy)
     queued_s = question.core_s * most_busy / (1 - most_busy) / cores.speed

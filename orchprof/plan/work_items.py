@@ -124,10 +124,10 @@ class _Builder:
         if not is_last and _is_small(pieces, self.setting.small_s):
             self.carried[strand] = pieces
             return []
-        found = _merged(pieces, self.setting.small_s)
+        merged = _merged(pieces, self.setting.small_s)
         if self.ids[strand] not in self.setting.threads:
-            return [Item(need, amount) for need, amount in found]
-        return [Item(need, part) for need, amount in found for part in turns(need, amount)]
+            return [Item(need, amount) for need, amount in merged]
+        return [Item(need, part) for need, amount in merged for part in turns(need, amount)]
 
     def _called(self, call: Call, pieces: Pieces) -> list[Item]:
         """Return a model call: half of the way, the endpoint's own work, the replica, and half of the way back."""
@@ -141,14 +141,14 @@ class _Builder:
 
     def _pieces(self, event: int, before: int, *, is_simulated: bool) -> Pieces:
         """Return needs and seconds between two events of a strand, in order."""
-        found: Pieces = []
+        needs: Pieces = []
         need = self._interpreter(self._strand_of(event))
         for piece in range(max(self.piece[before], 0), self.piece[event] + 1):
-            found += self.meters.pop(piece, [])
+            needs += self.meters.pop(piece, [])
             share = self._share(piece, event, before)
             served_s = 0.0 if is_simulated else self.served_s[piece]
-            found += [(need, share * self.cpu_s[piece]), (DELAY, share * (self.wait_s[piece] + served_s))]
-        return found
+            needs += [(need, share * self.cpu_s[piece]), (DELAY, share * (self.wait_s[piece] + served_s))]
+        return needs
 
     def _share(self, piece: int, event: int, before: int) -> float:
         """Return which share of a piece lies between two events."""
@@ -171,7 +171,7 @@ class _Builder:
 
     def _meters(self) -> dict[int, Pieces]:
         """Return what is asked of rate limits, by the piece before which it is asked."""
-        found: dict[int, Pieces] = {}
+        by_piece: dict[int, Pieces] = {}
         places = {strand: place for place, strand in enumerate(self.ids)}
         start, first = self.graph.pieces.start, self.graph.strands.first
         for strand, at, station, units in self.setting.metered:
@@ -180,8 +180,8 @@ class _Builder:
             low, high = (int(first[places[strand] + k]) for k in (0, 1))
             piece = low + int(np.searchsorted(start[low:high], at))
             if low < high:
-                found.setdefault(min(piece, high - 1), []).append((station, units))
-        return found
+                by_piece.setdefault(min(piece, high - 1), []).append((station, units))
+        return by_piece
 
 
 def turns(need: str, amount: float) -> list[float]:
@@ -214,17 +214,17 @@ def _merged(pieces: Pieces, small_s: float) -> Pieces:
 
     Their sum stays what it was; a rate limit is never put together with another.
     """
-    found: Pieces = []
+    merged: Pieces = []
     last: dict[str, int] = {}
     for need, amount in pieces:
         place = last.get(need)
-        near = place is not None and (place == len(found) - 1 or amount < small_s)
+        near = place is not None and (place == len(merged) - 1 or amount < small_s)
         if near and place is not None and need in _OWN:
-            found[place] = need, found[place][1] + amount
+            merged[place] = need, merged[place][1] + amount
         elif amount > 0:
-            last[need] = len(found)
-            found.append((need, amount))
-    return found
+            last[need] = len(merged)
+            merged.append((need, amount))
+    return merged
 
 
 def no_load_s(items: tuple[Item, ...], served_s: Callable[[Item], float]) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from orchprof.contract import validation
+from orchprof.contract.plan import Plan, spread
 
 
 def render(record: Any) -> str:
@@ -16,6 +17,8 @@ def render(record: Any) -> str:
     of the record's schema, keys the schema does not know after them as they were.
     """
     document: dict[str, Any] = msgspec.to_builtins(record, enc_hook=_python)
+    if isinstance(record, Plan):
+        document = spread(document)
     schema = validation.load(str(document["schema"]))
     return json.dumps(_plain(document, schema, schema), indent=2, allow_nan=False) + "\n"
 

@@ -2,10 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
-
-from msgspec import convert
+from typing import Final, Protocol
 
 from orchprof.contract.report import Finding
 from orchprof.contract.run import ModelSide
@@ -30,29 +27,12 @@ class Identity(Protocol):
         """Which model it asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Identity:
-    workload: str | None
-    variant: str | None
-    model: ModelSide
-
-
-@dataclass(frozen=True, slots=True)
-class _Of:
-    run: _Identity
-
-
 class OfRun(Protocol):
     """A record of one run."""
 
     @property
     def run(self) -> Identity:
         """Which run."""
-
-
-def about(record: dict[str, Any]) -> OfRun:
-    """Return a record of one run as its type."""
-    return convert(record, _Of)
 
 
 def labels(reports: Sequence[OfRun], *, short: bool = False) -> list[str]:

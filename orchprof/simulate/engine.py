@@ -192,7 +192,7 @@ def _pools(calendar: Calendar, workers: Workers, system: System) -> tuple[dict[s
     """Return what is counted, and what begins an item, both by name."""
     host = system.host
     pools: dict[str, Pool] = {"cores": workers.cores, "interpreter": workers.interpreters}
-    pools |= {"workers": workers.lanes}
+    pools |= {"workers": workers.slots}
     if host.memory_bytes is not None:
         pools["memory"] = workers.memory
     only = workers.machines[0].cores

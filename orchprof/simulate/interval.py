@@ -1,8 +1,9 @@
 """Interval: what one more run would give, from the runs there were."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy import stats
@@ -10,13 +11,26 @@ from scipy import stats
 _FEW_BEYOND: Final = 1.0  # runs that lie beyond a place, in the mean; of fewer their spread tells where it is
 
 
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A figure of simulated runs.
+
+    Attributes:
+        value: inf where a run gave nothing finite.
+        interval: in which one more run's value lies; (None, None) where that cannot be told.
+    """
+
+    value: float
+    interval: tuple[float | None, float | None]
+
+
 def predicted(
     values: Sequence[float], level: float, least: float = 0.0, sample: int | None = None
-) -> dict[str, Any]:
-    """Return the mean as `value`, and the `interval` in which one more run's value lies with this probability.
+) -> Prediction:
+    """Return the mean, and the interval in which one more run's value lies with this probability.
 
     Of enough runs the ends are runs' own values; of fewer they are those of values that spread as factors do. So no
-    end is 0 or below. [None, None] for a single run, or where a run gave nothing finite.
+    end is 0 or below. (None, None) for a single run, or where a run gave nothing finite.
 
     Args:
         values: one of each run, above 0.
@@ -30,7 +44,7 @@ def predicted(
     """
     mean, n = float(np.mean(values)), len(values)
     if n < 2 or not np.isfinite(mean) or min(values) <= 0:  # noqa: PLR2004
-        return {"value": mean, "interval": [None, None]}
+        return Prediction(mean, (None, None))
     logs, one_sided = np.sort(np.log(values)), (1 + level) / 2
     place = ceil(round(one_sided * (n + 1), 9))
     if place <= n:
@@ -40,7 +54,7 @@ def predicted(
         half = stats.t.ppf(one_sided, n - 1) * np.std(logs, ddof=1) * np.sqrt(1 + 1 / n)
         ends = (middle - half, middle + half)
     low, high = (float(np.exp(middle + (end - middle) * _wider(one_sided, sample))) for end in ends)
-    return {"value": mean, "interval": [max(low, least), max(high, least)]}
+    return Prediction(mean, (max(low, least), max(high, least)))
 
 
 def upper(values: Sequence[float], level: float, sample: int | None = None) -> float:
@@ -58,8 +72,8 @@ def upper(values: Sequence[float], level: float, sample: int | None = None) -> f
     """
     n = len(values)
     if n * (1 - level) < _FEW_BEYOND:
-        high = predicted(values, 2 * level - 1, sample=sample)["interval"][1]
-        return float("inf") if high is None else float(high)
+        high = predicted(values, 2 * level - 1, sample=sample).interval[1]
+        return float("inf") if high is None else high
     logs = np.sort(np.log(values))
     weights = np.diff(stats.beta.cdf(np.arange(n + 1) / n, (n + 1) * level, (n + 1) * (1 - level)))
     middle = float(np.median(logs))

@@ -28,7 +28,7 @@ def check(system: System, mix: Sequence[Workload], load: Load, warmup: int, task
 
 def _check_host(host: Host) -> None:
     _positive(
-        cores=host.cores, processes=host.processes, lanes=host.lanes, machines=host.count, speed=host.speed
+        cores=host.cores, processes=host.processes, slots=host.slots, machines=host.count, speed=host.speed
     )
 
 

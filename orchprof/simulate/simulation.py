@@ -40,7 +40,7 @@ class Use:
 
     Attributes:
         busy_share: share of what the pool has that was in use.
-        busy: how much was in use in the mean (cores, interpreters, lanes, replicas, servers, bytes, units per s).
+        busy: how much was in use in the mean (cores, interpreters, slots, replicas, servers, bytes, units per s).
         size: how much there is; inf where it has no limit.
         waiting: how many waited for it in the mean. At the cores: runnable beyond the cores there are.
     """
@@ -56,7 +56,7 @@ class Outcome:
     """What came out of one run.
 
     Attributes:
-        response_s: (n,) from arrival to end of each measured task, the wait for a lane included, in order of arrival.
+        response_s: (n,) from arrival to end of each measured task, the wait for a slot included, in order of arrival.
             Fewer than were asked for when the trace was short, or when a backlog without end was cut off.
         workload: (n,) index of each one's workload in the mix.
         span_s: the time in which the measured ones arrived, to the arrival after them (or to the end of the last task

@@ -66,13 +66,13 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`count` equal machines with their workers. A task holds one lane of one process from admission to end.
+    """`count` equal machines with their workers. A task holds one worker slot of one process from admission to end.
 
     Attributes:
         cores: of one machine; a fraction is allowed (effective cores).
         processes: worker processes on one machine, each with one interpreter.
-        lanes: tasks at once in one process (threads, or tasks of an event loop).
-        is_loop: the lanes are an event loop's: who has the interpreter keeps it to the item's end, and others wait
+        slots: tasks at once in one process (threads, or tasks of an event loop).
+        is_loop: the slots are an event loop's: who has the interpreter keeps it to the item's end, and others wait
             in order. Otherwise they are threads that share it evenly.
         count: machines.
         speed: of a core, relative to the one that the items' seconds were measured on.
@@ -82,7 +82,7 @@ class Host:
 
     cores: float
     processes: int
-    lanes: int = 1
+    slots: int = 1
     is_loop: bool = False
     count: int = 1
     speed: float = 1.0

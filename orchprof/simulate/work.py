@@ -18,14 +18,14 @@ def compiled(system: System, mix: Sequence[Workload], enters: Enters, end: Enter
     # A mix that was resampled holds some paths more than once: they are the same graph.
     orders = [{id(path): (path, _order(path, each.name)) for path in _distinct(each.paths)} for each in mix]
     # Who has a process to itself and does one thing at a time never waits for the interpreter.
-    if system.host.lanes == 1 and not any(order for each in orders for _, order in each.values()):
+    if system.host.slots == 1 and not any(order for each in orders for _, order in each.values()):
         enters = {**enters, INTERPRETER: enters[CPU]}
-    found = []
+    compiled = []
     for index, (workload, each) in enumerate(zip(mix, orders, strict=True)):
         make = _maker(system, enters, workload.name)
         ready = {key: _graph(path, order, make, end, index) for key, (path, order) in each.items()}
-        found.append([ready[id(path)] for path in workload.paths])
-    return found
+        compiled.append([ready[id(path)] for path in workload.paths])
+    return compiled
 
 
 def _distinct(paths: Sequence[Path]) -> Iterable[Path]:

@@ -1,4 +1,4 @@
-"""Workers: lanes of processes that tasks hold from admission to end, given out in order and only if memory allows."""
+"""Workers: slots of processes that tasks hold from admission to end, given out in order and if memory allows."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Gauge:
 
 
 class Workers:
-    """Every lane of every process of every machine."""
+    """Every slot of every process of every machine."""
 
     def __init__(self, calendar: Calendar, host: Host) -> None:
         start_bytes = host.processes * host.process_bytes
@@ -70,32 +70,32 @@ class Workers:
             for _ in range(host.processes)
             for machine in self.machines
         ]
-        # The lane that has been free for longest comes first: work spreads over machines and processes.
-        self._free = deque(processes * host.lanes)
+        # The slot that has been free for longest comes first: work spreads over machines and processes.
+        self._free = deque(processes * host.slots)
         self._waiting: deque[Task] = deque()
-        self.lanes = Gauge(len(self._free))
+        self.slots = Gauge(len(self._free))
         self.memory = Gauge(memory_bytes * host.count)
         self.memory.held.value = start_bytes * host.count
         self.cores = Total(self.machines, host.cores * host.count)
 
     def enter(self, now_s: float, task: Task) -> None:
-        """Let a task begin, now or when it is its turn and there is a lane and memory for it."""
+        """Let a task begin, now or when it is its turn and there is a slot and memory for it."""
         if self._waiting or not self._begin(now_s, task):
             self._waiting.append(task)
-            self.lanes.waiting.change(now_s, 1)
+            self.slots.waiting.change(now_s, 1)
 
     def leave(self, now_s: float, task: Task) -> None:
-        """Take a task's lane and memory back, and let those begin who now can."""
+        """Take a task's slot and memory back, and let those begin who now can."""
         process: Process = task.process
         held_bytes = task.path.memory_bytes
         self._free.append(process)
-        self.lanes.held.change(now_s, -1)
+        self.slots.held.change(now_s, -1)
         if held_bytes:
             process.machine.free_bytes += held_bytes
             self.memory.held.change(now_s, -held_bytes)
         while self._waiting and self._begin(now_s, self._waiting[0]):
             self._waiting.popleft()
-            self.lanes.waiting.change(now_s, -1)
+            self.slots.waiting.change(now_s, -1)
 
     def _begin(self, now_s: float, task: Task) -> bool:
         path, free = task.path, self._free
@@ -106,13 +106,13 @@ class Workers:
         if bytes_:
             process.machine.free_bytes -= bytes_
             self.memory.held.change(now_s, bytes_)
-        self.lanes.held.change(now_s, 1)
+        self.slots.held.change(now_s, 1)
         start = path.start
         start.enter(now_s, task, start)
         return True
 
     def _turn(self, bytes_: float) -> bool:
-        """Turn the free lanes until the first one's machine has so much memory left; return whether one has."""
+        """Turn the free slots until the first one's machine has so much memory left; return whether one has."""
         free = self._free
         for _ in range(len(free)):
             if bytes_ <= free[0].machine.free_bytes:

@@ -1,10 +1,11 @@
 """Biggest win: the part of a run that its owner would speed up first, by the ranking that `orchprof whatif` shows."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from orchprof.contract.whatif import RankedPart
 from orchprof.ledger.graph.span_names import entered
 from orchprof.ledger.graph.task_graph import reported
 from orchprof.ledger.graph.task_strands import Tables
@@ -25,13 +26,13 @@ class BiggestWin:
         base_s: mean latency as recorded.
     """
 
-    part: dict[str, Any]
+    part: RankedPart
     base_s: float
 
     @property
     def halved_s(self) -> float:
         """Mean latency with half of its time."""
-        return float(self.part["at_50pct_s"])
+        return self.part.at_50pct_s
 
     @property
     def gain_share(self) -> float:
@@ -53,5 +54,5 @@ def biggest_win(tables: Tables) -> BiggestWin | None:
         return None
     calls = entered(tables, np.array([graph.task for graph in graphs]))
     rows = ranking(graphs, calls, groups=together(tables, graphs))
-    part = next(iter([*ours(rows), *(row for row in rows if row["key"] in _ROLES)]), None)
+    part = next(iter([*ours(rows), *(row for row in rows if row.key in _ROLES)]), None)
     return None if part is None else BiggestWin(part, base_s)

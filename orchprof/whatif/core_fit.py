@@ -17,7 +17,7 @@ MOST_TASKS: Final = 200  # more are not rerun: the first ones say enough
 _NEAR: Final = 1e-3
 _TRIES: Final = 10
 _SLOWEST: Final = 0.05
-_LEAST_ROUNDS: Final = 8  # of tasks per lane, so that its start and end count for little
+_LEAST_ROUNDS: Final = 8  # of tasks per worker slot, so that its start and end count for little
 _CORE: Final = np.array([state in BUSY for _, state in LABELS])
 _TURNS: Final = np.array([state in ("gil", "loop_lag") for _, state in LABELS])
 _RUNQ: Final = np.array([state == "runq" for _, state in LABELS])
@@ -66,15 +66,15 @@ def fit(graphs: Sequence[TaskGraph], tables: Tables, meta: RunMeta, *, turns: bo
     machine = Machine(float(meta.machine.cores or 1), turns=turns)
     scripts = [_script(graph, tables, recorded_ns(graph), turns=turns) for graph in chosen]
     recorded = float(np.mean([graph.length_ns for graph in chosen]))
-    speed, found = _speed(scripts, load, machine, recorded)
-    error = float(found.mean()) / max(recorded, 1.0) - 1
-    return Fitted(chosen, load, replace(machine, speed=speed), found, error, _waited(chosen))
+    speed, rerun_ns = _speed(scripts, load, machine, recorded)
+    error = float(rerun_ns.mean()) / max(recorded, 1.0) - 1
+    return Fitted(chosen, load, replace(machine, speed=speed), rerun_ns, error, _waited(chosen))
 
 
 def load_of(meta: RunMeta, graphs: Sequence[TaskGraph]) -> Load:
-    """Return when a run's tasks started: a closed loop's when a lane was free, others when they did.
+    """Return when a run's tasks started: a closed loop's when a worker slot was free, others when they did.
 
-    Tasks that nobody drove and that never overlap are those of one lane.
+    Tasks that nobody drove and that never overlap are those of one worker slot.
     """
     params = meta.params
     if params.mode is not None and params.arrivals is None:
@@ -88,18 +88,18 @@ def load_of(meta: RunMeta, graphs: Sequence[TaskGraph]) -> Load:
 
 def _speed(scripts: Sequence[Script], load: Load, machine: Machine, target: float) -> tuple[float, Floats]:
     """Return the speed at which the mean latency is the target, by secants over its inverse, and the latencies."""
-    slowness, found = 1.0, latencies(scripts, load, machine)
+    slowness, rerun_ns = 1.0, latencies(scripts, load, machine)
     gain = sum(ns for each in scripts for steps in each.steps for core, ns in steps if core) / len(scripts)
     for _ in range(_TRIES):
-        mean = float(found.mean())
+        mean = float(rerun_ns.mean())
         near = abs(target - mean) <= _NEAR * target
         slower = min(max(1.0, slowness + (target - mean) / gain), 1 / _SLOWEST) if gain > 0 else slowness
         if near or slower == slowness:
             break
-        found = latencies(scripts, load, replace(machine, speed=1 / slower))
-        gain = (float(found.mean()) - mean) / (slower - slowness)
+        rerun_ns = latencies(scripts, load, replace(machine, speed=1 / slower))
+        gain = (float(rerun_ns.mean()) - mean) / (slower - slowness)
         slowness = slower
-    return 1 / slowness, found
+    return 1 / slowness, rerun_ns
 
 
 def _waited(graphs: Sequence[TaskGraph]) -> float:
@@ -113,25 +113,25 @@ def rerun(
     tables: Tables,
     ns_of: Callable[[TaskGraph], Floats],
     cores: float | None = None,
-    lanes: int | None = None,
+    slots: int | None = None,
 ) -> Floats:
-    """Return each task's latency in ns, (n,), with other times, on other cores, with other lanes.
+    """Return each task's latency in ns, (n,), with other times, on other cores, with other worker slots.
 
-    With more lanes than the tasks can fill for long, they follow one another again and again; each one's mean counts.
+    With more slots than the tasks can fill for long, they follow one another again and again; each one's mean counts.
 
     Args:
         fitted: the run as it was.
         tables: of the run.
         ns_of: the time of a task's pieces under each of their labels, (P, SLOTS).
         cores: as many as recorded when None.
-        lanes: as many as recorded, or the recorded starts, when None.
+        slots: as many as recorded, or the recorded starts, when None.
     """
     scripts = [_script(graph, tables, ns_of(graph), turns=fitted.machine.turns) for graph in fitted.graphs]
-    load = fitted.load if lanes is None else Load(lanes)
-    again = 1 if load.starts is not None else max(1, -(-_LEAST_ROUNDS * load.lanes // len(scripts)))
+    load = fitted.load if slots is None else Load(slots)
+    again = 1 if load.starts is not None else max(1, -(-_LEAST_ROUNDS * load.slots // len(scripts)))
     machine = replace(fitted.machine, cores=cores or fitted.machine.cores)
-    found = latencies(scripts * again, load, machine)
-    mean: Floats = found.reshape(again, len(scripts)).mean(axis=0)
+    rerun_ns = latencies(scripts * again, load, machine)
+    mean: Floats = rerun_ns.reshape(again, len(scripts)).mean(axis=0)
     return mean
 
 

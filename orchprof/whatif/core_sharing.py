@@ -36,10 +36,10 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """When tasks start: at given instants, or each when one of so many lanes is free."""
+    """When tasks start: at given instants, or each when one of so many worker slots is free."""
 
-    lanes: int
-    starts: tuple[float, ...] | None = None  # ns, in order; None: lanes decide
+    slots: int
+    starts: tuple[float, ...] | None = None  # ns, in order; None: slots decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _steps(graph: TaskGraph, events: Events, core_ns: Floats, other_ns: Floats) 
     piece = events.piece.tolist()
     into = (events.into / length[events.piece] if len(length) else events.into * 0.0).tolist()
     core, other = core_ns.tolist(), other_ns.tolist()
-    found: list[list[Step]] = []
+    by_event: list[list[Step]] = []
     for event, before in enumerate(events.before):
         steps: list[Step] = []
         low, high = (piece[before], piece[event]) if before >= 0 else (0, -1)
@@ -89,8 +89,8 @@ def _steps(graph: TaskGraph, events: Events, core_ns: Floats, other_ns: Floats) 
             part = (1 - into[event] if each == high else 1.0) - (1 - into[before] if each == low else 0.0)
             _add(steps, needs_core=True, ns=part * core[each])
             _add(steps, needs_core=False, ns=part * other[each])
-        found.append(steps)
-    return found
+        by_event.append(steps)
+    return by_event
 
 
 def _add(steps: list[Step], *, needs_core: bool, ns: float) -> None:
@@ -137,7 +137,7 @@ class _Rerun:
         self.open = n
         for task, start in enumerate(self.load.starts or ()):
             heappush(self.waiting, (start, -1, task, -1, 0))
-        for _ in range(0 if self.load.starts is not None else min(self.load.lanes, n)):
+        for _ in range(0 if self.load.starts is not None else min(self.load.slots, n)):
             self.start_next()
         while self.open:
             self.step()

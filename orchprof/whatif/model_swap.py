@@ -6,10 +6,11 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from orchprof.errors import OrchprofError
 from orchprof.ledger.calls import refused
-from orchprof.ledger.graph.columns import Floats, indices, ints
+from orchprof.ledger.graph.columns import Floats, Ints, indices, ints
 from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.labels import CODES, LABELS
@@ -40,7 +41,7 @@ class Pace:
 
     spec: str
     ratio: Floats
-    strand: Any
+    strand: Ints
     band: tuple[float, float] | None
     regime: str | None
     in_flight: int
@@ -99,7 +100,7 @@ def _is_paced(spec: str) -> bool:
     return spec.startswith("paced:") and isinstance(parse(spec), PacedSpec)
 
 
-def _calls(tables: Tables) -> Any:
+def _calls(tables: Tables) -> pd.DataFrame:
     calls = tables["model_calls"]
     calls = calls[calls["end_ns"].notna() & ~refused(calls)]
     if not len(calls):
@@ -107,7 +108,7 @@ def _calls(tables: Tables) -> Any:
     return calls
 
 
-def _in_flight(calls: Any) -> float:
+def _in_flight(calls: pd.DataFrame) -> float:
     """Return how many calls were open at a time, in the mean over the time in which any was."""
     start, end = ints(calls["sent_ns"]), ints(calls["end_ns"])
     order = np.argsort(start)
@@ -117,7 +118,7 @@ def _in_flight(calls: Any) -> float:
     return float((end - start).sum() / max(covered, 1))
 
 
-def _tokens(calls: Any) -> list[tuple[int, int]]:
+def _tokens(calls: pd.DataFrame) -> list[tuple[int, int]]:
     counts = calls[["input_tokens", "output_tokens"]]
     if counts.isna().any(axis=None):
         raise OrchprofError(

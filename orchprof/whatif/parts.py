@@ -41,10 +41,10 @@ def parts_of(graphs: Sequence[TaskGraph]) -> list[Part]:
     codes = np.unique(np.concatenate([np.zeros(0, np.int64), *some])).tolist()
     roles = [role for role in ROLES if any(LABELS[code][0] == role for code in codes)]
     states = [state for state in STATE if any(LABELS[code][1] == state for code in codes)]
-    found = [Part(role, role, None, None, _labels(role, None)) for role in roles]
-    found += [Part("/".join(LABELS[code]), LABELS[code][0], None, LABELS[code][1], (code,)) for code in codes]
-    found += [Part(state, None, None, state, _labels(None, state)) for state in states]
-    return found + _named(graphs)
+    parts = [Part(role, role, None, None, _labels(role, None)) for role in roles]
+    parts += [Part("/".join(LABELS[code]), LABELS[code][0], None, LABELS[code][1], (code,)) for code in codes]
+    parts += [Part(state, None, None, state, _labels(None, state)) for state in states]
+    return parts + _named(graphs)
 
 
 def _named(graphs: Sequence[TaskGraph]) -> list[Part]:

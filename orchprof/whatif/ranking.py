@@ -1,10 +1,11 @@
 """Ranking: what making each part of a run faster would buy, found by replaying every task."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from orchprof.contract.whatif import RankedPart
 from orchprof.ledger.graph.columns import Floats, Ints
 from orchprof.ledger.graph.critical_path import Path, critical_path
 from orchprof.ledger.graph.task_graph import TaskGraph
@@ -15,12 +16,11 @@ from orchprof.units import NS_PER_S
 from orchprof.whatif.parts import Part, parts_of, weights
 
 # What is left of a part's time: 10 % faster, twice as fast, without end.
-FASTER: Final = {"at_10pct_s": 0.9, "at_50pct_s": 0.5, "at_zero_s": 0.0}
+FASTER: Final = (0.9, 0.5, 0.0)
 LEAST: Final = 0.001
 _ROUNDING: Final = 1e-6
 _EXPOSED = MEASURES.index("exposed")
 _OURS: Final = ("framework", "tool")
-Record = dict[str, Any]
 
 
 def ranking(
@@ -28,7 +28,7 @@ def ranking(
     calls: Ints,
     events: Sequence[Events] | None = None,
     groups: Sequence[Together] = (),
-) -> list[Record]:
+) -> list[RankedPart]:
     """Return a row per part, the one first that buys most when it takes half its time.
 
     `cp_s` is its time on the critical path, the first-order worth. Where nobody waits for what another strand holds,
@@ -58,12 +58,12 @@ def ranking(
     means = np.vstack([cp, sums]) / (len(graphs) * NS_PER_S)
     base_s = sum(graph.length_ns for graph in graphs) / (len(graphs) * NS_PER_S)
     rows = [_row(part, means[:, column], calls, (len(graphs), base_s)) for column, part in enumerate(parts)]
-    return sorted(rows, key=lambda row: (row["at_50pct_s"], -row["cp_s"], row["key"]))
+    return sorted(rows, key=lambda row: (row.at_50pct_s, -row.cp_s, row.key))
 
 
-def ours(rows: Sequence[Record]) -> list[Record]:
+def ours(rows: Sequence[RankedPart]) -> list[RankedPart]:
     """Return the named rows of what the agent's owner can make faster, the one first that buys most."""
-    return [row for row in rows if row["name"] is not None and row["role"] in _OURS]
+    return [row for row in rows if row.name is not None and row.role in _OURS]
 
 
 def _on_path(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:
@@ -92,7 +92,7 @@ def _task(graph: TaskGraph, events: Events, path: Path, parts: Sequence[Part]) -
     exposed = measure(graph, path, share)[_EXPOSED]
     length = ((graph.pieces.end - graph.pieces.start) * events.kept)[:, None]
     at = work_before(graph, events, np.hstack([length * ~graph.pieces.join[:, None], share * length]))
-    cases = np.hstack([at[:, :1] + (left - 1) * at[:, 1:] for left in FASTER.values()])
+    cases = np.hstack([at[:, :1] + (left - 1) * at[:, 1:] for left in FASTER])
     return np.vstack([exposed, latest(events, cases, _rest(share, parts)).reshape(len(FASTER), -1)])
 
 
@@ -100,30 +100,32 @@ def _group(group: Together, parts: Sequence[Part]) -> Floats:
     """Return the latency of each of its tasks at each of FASTER, (T, 3, C) in ns."""
     share = weights(group.graph, parts) * group.of_task[:, None]
     length = group.graph.pieces.ns.sum(axis=1)[:, None]
-    work = np.hstack([length * (1 + (left - 1) * share) for left in FASTER.values()])
-    found: Floats = group.latencies(work, _rest(share, parts)).reshape(len(group.tasks), len(FASTER), -1)
-    return found
+    work = np.hstack([length * (1 + (left - 1) * share) for left in FASTER])
+    latency_ns: Floats = group.latencies(work, _rest(share, parts)).reshape(len(group.tasks), len(FASTER), -1)
+    return latency_ns
 
 
 def _rest(share: Floats, parts: Sequence[Part]) -> Floats:
     """Return what is left of waits, (P, 3 x C): what others hold lasts as long as they do, unless a state is named."""
     waits = share * [part.state is not None for part in parts]
-    return np.hstack([1 + (left - 1) * waits for left in FASTER.values()])
+    return np.hstack([1 + (left - 1) * waits for left in FASTER])
 
 
-def _row(part: Part, sums: Floats, calls: Ints, tasks: tuple[int, float]) -> Record:
-    cp, exposed, *at = sums.tolist()
+def _row(part: Part, sums: Floats, calls: Ints, tasks: tuple[int, float]) -> RankedPart:
+    cp, exposed, at_10pct, at_50pct, at_zero = sums.tolist()
     n, base_s = tasks
-    blocks_s = base_s - at[-1] - cp
-    return {
-        "key": part.key,
-        "role": part.role,
-        "name": part.name,
-        "state": part.state,
-        "calls_per_task": int(calls[part.owner]) / n if part.name is not None else None,
-        "cp_s": cp,
-        "exposed_s": exposed,
-        "blocks_s": blocks_s if blocks_s > _ROUNDING * base_s else 0.0,
-        **dict(zip(FASTER, at, strict=True)),
-        "usd_per_task_at_50pct": None,
-    }
+    blocks_s = base_s - at_zero - cp
+    return RankedPart(
+        key=part.key,
+        role=part.role,
+        name=part.name,
+        state=part.state,
+        calls_per_task=int(calls[part.owner]) / n if part.name is not None else None,
+        cp_s=cp,
+        exposed_s=exposed,
+        blocks_s=blocks_s if blocks_s > _ROUNDING * base_s else 0.0,
+        at_10pct_s=at_10pct,
+        at_50pct_s=at_50pct,
+        at_zero_s=at_zero,
+        usd_per_task_at_50pct=None,
+    )

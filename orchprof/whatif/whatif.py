@@ -1,13 +1,15 @@
 """What if: a run's tasks with some of their time changed, replayed, as the `orchprof.whatif/1` record."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from msgspec import to_builtins
 
+from orchprof.contract.report import Interval
 from orchprof.contract.run import RunMeta
+from orchprof.contract.whatif import Change, CoresUsed, OtherModel, RankedPart, RunAsked, Whatif, WorkersAsked
 from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.checks import REPLAY_LIMIT
 from orchprof.ledger.graph.columns import Floats
@@ -25,12 +27,10 @@ from orchprof.whatif.ranking import ranking
 from orchprof.whatif.request import Altered, Asked, Recorded, changes
 from orchprof.whatif.whatif_notes import assumptions, findings
 
-SCHEMA: Final = "orchprof.whatif/1"
 _IN_PROCESS: Final = ("threads", "async")
-Record = dict[str, Any]
 
 
-def whatif(tables: Tables, meta: RunMeta, asked: Asked | None = None) -> Record:
+def whatif(tables: Tables, meta: RunMeta, asked: Asked | None = None) -> Whatif:
     """Return the record of a run's tasks after changes; without any, the ranking of what to fix.
 
     `base_s` and `predicted_s` are mean latencies of the finished tasks that are no warm-up and did not fail, `p50`
@@ -53,28 +53,52 @@ def whatif(tables: Tables, meta: RunMeta, asked: Asked | None = None) -> Record:
     error = _replay_error(run)
     altered = Altered(changes(run, asked), _pace(run, asked))
     fitted = _fitted(run, asked)
-    figures = _figures(run, *_predicted(run, altered, fitted, asked))
+    latencies = _latencies(run, *_predicted(run, altered, fitted, asked))
+    return Whatif(
+        run=RunAsked(
+            id=meta.id,
+            workload=meta.workload,
+            variant=meta.variant,
+            model=asked_model(tables["model_calls"], meta),
+        ),
+        tasks=len(run.graphs),
+        base_s=latencies.base_s,
+        predicted_s=latencies.predicted_s,
+        interval=latencies.interval,
+        ratio=latencies.ratio,
+        ratio_interval=latencies.ratio_interval,
+        band_s=latencies.band_s,
+        base_p50_s=latencies.base_p50_s,
+        predicted_p50_s=latencies.predicted_p50_s,
+        replay_error=error,
+        effective_cores=fitted.effective if fitted else None,
+        cores=_cores(fitted, asked) if fitted else None,
+        workers=_workers(run, latencies, asked.workers) if asked.workers else None,
+        changes=_listed(altered, asked),
+        model=_model(run, altered.model, asked) if altered.model else None,
+        ranking=[] if asked.anything else _ranking(run),
+        assumptions=assumptions(run, asked),
+        findings=findings(run, fitted, asked, latencies.ratio),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Latencies:
+    """Means and medians of the tasks before and after, named as the record names them."""
+
+    base_s: float
+    predicted_s: float
+    interval: Interval | None
+    ratio: float | None
+    ratio_interval: Interval | None
+    band_s: Interval | None
+    base_p50_s: float
+    predicted_p50_s: float
+
+
+def _ranking(run: Recorded) -> list[RankedPart]:
     tasks = np.array([graph.task for graph in run.graphs])
-    return {
-        "schema": SCHEMA,
-        "run": {
-            **{key: getattr(meta, key) for key in ("id", "workload", "variant")},
-            "model": to_builtins(asked_model(tables["model_calls"], meta)),
-        },
-        "tasks": len(tasks),
-        **figures,
-        "replay_error": error,
-        "effective_cores": fitted.effective if fitted else None,
-        "cores": _cores(fitted, asked) if fitted else None,
-        "workers": _workers(run, figures, asked.workers) if asked.workers else None,
-        "changes": _listed(altered, asked),
-        "model": _model(run, altered.model, asked) if altered.model else None,
-        "ranking": []
-        if asked.anything
-        else ranking(run.graphs, entered(tables, tasks), run.events, run.together),
-        "assumptions": assumptions(run, asked),
-        "findings": findings(run, fitted, asked, figures["ratio"]),
-    }
+    return ranking(run.graphs, entered(run.tables, tasks), run.events, run.together)
 
 
 def _replay_error(run: Recorded) -> float:
@@ -107,11 +131,11 @@ def _pace(run: Recorded, asked: Asked) -> Pace | None:
     """Return what happens to the model's calls; more workers slow a paced one down."""
     own = str(run.meta.model.spec)
     if asked.workers and own.startswith("paced:") and len(run.tables["model_calls"]):
-        return pace(run.tables, own, asked.model, asked.workers / _lanes(run))
+        return pace(run.tables, own, asked.model, asked.workers / _worker_slots(run))
     return pace(run.tables, own, asked.model) if asked.model else None
 
 
-def _lanes(run: Recorded) -> int:
+def _worker_slots(run: Recorded) -> int:
     return int(run.meta.params.concurrency or 1)
 
 
@@ -144,7 +168,7 @@ def _turns(run: Recorded) -> bool:
             f"only a closed loop has workers, {run.meta.id} @ --workers, "
             "measure one with `orchprof bench --concurrency N`, or ask `orchprof plan`"
         )
-    if mode == "threads" and _lanes(run) == 1:
+    if mode == "threads" and _worker_slots(run) == 1:
         raise OrchprofError(
             "one thread says nothing of how long others would wait for the interpreter, --concurrency 1 @ --workers, "
             "measure with --mode threads --concurrency 2 or more"
@@ -183,62 +207,65 @@ def _replayed_together(group: Together, altered: Altered) -> Floats:
     return group.latencies(work, np.repeat(left[:, None], len(cases), axis=1))
 
 
-def _figures(run: Recorded, base: Floats, predicted: Floats) -> Record:
+def _latencies(run: Recorded, base: Floats, predicted: Floats) -> _Latencies:
     """Return the latencies and their intervals; those of some of the tasks are scaled to all of them."""
     base_s = float((np.array([graph.length_ns for graph in run.graphs]) / NS_PER_S).mean())
     whole = base_s / float(base.mean()) if base.any() else 1.0
     means = ratio_intervals(predicted[:1].T * whole, np.ones(len(base)))
     ratios = ratio_intervals(predicted[:1].T, base)
-    ends = (predicted.mean(axis=1) * whole).tolist()
-    return {
-        "base_s": base_s,
-        "predicted_s": ends[0],
-        "interval": list(means[0]) if means else None,
-        "ratio": ends[0] / base_s if base_s else None,
-        "ratio_interval": list(ratios[0]) if ratios else None,
-        "band_s": sorted(ends[1:]) or None,
-        "base_p50_s": float(np.median(base)) * whole,
-        "predicted_p50_s": float(np.median(predicted[0])) * whole,
-    }
+    predicted_s, *ends = (predicted.mean(axis=1) * whole).tolist()
+    return _Latencies(
+        base_s=base_s,
+        predicted_s=predicted_s,
+        interval=means[0] if means else None,
+        ratio=predicted_s / base_s if base_s else None,
+        ratio_interval=ratios[0] if ratios else None,
+        band_s=(min(ends), max(ends)) if ends else None,
+        base_p50_s=float(np.median(base)) * whole,
+        predicted_p50_s=float(np.median(predicted[0])) * whole,
+    )
 
 
-def _cores(fitted: Fitted, asked: Asked) -> Record:
-    return {
-        "recorded": fitted.machine.cores,
-        "asked": asked.cores,
-        "core_left": fitted.machine.speed,
-        "waited_share": fitted.waited,
-        "rerun_error": fitted.error,
-    }
+def _cores(fitted: Fitted, asked: Asked) -> CoresUsed:
+    return CoresUsed(
+        recorded=fitted.machine.cores,
+        asked=asked.cores,
+        core_left=fitted.machine.speed,
+        waited_share=fitted.waited,
+        rerun_error=fitted.error,
+    )
 
 
-def _workers(run: Recorded, figures: Record, workers: int) -> Record:
+def _workers(run: Recorded, latencies: _Latencies, workers: int) -> WorkersAsked:
     """Return tasks in flight and per second, before and after: in a closed loop, workers by latency (Little's law)."""
-    lanes = _lanes(run)
-    return {
-        "recorded": lanes,
-        "asked": workers,
-        "base_per_s": lanes / figures["base_s"] if figures["base_s"] else None,
-        "predicted_per_s": workers / figures["predicted_s"] if figures["predicted_s"] else None,
-    }
+    slots = _worker_slots(run)
+    return WorkersAsked(
+        recorded=slots,
+        asked=workers,
+        base_per_s=slots / latencies.base_s if latencies.base_s else None,
+        predicted_per_s=workers / latencies.predicted_s if latencies.predicted_s else None,
+    )
 
 
-def _listed(altered: Altered, asked: Asked) -> list[Record]:
-    kinds = ["scale"] * len(asked.scale) + ["swap"] * len(asked.swap)
+def _listed(altered: Altered, asked: Asked) -> list[Change]:
+    """Return the changes: those that scale a part come first."""
     return [
-        {"kind": kind, "key": change.part.key, "factor": change.factor}
-        for kind, change in zip(kinds, altered.changes, strict=True)
+        Change(
+            kind="scale" if place < len(asked.scale) else "swap",
+            key=change.part.key,
+            factor=change.factor,
+        )
+        for place, change in enumerate(altered.changes)
     ]
 
 
-def _model(run: Recorded, model: Pace, asked: Asked) -> Record:
-    return {
-        "recorded": run.meta.model.spec,
-        "asked": asked.model,
-        "spec": model.spec,
-        "ratio": float(model.ratio[:, -1].mean()),
-        "band": list(model.band) if model.band else None,
-        "basis": model.regime,
-        "calls_in_flight": model.in_flight,
-        "provenance": "modelled",
-    }
+def _model(run: Recorded, model: Pace, asked: Asked) -> OtherModel:
+    return OtherModel(
+        recorded=run.meta.model.spec,
+        asked=asked.model,
+        spec=model.spec,
+        ratio=float(model.ratio[:, -1].mean()),
+        band=model.band,
+        basis=model.regime,
+        calls_in_flight=model.in_flight,
+    )

@@ -1,10 +1,11 @@
 """Notes of a what-if: what a prediction takes for granted, and what in its run speaks against it."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from orchprof.contract.report import Finding
 from orchprof.ledger.checks import is_labelled
 from orchprof.ledger.load import behind
 from orchprof.ledger.replay.together import kept_of
@@ -30,7 +31,6 @@ _REMEDIES: Final = {
     "lock_holder": "mark what is done under the lock with orchprof.tool(), so that its end is seen",
     "timeout_unknown": "measure with a longer time-out to see what would come of it",
 }
-Record = dict[str, Any]
 
 
 def assumptions(run: Recorded, asked: Asked) -> list[str]:
@@ -62,10 +62,10 @@ def _sharing(run: Recorded) -> str:
     return "every worker is a process of its own; remote tools answer as fast as before"
 
 
-def findings(run: Recorded, fitted: Fitted | None, asked: Asked, ratio: float | None) -> list[Record]:
-    """Return {"code", "message", "remedy"} of what a reader must know before trusting the record."""
+def findings(run: Recorded, fitted: Fitted | None, asked: Asked, ratio: float | None) -> list[Finding]:
+    """Return what a reader must know before trusting the record."""
     rerun = fitted if asked.rerun else None
-    found = {
+    messages = {
         "too_few_tasks": _too_few(run),
         "only_failed": _only_failed(run),
         "unlabelled": None if is_labelled(run.tables, run.meta) else "nothing says which code is a tool",
@@ -77,8 +77,8 @@ def findings(run: Recorded, fitted: Fitted | None, asked: Asked, ratio: float | 
         **dict(_as_recorded(run)),
     }
     return [
-        {"code": code, "message": message, "remedy": _REMEDIES[code]}
-        for code, message in found.items()
+        Finding(code=code, message=message, remedy=_REMEDIES[code])
+        for code, message in messages.items()
         if message
     ]
 

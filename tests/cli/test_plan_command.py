@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import plain
+from support import plain, record_of
 
 from orchprof import report
 from orchprof.cli.words import limits
+from orchprof.contract.plan import Backtest
 from orchprof.errors import UsageError
 from orchprof.run import store
 
@@ -222,9 +223,11 @@ def test_a_backtest_is_of_one_workload(run, tmp_path):
 def test_a_backtest_by_itself_and_with_a_plan(run, tmp_path, monkeypatch):
     found = {
         "when": "2026-11-23T00:00:00+00:00", "machine": "some", "cores": 2.0, "mode": "threads", "workload": "made",
-        "loads": [], "limits": {}, "held": True,
+        "core_speed_ratio": 1.0, "loads": [], "held": True,
+        "limits": {"throughput_per_s": 0.1, "p50_s": 0.1, "p95_s": 0.2},
     }  # fmt: skip
-    monkeypatch.setattr("orchprof.plan.backtest.backtest.backtest", lambda *given: found)
+    measured = record_of(Backtest, found)
+    monkeypatch.setattr("orchprof.plan.backtest.backtest.backtest", lambda *given: measured)
     kept = keep(tmp_path / "one")
     alone = json.loads(run("plan", kept, "--backtest", "--format", "json").out)
     report.validate(alone)

@@ -9,7 +9,7 @@ from orchprof.simulate.simulation import Length, simulate
 from orchprof.simulate.system import CPU, DELAY, INTERPRETER, Host, Item, Path, Servers, System, Workload
 
 ROUNDS = 20
-LANES = 4000  # more than are ever in use
+SLOTS = 4000  # more than are ever in use
 EXPONENTIAL = queues.exponential()
 TWO_POINT = np.repeat([0.5, 3.0], [8, 2])
 
@@ -39,7 +39,7 @@ def _assert_response(exact, system, pool, work, rate, tasks):
     ("servers", "load", "tasks"), [(1, 0.7, 70_000), (4, 0.6, 16_000), (16, 0.8, 24_000)]
 )
 def test_servers_in_order_of_arrival(servers, load, tasks):
-    system = System(Host(1, 1, LANES), {"queue": Servers(servers)})
+    system = System(Host(1, 1, SLOTS), {"queue": Servers(servers)})
     work = queues.workload(("queue", EXPONENTIAL))
     exact = queues.erlang_c(servers, load)
     runs = _assert_response(exact, system, "queue", work, servers * load, tasks)
@@ -55,7 +55,7 @@ def test_servers_in_order_of_arrival(servers, load, tasks):
     ids=["constant", "two-point"],
 )
 def test_any_service_in_order_of_arrival(services, load, tasks):
-    system = System(Host(1, 1, LANES), {"queue": Servers(1)})
+    system = System(Host(1, 1, SLOTS), {"queue": Servers(1)})
     work = queues.workload(("queue", services))
     _assert_response(queues.pollaczek_khinchine(load, services), system, "queue", work, load, tasks)
 
@@ -67,14 +67,14 @@ def test_any_service_in_order_of_arrival(services, load, tasks):
 )
 def test_a_shared_core_does_not_care_for_the_distribution(need, services):
     """M/G/1 with processor sharing: service / (1 - load). An interpreter of threads on a free core is one too."""
-    host = Host(1, 1, LANES) if need == CPU else Host(8, 1, LANES)
+    host = Host(1, 1, SLOTS) if need == CPU else Host(8, 1, SLOTS)
     pool = "cores" if need == CPU else "interpreter"
     _assert_response(1 / (1 - 0.5), System(host), pool, queues.workload((need, services)), 0.5, 30_000)
 
 
 def test_an_event_loop_serves_in_order_of_arrival():
     """Its interpreter is M/G/1 in order of arrival."""
-    system = System(Host(8, 1, LANES, is_loop=True))
+    system = System(Host(8, 1, SLOTS, is_loop=True))
     work = queues.workload((INTERPRETER, TWO_POINT))
     _assert_response(queues.pollaczek_khinchine(0.5, TWO_POINT), system, "interpreter", work, 0.5, 27_000)
 
@@ -82,7 +82,7 @@ def test_an_event_loop_serves_in_order_of_arrival():
 def test_shared_cores():
     """M/M/c has the same mean whether jobs queue or share."""
     work = queues.workload((CPU, EXPONENTIAL))
-    _assert_response(queues.erlang_c(4, 0.6), System(Host(4, 1, LANES)), "cores", work, 2.4, 17_000)
+    _assert_response(queues.erlang_c(4, 0.6), System(Host(4, 1, SLOTS)), "cores", work, 2.4, 17_000)
 
 
 @pytest.mark.parametrize("users", [4, 10])
@@ -92,7 +92,7 @@ def test_a_closed_network(users):
     work = queues.workload(
         (CPU, demands_s[0] * EXPONENTIAL), (DELAY, 0.3 * EXPONENTIAL), ("disk", demands_s[1] * EXPONENTIAL)
     )
-    system = System(Host(2, 1, LANES), {"disk": Servers(1)})
+    system = System(Host(2, 1, SLOTS), {"disk": Servers(1)})
     think_s = 6.0
     length = Length(16_000, warmup=500)
     runs = [simulate(system, [work], Closed(users, think_s), length, seed) for seed in range(ROUNDS)]
@@ -120,7 +120,7 @@ def test_the_strata_are_exponential():
 
 def test_a_server_that_is_asked_for_too_much_is_saturated():
     work = Workload("busy", [Path((Item("queue", 1.0),))])
-    system = System(Host(1, 1, LANES), {"queue": Servers(1)})
+    system = System(Host(1, 1, SLOTS), {"queue": Servers(1)})
     outcome = simulate(system, [work], Open(1.2), Length(2_000), 1)
     assert outcome.saturated
     assert outcome.uses["queue"].busy_share == pytest.approx(1, abs=0.01)

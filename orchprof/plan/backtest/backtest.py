@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from orchprof.bench import driver, schedule
 from orchprof.bench.driver import Event
 from orchprof.bench.settings import Plan
+from orchprof.contract.plan import Backtest, BacktestLoad, LoadFigures, LoadIntervals
 from orchprof.errors import RunError, UsageError
 from orchprof.ledger.graph.columns import Floats, flags
 from orchprof.models.paced.batch import Limits
@@ -22,13 +23,12 @@ from orchprof.plan.demand import Demand, Extra, demand
 from orchprof.run import machine, store
 from orchprof.run.store import Run
 from orchprof.simulate.arrivals import Closed, Trace
-from orchprof.simulate.interval import predicted
+from orchprof.simulate.interval import Prediction, predicted
 from orchprof.simulate.simulation import Length, Outcome, simulate
 from orchprof.simulate.system import CPU, INTERPRETER, Host, Replicas, Station, System
 from orchprof.stats.intervals import percentile
 from orchprof.units import NS_PER_S
 
-Record = dict[str, Any]
 Notify = Callable[[Event], None]
 
 CROWDS: Final = (0.5, 1.0, 2.0)  # of the tasks in flight that would fill the machine
@@ -43,10 +43,10 @@ RUNS: Final = 8
 LIMITS: Final = {"throughput_per_s": 0.10, "p50_s": 0.10, "p95_s": 0.20}
 _TASK_TIMEOUT_S: Final = 600.0  # of a run whose bench did not say
 _MODES: Final = ("processes", "threads", "async")
-_ANY: Final[dict[str, Any]] = {
-    "workload": "", "variant": None, "model": "", "tasks": None, "warmup": 0, "concurrency": 1, "mode": "threads",
-    "seed": 0, "settings": {}, "quick": False, "task_timeout_s": 1.0,
-}  # fmt: skip
+_ANY: Final = Plan(
+    workload="", variant=None, model="", tasks=None, warmup=0, concurrency=1, mode="threads", seed=0, settings={},
+    quick=False, task_timeout_s=1.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Bed:
     """What the loads are put to: the demand, how workers run, and what the machine gives them.
 
     Attributes:
-        asks: of a task.
+        demand: of a task.
         mode: how workers run.
         cores: that are left to the workers, each worth one that has the machine for itself.
         speed: of a core, by that of the run.
@@ -62,7 +62,7 @@ class Bed:
         rests: what a worker does between two tasks.
     """
 
-    asks: Demand
+    demand: Demand
     mode: str
     cores: float
     speed: float
@@ -70,7 +70,7 @@ class Bed:
     rests: Between = field(default_factory=lambda: Between(0.0, 0.0))
 
 
-def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Record:
+def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Backtest:
     """Return the plan record's `backtest`: each load with what was predicted before, and what was measured.
 
     Args:
@@ -96,17 +96,17 @@ def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Record:
             _load(bed, plan, Path(folder) / f"{place}", notify)
             for place, plan in enumerate(_plans(run, bed, seed))
         ]
-    return {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine.fingerprint()["cpu_model"],
-        "cores": bed.cores,
-        "mode": mode,
-        "workload": bed.asks.name,
-        "core_speed_ratio": bed.speed,
-        "loads": rows,
-        "limits": LIMITS,
-        "held": all(row["held"] for row in rows),
-    }
+    return Backtest(
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine.fingerprint()["cpu_model"],
+        cores=bed.cores,
+        mode=mode,
+        workload=bed.demand.name,
+        core_speed_ratio=bed.speed,
+        loads=rows,
+        limits=LoadFigures(**LIMITS),
+        held=all(row.held for row in rows),
+    )
 
 
 def _refuse(run: Run, mode: str) -> None:
@@ -187,7 +187,7 @@ def _alone(run: Run) -> Plan:
 def _plans(run: Run, bed: Bed, seed: int) -> Iterator[Plan]:
     """Yield the loads: numbers of tasks in flight, then rates."""
     alone, full_per_s = _alone(run), capacity_per_s(bed)
-    cycle_s = float(bed.asks.no_load_s.mean()) + bed.rests.gap_s
+    cycle_s = float(bed.demand.no_load_s.mean()) + bed.rests.gap_s
     crowd = full_per_s * cycle_s
     for crowd_n in dict.fromkeys(min(max(round(share * crowd), 2), MOST_IN_FLIGHT) for share in CROWDS):
         tasks = _tasks(min(crowd_n / cycle_s, full_per_s))
@@ -205,36 +205,36 @@ def _tasks(per_s: float) -> int:
 
 def capacity_per_s(bed: Bed) -> float:
     """Return the throughput with so many tasks in flight that whatever binds is always busy."""
-    crowd = Plan(**{**_ANY, "concurrency": MOST_IN_FLIGHT, "mode": bed.mode})
-    system = System(_host(bed, crowd), _stations(bed.asks))
+    crowd = replace(_ANY, concurrency=MOST_IN_FLIGHT, mode=bed.mode)
+    system = System(_host(bed, crowd), _stations(bed.demand))
     length = Length(8 * MOST_IN_FLIGHT, warmup=2 * MOST_IN_FLIGHT)
-    return simulate(system, [bed.asks.workload()], Closed(MOST_IN_FLIGHT), length).throughput_per_s
+    return simulate(system, [bed.demand.workload()], Closed(MOST_IN_FLIGHT), length).throughput_per_s
 
 
-def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> Record:
+def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> BacktestLoad:
     """Predict one load, then measure it."""
     foretold, seen = predict(bed, plan), Onlooker()
     driver.run(plan, folder, _both(seen, notify))
     done = store.open_run(folder)
-    found = measured(done)
-    errors = {name: foretold[name]["value"] / found[name] - 1 if found[name] else None for name in LIMITS}
-    return {
-        "kind": "open" if plan.load.is_open else "closed",
-        "rate_per_s": plan.load.rate_per_s,
-        "concurrency": None if plan.load.is_open else plan.concurrency,
-        "workers": plan.concurrency if plan.mode == "processes" else 1,
-        "tasks": plan.tasks,
-        "predicted": {name: each["value"] for name, each in foretold.items()},
-        "interval": {name: each["interval"] for name, each in foretold.items()},
-        "measured": found,
-        "error": errors,
-        "core_s_ratio": _times(_cpu_ns(done), bed.cpu_ns) * bed.speed,
-        "strange_cores": seen.strange_cores(),
-        "held": all(each is not None and abs(each) <= LIMITS[name] for name, each in errors.items()),
-    }
+    values = measured(done)
+    errors = {name: foretold[name].value / real - 1 if (real := values[name]) else None for name in LIMITS}
+    return BacktestLoad(
+        kind="open" if plan.load.is_open else "closed",
+        rate_per_s=plan.load.rate_per_s,
+        concurrency=None if plan.load.is_open else plan.concurrency,
+        workers=plan.concurrency if plan.mode == "processes" else 1,
+        tasks=plan.tasks,
+        predicted=LoadFigures(**{name: each.value for name, each in foretold.items()}),
+        interval=LoadIntervals(**{name: each.interval for name, each in foretold.items()}),
+        measured=LoadFigures(**values),
+        error=LoadFigures(**errors),
+        core_s_ratio=_times(_cpu_ns(done), bed.cpu_ns) * bed.speed,
+        strange_cores=seen.strange_cores(),
+        held=all(each is not None and abs(each) <= LIMITS[name] for name, each in errors.items()),
+    )
 
 
-def predict(bed: Bed, plan: Plan) -> dict[str, Record]:
+def predict(bed: Bed, plan: Plan) -> dict[str, Prediction]:
     """Return throughput, p50 and p95 of a load with their intervals, over runs that each resample the tasks."""
     runs = [_simulated(bed, plan, seed) for seed in range(RUNS)]
     return {name: predicted([figures(*each)[name] for each in runs], 0.9) for name in LIMITS}
@@ -248,9 +248,9 @@ def _simulated(bed: Bed, plan: Plan, seed: int) -> tuple[Floats, Floats | None, 
     if plan.load.is_open:
         at = np.array([due.at_s for due in schedule.schedule(plan.load, plan.tasks, plan.seed)])
         load = Trace(at.tolist())
-    rows = np.random.default_rng(seed).integers(len(bed.asks.paths), size=len(bed.asks.paths)).tolist()
+    rows = np.random.default_rng(seed).integers(len(bed.demand.paths), size=len(bed.demand.paths)).tolist()
     done: Outcome = simulate(
-        System(_host(bed, plan), _stations(bed.asks)), [bed.asks.workload(rows)], load,
+        System(_host(bed, plan), _stations(bed.demand)), [bed.demand.workload(rows)], load,
         Length(tasks), seed,
     )  # fmt: skip
     return done.response_s, at, done.throughput_per_s
@@ -258,15 +258,15 @@ def _simulated(bed: Bed, plan: Plan, seed: int) -> tuple[Floats, Floats | None, 
 
 def _host(bed: Bed, plan: Plan) -> Host:
     processes = plan.concurrency if plan.mode == "processes" else 1
-    lanes = plan.tasks or MOST_TASKS if plan.load.is_open else max(plan.concurrency // processes, 1)
-    return Host(bed.cores, processes, lanes, is_loop=plan.mode == "async", speed=bed.speed)
+    slots = plan.tasks or MOST_TASKS if plan.load.is_open else max(plan.concurrency // processes, 1)
+    return Host(bed.cores, processes, slots, is_loop=plan.mode == "async", speed=bed.speed)
 
 
-def _stations(asks: Demand) -> dict[str, Station]:
-    if asks.model is None or asks.model_spec is None:
+def _stations(need: Demand) -> dict[str, Station]:
+    if need.model is None or need.model_spec is None:
         return {}
-    setup = asks.model.setup
-    return {asks.model_spec: Replicas(asks.model.steps, Limits(setup.count, setup.kv_tokens))}
+    setup = need.model.setup
+    return {need.model_spec: Replicas(need.model.steps, Limits(setup.count, setup.kv_tokens))}
 
 
 def figures(response_s: Floats, arrival_s: Floats | None, throughput_per_s: float) -> dict[str, float]:

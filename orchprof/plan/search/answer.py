@@ -1,4 +1,4 @@
-"""Answer: the cheapest fleet, checked with chances of its own, with what is next to it and the most that it holds."""
+"""Answer: the cheapest fleet, checked with chances of its own, with what is next to it and the most load for it."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -15,31 +15,31 @@ from orchprof.plan.question import Question
 from orchprof.plan.search.rig import MEAN, Effort, rig_of
 from orchprof.plan.search.scenarios import Scenario, measured, scenarios
 from orchprof.plan.search.search import Search, cheapest
-from orchprof.plan.search.trial import Trial, figures, figures_of, has_room, held, trial
+from orchprof.plan.search.trial import Trial, figures, figures_of, has_room, trial, values_meet_slo
 
 CHECKS: Final = (20, 60)  # runs that the answer is checked with, and where those leave it open
 PLAIN: Final = 4  # runs with nothing in doubt that its figures are the mean of
 # Of small tasks each measures so many times as many: a queue that is nearly full is slow to show what it is like.
 _LONGER: Final = 10
 _MOST_REFUTED: Final = 6  # answers, before none is given
-_FINE: Final = 1.08  # the most that a fleet holds is known within this factor
+_FINE: Final = 1.08  # the most load for a fleet is known within this factor
 _MOST_TIMES: Final = 64.0  # more than so many times the load is not looked for
-_ROOMY: Final = 2.0  # a single machine that holds so many times the load is bound by nothing
+_ROOMY: Final = 2.0  # a single machine that is enough for so many times the load is bound by nothing
 _ROOM: Final = 1.1  # more room than at the answer: what is in doubt matters more where more is at work
-_AT_BOUND: Final = 1.15  # a law's bound this near to the most that a fleet holds is what it holds no more for
-_BEYOND: Final = 1.5  # times the most that it holds, where it is seen what tasks wait for
+_AT_BOUND: Final = 1.15  # a law's bound this near to the most load for a fleet is what stops it there
+_BEYOND: Final = 1.5  # times the most load for it, where it is seen what tasks wait for
 _NO_WAIT: Final = 0.02  # of a task alone: waits below it are none
 
 
 @dataclass(frozen=True, slots=True)
 class Most:
-    """The most that a fleet holds.
+    """The most load at which a fleet meets the SLO.
 
     Attributes:
-        traffic: that it holds with the target's confidence.
+        traffic: the load, with the target's confidence.
         times: as many times the load that was asked for.
         first: the pool that is full first; LATENCY: none is, the limits are too near to a task alone.
-        is_more: it holds more than was looked for.
+        is_more: it meets the SLO at more than was looked for.
     """
 
     traffic: Traffic
@@ -57,8 +57,8 @@ class Answer:
         confidence: that was asked for.
         checks: how many runs those were.
         held: in how many of them every limit held.
-        most: what it holds at most.
-        low_usd: hourly price of the cheapest fleet that holds where nothing is in doubt, at most the answer's.
+        most: the most load at which it meets the SLO.
+        low_usd: hourly price of the cheapest fleet that meets the SLO where nothing is in doubt, at most the answer's.
         up: the next fleet of its kind, with one more of what is full first.
     """
 
@@ -86,12 +86,12 @@ def answer(search: Search, kinds: list[Kind]) -> Answer:
         kinds: of machines.
 
     Raises:
-        OrchprofError: nothing holds it, or nothing does as surely as asked.
+        OrchprofError: nothing meets the SLO, or nothing does as surely as asked.
     """
     best, values = checked(search, kinds)
     question = search.question
     most = _most(question, best)
-    kept = sum(held(question, run) for run in values)
+    kept = sum(values_meet_slo(question, run) for run in values)
     return Answer(
         best,
         question.target.confidence,
@@ -104,10 +104,10 @@ def answer(search: Search, kinds: list[Kind]) -> Answer:
 
 
 def checked(search: Search, kinds: list[Kind]) -> tuple[Trial, list[dict[str, float]]]:
-    """Return the cheapest fleet that holds in enough runs that the search has not seen, and those runs.
+    """Return the cheapest fleet that meets the SLO in enough runs that the search has not seen, and those runs.
 
     Raises:
-        OrchprofError: nothing holds it, or nothing does as surely as asked.
+        OrchprofError: nothing meets the SLO, or nothing does as surely as asked.
     """
     question = search.question
     for _ in range(_MOST_REFUTED):
@@ -131,13 +131,13 @@ def _checks(question: Question, best: Trial, effort: Effort) -> list[dict[str, f
     for count in CHECKS:
         for chance in scenarios(question, 1 + question.target.seed, len(values), count):
             values += _fresh(question, best, effort, [chance])
-            if sum(held(question, run) for run in values) >= question.target.confidence * count:
+            if sum(values_meet_slo(question, run) for run in values) >= question.target.confidence * count:
                 return values  # whatever the others say
     return values
 
 
 def _is_borne_out(question: Question, values: list[dict[str, float]]) -> bool:
-    return sum(held(question, run) for run in values) >= question.target.confidence * len(values)
+    return sum(values_meet_slo(question, run) for run in values) >= question.target.confidence * len(values)
 
 
 def _fresh(
@@ -161,7 +161,7 @@ def _up(question: Question, fleet: Fleet, first: str) -> Fleet:
 
 
 def _most(question: Question, best: Trial) -> Most:
-    """Return the most that a fleet holds: doubled until it has no room, and halved in between."""
+    """Return the most load at which a fleet meets the SLO: doubled until it has no room, and halved in between."""
     bound, fullest = _bound(question, best)
     low, high, is_held = 1.0, 1.0, True
     while low < min(bound, _MOST_TIMES) and is_held:
@@ -177,7 +177,7 @@ def _most(question: Question, best: Trial) -> Most:
 
 
 def _bound(question: Question, best: Trial) -> tuple[float, str | None]:
-    """Return how many times the load a fleet could hold by the utilisation law, and the pool that is full then."""
+    """Return how many times the load a fleet could bear by the utilisation law, and the pool that is full then."""
     if best.traffic.rate_per_s is None:
         return _MOST_TIMES, None
     most, fullest = most_per_s(question, best.fleet, best.layout)
@@ -190,13 +190,13 @@ def _differ(best: Trial, low: float, high: float) -> bool:
 
 
 def _tried(question: Question, best: Trial, times: float) -> Trial:
-    found = trial(question, best.fleet, best.traffic.times(times), MEAN, best.in_flight * times)
-    assert found is not None  # its hosts' memory holds a worker
-    return found
+    tried = trial(question, best.fleet, best.traffic.times(times), MEAN, best.in_flight * times)
+    assert tried is not None  # its hosts' memory holds a worker
+    return tried
 
 
 def _first(question: Question, best: Trial, low: float) -> str:
-    """Return what a task waits longer for beyond the most that a fleet holds; the fullest pool where none is known."""
+    """Return what a task waits longer for beyond the most load for a fleet; the fullest pool where none is known."""
     failed = _tried(question, best, _BEYOND * low)
     longer = {name: wait_s - best.waits_s.get(name, 0.0) for name, wait_s in failed.waits_s.items()}
     first = max(longer or failed.busy, key=lambda name: (longer or failed.busy)[name])

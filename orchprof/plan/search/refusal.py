@@ -1,4 +1,4 @@
-"""Refusal: why no fleet of any size holds a target, and what to do next."""
+"""Refusal: why no fleet of any size meets an SLO, and what to do next."""
 
 from orchprof.errors import OrchprofError
 from orchprof.plan.laws import Traffic, batched_s
@@ -8,12 +8,12 @@ from orchprof.plan.search.scenarios import adverse
 from orchprof.simulate.system import DELAY
 
 
-def nothing_holds(question: Question, traffic: Traffic, what: str) -> OrchprofError:
-    """Return the error for a load that no number of machines holds: that the sample is in doubt, or what takes so long.
+def no_fleet_meets_slo(question: Question, traffic: Traffic, what: str) -> OrchprofError:
+    """Return the error for a load that no number of machines is enough for: the sample is in doubt, or what is slow.
 
     Args:
         question: the target and the work.
-        traffic: that was to be held.
+        traffic: the load.
         what: that was added in vain: `accelerators`, `these machines`.
     """
     rows = adverse(question, SEARCH).rows

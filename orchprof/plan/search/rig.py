@@ -6,7 +6,7 @@ from typing import Final
 
 from orchprof.models.paced.batch import Limits
 from orchprof.plan.fleet import Fleet, Slots, cores_of, slots
-from orchprof.plan.laws import Traffic, flying, mean_items, needed_per_s, response_s
+from orchprof.plan.laws import Traffic, mean_items, needed_per_s, response_s, tasks_in_flight
 from orchprof.plan.question import Question
 from orchprof.plan.search.scenarios import Scenario
 from orchprof.simulate.arrivals import Closed, Load, Open
@@ -62,9 +62,9 @@ class Rig:
 
     def run(self, scenario: Scenario) -> Outcome:
         """Return what happens in a scenario."""
-        asks = self.question.asks
-        rows = scenario.rows or (None,) * len(asks)
-        mix = [each.workload(chosen) for each, chosen in zip(asks, rows, strict=True)]
+        demands = self.question.demands
+        rows = scenario.rows or (None,) * len(demands)
+        mix = [each.workload(chosen) for each, chosen in zip(demands, rows, strict=True)]
         length = Length(max(self.tasks, round(self.warm / FILLED)), self.warm)
         return simulate(self._system(scenario.speed), mix, self._load(), length, scenario.seed)
 
@@ -77,13 +77,13 @@ class Rig:
     def _system(self, speed: float) -> System:
         """Return the part: as many whole hosts as come near to it, each with its part of the cores."""
         question, fleet = self.question, self.fleet
-        cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
+        cores = cores_of(fleet.kind.host, question.calibration, question.demands[0].core_speed)
         hosts = fleet.hosts * self.part
         count = max(1, round(hosts))
         host = Host(
             cores=cores.count * hosts / count,
             processes=max(1, round(self.layout.processes * hosts / count)),
-            lanes=self.layout.lanes,
+            slots=self.layout.per_worker,
             is_loop=question.layout.mode == "async",
             count=count,
             speed=cores.speed * speed,
@@ -106,7 +106,7 @@ def rig_of(
     """Return a fleet ready to be simulated; None where not one worker fits its hosts' memory."""
     if at_once is None:
         alone_s = response_s(question, needed_per_s(question, traffic), fleet.replicas)
-        at_once = flying(question, traffic, alone_s)
+        at_once = tasks_in_flight(question, traffic, alone_s)
     layout = slots(fleet.kind.host, question.layout, wanted(question, fleet, traffic), question.size)
     if layout is None:
         return None
@@ -123,14 +123,14 @@ def wanted(question: Question, fleet: Fleet, traffic: Traffic) -> int:
     longest_s = min(longest_s, _MOST_ROOM * question.no_load_s)
     if traffic.is_closed:
         longest_s = max((slo.most_s for slo in question.target.slos), default=longest_s)
-    return ceil(flying(question, traffic, longest_s) / fleet.hosts) + _SPARE_SLOTS
+    return ceil(tasks_in_flight(question, traffic, longest_s) / fleet.hosts) + _SPARE_SLOTS
 
 
 def _part(question: Question, fleet: Fleet, at_once: float, most: int) -> float:
     """Return which part of a fleet to simulate: few tasks in flight, on whole replicas and some cores."""
     if at_once <= most:
         return 1.0
-    cores = cores_of(fleet.kind.host, question.calibration, question.asks[0].core_speed)
+    cores = cores_of(fleet.kind.host, question.calibration, question.demands[0].core_speed)
     part = min(1.0, max(most / at_once, _LEAST_CORES / (fleet.hosts * cores.count)))
     if fleet.replicas:
         # One that is full of requests is as good as several; of few requests two share better than one.

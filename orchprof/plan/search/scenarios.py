@@ -1,8 +1,8 @@
 """Scenarios: what a run takes for granted: how fast cores are, which tasks come, and the chances of arrivals.
 
 Which of the recorded tasks come is drawn anew for each run, as often as there are: what another recording could have
-been. Few tasks that differ much make such samples light and heavy, and a fleet near its limit holds the light ones. So
-that another stream of chances meets as many heavy ones, samples are ordered by what they ask for, and taken evenly.
+been. Few tasks that differ much make such samples light and heavy, and a fleet near its limit is enough for light ones.
+So that another stream of chances meets as many heavy ones, samples are ordered by what they ask for, and taken evenly.
 
 Source: Efron and Tibshirani (1993), An introduction to the bootstrap, sections 6.2 and 23.3 (balanced samples); Halton
 (1960): points that lie evenly in two directions, here core speeds and samples.
@@ -77,7 +77,7 @@ def _sample(question: Question, stream: int, place: float) -> Rows:
 def _samples(question: Question, stream: int) -> list[Rows]:
     """Return samples of every run's tasks, the lightest first."""
     draw = np.random.default_rng((stream, _STREAM))
-    sizes = [len(each.paths) for each in question.asks]
+    sizes = [len(each.paths) for each in question.demands]
     samples = [tuple(draw.integers(size, size=size) for size in sizes) for _ in range(_SAMPLES)]
     return sorted(samples, key=lambda rows: _asks_for(question, rows))
 

@@ -1,9 +1,9 @@
-"""Trials: a fleet under a load, simulated until it is clear whether it holds; with what, and how full its pools are."""
+"""Trials: a fleet under a load, simulated until it is clear whether it meets the SLO; and how full its pools are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from orchprof.plan.laws import Traffic, most_per_s, shares
 from orchprof.plan.question import Question, fastest, few
 from orchprof.plan.search.rig import FILLED, LOOKS, SEARCH, Effort, Rig, rig_of
 from orchprof.plan.search.scenarios import Scenario, measured, scenarios
-from orchprof.simulate.interval import predicted, upper
+from orchprof.simulate.interval import Prediction, predicted, upper
 from orchprof.simulate.simulation import Outcome
 
-Record = dict[str, Any]
 _MOST_PILOTS: Final = 2  # each warmed up for what the one before met
 _HOPE: Final = 3.0  # the search may be wrong in so many times fewer cases than the target allows
 _CHANCE: Final = 1.03  # by which a run may differ from one like it
@@ -31,8 +30,8 @@ class Trial:
         fleet: as it was tried.
         traffic: that came.
         layout: workers and tasks of one host.
-        figures: `p50_s`, `p95_s`, what limits are about, `throughput_per_s`, each with `value`, of a run at the
-            speed that is taken for granted, and `interval`, over the others.
+        figures: `p50_s`, `p95_s`, what limits are about, `throughput_per_s`, each with the value of a run at
+            the speed that is taken for granted, inf where a task never ended, and the interval over the others.
         is_near: every limit holds in that run.
         is_sure: every limit holds with the target's confidence.
         saturated: the backlog grew without end.
@@ -48,7 +47,7 @@ class Trial:
     fleet: Fleet
     traffic: Traffic
     layout: Slots
-    figures: dict[str, Record]
+    figures: dict[str, Prediction]
     is_near: bool
     is_sure: bool
     saturated: bool
@@ -85,7 +84,7 @@ def trial(
     rig, pilot = _filled(rig, first or measured(SEARCH))
     if not traffic.is_closed and _is_full(question, fleet, traffic, rig.layout):
         return _judged(rig, pilot, [], is_sure=False, is_near=False)
-    is_near = not pilot.saturated and _holds(question, pilot)
+    is_near = not pilot.saturated and _meets_slo(question, pilot)
     runs: list[Outcome] = []
     is_sure = False
     if is_near:
@@ -107,40 +106,39 @@ def _filled(rig: Rig, scenario: Scenario) -> tuple[Rig, Outcome]:
     per_s = (rig.traffic.rate_per_s or 0.0) * rig.part
     for _ in range(_MOST_PILOTS if per_s else 0):
         came = per_s * pilot.mean_s if np.isfinite(pilot.response_s).all() else 0.0
-        if not _holds(rig.question, pilot) or (came <= rig.warm and not pilot.saturated):
+        if not _meets_slo(rig.question, pilot) or (came <= rig.warm and not pilot.saturated):
             break
         rig = replace(rig, warm=ceil(FILLED * max(came, rig.warm)))
         pilot = rig.run(scenario)
     return rig, pilot
 
 
-def _holds(question: Question, run: Outcome) -> bool:
+def _meets_slo(question: Question, run: Outcome) -> bool:
     return all(slo.of(run.response_s) <= slo.most_s for slo in question.target.slos)
 
 
-def held(question: Question, run: dict[str, float]) -> bool:
+def values_meet_slo(question: Question, run: dict[str, float]) -> bool:
     """Return whether every limit holds in a run of a trial."""
     return all(run[f"{slo.name}_s"] <= slo.most_s for slo in question.target.slos)
 
 
-def is_below(question: Question, found: Trial, times: float) -> bool:
+def is_below(question: Question, tried: Trial, times: float) -> bool:
     """Return whether every limit holds in a trial's first run, were it so many times as slow."""
-    return found.is_near and all(
-        (found.figures[f"{slo.name}_s"]["value"] or np.inf)
-        <= max(slo.most_s / times, question.no_load_at(slo.q) * _CHANCE)
+    return tried.is_near and all(
+        tried.figures[f"{slo.name}_s"].value <= max(slo.most_s / times, question.no_load_at(slo.q) * _CHANCE)
         for slo in question.target.slos
     )
 
 
-def has_room(question: Question, found: Trial, like: Trial, times: float = 1.0) -> bool:
-    """Return whether a fleet holds where nothing is in doubt, with some times the room that another's doubt takes."""
-    if not found.is_near:
+def has_room(question: Question, tried: Trial, like: Trial, times: float = 1.0) -> bool:
+    """Return whether a fleet meets the SLO, nothing in doubt, with some times the room that another's doubt takes."""
+    if not tried.is_near:
         return False
     for slo in question.target.slos:
-        value, other = (each.figures[f"{slo.name}_s"] for each in (found, like))
-        doubt = (other["interval"][1] or other["value"]) / other["value"]
-        # The other holds: what it needs is room enough, and chance moves a single run.
-        if value["value"] * times > max(slo.most_s / doubt, _CHANCE * other["value"]):
+        one, other = (each.figures[f"{slo.name}_s"] for each in (tried, like))
+        doubt = (other.interval[1] or other.value) / other.value
+        # The other meets the SLO: what it needs is room enough, and chance moves a single run.
+        if one.value * times > max(slo.most_s / doubt, _CHANCE * other.value):
             return False
     return True
 
@@ -167,18 +165,18 @@ def _surely_s(question: Question, values: Sequence[float]) -> float:
     return upper(values, 1 - wrong, question.least_tasks)
 
 
-def doubt_of(question: Question, found: Trial, bad: Trial) -> float:
+def doubt_of(question: Question, tried: Trial, bad: Trial) -> float:
     """Return how many times as slow as in a bad case a fleet that was not sure has to be taken to be."""
     times = 1.0
     for slo in question.target.slos:
         name = f"{slo.name}_s"
-        values = [run[name] for run in found.runs]
-        high = found.figures[name]["value"] or np.inf
+        values = [run[name] for run in tried.runs]
+        high = tried.figures[name].value
         if len(values) >= LOOKS[-1]:
             high = _surely_s(question, values)
         elif values:
             high = upper(values, question.target.confidence)
-        times = max(times, high / (bad.figures[name]["value"] or np.inf))
+        times = max(times, high / bad.figures[name].value)
     return times
 
 
@@ -190,14 +188,14 @@ def _is_full(question: Question, fleet: Fleet, traffic: Traffic, layout: Slots) 
 def _judged(rig: Rig, pilot: Outcome, runs: Sequence[Outcome], *, is_sure: bool, is_near: bool) -> Trial:
     question, part = rig.question, rig.part
     values = [figures_of(question, run, part) for run in runs]
-    found = figures(question, figures_of(question, pilot, part), values)
+    judged = figures(question, figures_of(question, pilot, part), values)
     busy = {name: use.busy_share for name, use in pilot.uses.items()}
-    per_s = rig.traffic.rate_per_s or found["throughput_per_s"]["value"]
+    per_s = rig.traffic.rate_per_s or judged["throughput_per_s"].value
     by_law = shares(question, rig.fleet, rig.layout, per_s)
     if rig.traffic.is_closed:
         by_law = {name: min(share, 1.0) for name, share in by_law.items()}
     return Trial(
-        rig.fleet, rig.traffic, rig.layout, found, is_near, is_sure,
+        rig.fleet, rig.traffic, rig.layout, judged, is_near, is_sure,
         pilot.saturated or not np.isfinite(pilot.response_s).all(),
         _named(question, busy) | by_law, _waits_s(question, pilot), pilot.uses["workers"].busy / part, part,
         tuple(values), rig.tasks, sum(run.events for run in (pilot, *runs)),
@@ -208,29 +206,31 @@ def figures_of(question: Question, run: Outcome, part: float) -> dict[str, float
     """Return what is said of one run."""
     finite = bool(np.isfinite(run.response_s).all())
     named = {"p50": 0.5, "p95": 0.95}
-    found = {f"{name}_s": run.quantile_s(q) if finite else float("inf") for name, q in named.items()}
-    found |= {f"{slo.name}_s": slo.of(run.response_s) for slo in question.target.slos}
-    return found | {"throughput_per_s": run.throughput_per_s / part}
+    values = {f"{name}_s": run.quantile_s(q) if finite else float("inf") for name, q in named.items()}
+    values |= {f"{slo.name}_s": slo.of(run.response_s) for slo in question.target.slos}
+    return values | {"throughput_per_s": run.throughput_per_s / part}
 
 
 def figures(
     question: Question, pilot: dict[str, float], runs: Sequence[dict[str, float]]
-) -> dict[str, Record]:
+) -> dict[str, Prediction]:
     """Return every figure with its value and its interval, neither below what a task alone takes."""
     # Two-sided, so that the upper end alone holds with the confidence.
     level = 2 * question.target.confidence - 1
     least = {"p50_s": question.no_load_at(0.5), "p95_s": question.no_load_at(0.95)}
     least |= {f"{slo.name}_s": question.no_load_at(slo.q) for slo in question.target.slos}
     fast, sample = fastest(question), question.least_tasks if few(question) else None
-    found: dict[str, Record] = {}
+    predictions: dict[str, Prediction] = {}
     for name, value in pilot.items():
         floor = least.get(name, 0.0) / fast
         each = [run[name] for run in runs] or [value]
-        low, high = predicted(each, level, floor, sample)["interval"]
+        low, high = predicted(each, level, floor, sample).interval
         least_value = max(value, floor)
-        around = [None, None] if low is None else [min(low, least_value), max(high, least_value)]
-        found[name] = {"value": least_value if np.isfinite(value) else None, "interval": around}
-    return found
+        around = (
+            (None, None) if low is None or high is None else (min(low, least_value), max(high, least_value))
+        )
+        predictions[name] = Prediction(least_value, around)
+    return predictions
 
 
 def _named(question: Question, busy: dict[str, float]) -> dict[str, float]:

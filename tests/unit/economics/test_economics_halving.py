@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support import some
 
 from orchprof.contract.report import Share, Shares
+from orchprof.contract.whatif import RankedPart
 from orchprof.economics.bill.bill import PARTS, Bill, Part
 from orchprof.economics.bill.breakdown import Parts, parts_of
 from orchprof.economics.halving import claim_in_money, halvings, priced_ranking, ranked
@@ -58,12 +59,13 @@ def test_a_sequential_task_by_hand():
     ],
 )
 def test_whatifs_ranking_in_money(part, usd):
-    row = dict(zip(("role", "name", "state"), part, strict=True)) | {"key": "k", "at_50pct_s": 0.8}
+    role, name, state = part
+    row = some(RankedPart, role=role, name=name, state=state, key="k", at_50pct_s=0.8)
     (found,) = priced_ranking([row], 1.0, OWNED)
-    assert found["usd_per_task_at_50pct"] == (None if usd is None else pytest.approx(usd))
+    assert found.usd_per_task_at_50pct == (None if usd is None else pytest.approx(usd))
     for unpriced in (replace(OWNED, cores_usd=None), replace(OWNED, **dict.fromkeys(MODEL_SIDE))):
         (unknown,) = priced_ranking([row], 1.0, unpriced)
-        assert unknown["usd_per_task_at_50pct"] is None
+        assert unknown.usd_per_task_at_50pct is None
 
 
 def test_the_most_money_comes_first():

@@ -1,5 +1,6 @@
 """Runs of equal tasks, as a plan takes them: work in the agent, a child, a wait, and a call of a paced model."""
 
+import json
 import sys
 from datetime import date
 from decimal import Decimal
@@ -10,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 from ledger_tables import Run as Rows
 from support import run_meta
 
+from orchprof import report
 from orchprof.cli.words import limits
+from orchprof.plan import plan as product
 from orchprof.plan.demand import demand
 from orchprof.plan.fleet import Layout, kinds
 from orchprof.plan.laws import traffic_of
@@ -103,4 +106,9 @@ def settled(question, names=("x/small",)):
 
 
 def counts(found):
-    return {each["name"]: each["count"] for each in found.fleet.machines()}
+    return {each.name: each.count for each in found.fleet.machines()}
+
+
+def plan(question, kinds):
+    """Return the plan as it is written."""
+    return json.loads(report.render(product.plan(question, kinds), "json"))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from plan_runs import MS, Rows, made
+from support import plain, render
 
 from orchprof import report
 from orchprof.bench import driver
@@ -16,6 +17,7 @@ from orchprof.plan.backtest.backtest import Bed, capacity_per_s, figures, measur
 from orchprof.plan.demand import demand
 from orchprof.plan.plan import backtest_only
 from orchprof.run import machine, store
+from orchprof.simulate.interval import Prediction
 
 HOSTED = "http://localhost:1/v1#m"
 
@@ -50,10 +52,10 @@ def test_a_closed_load_is_predicted():
     light, heavy = (next(plan for plan in plans if plan.concurrency == crowd) for crowd in (2, 8))
     alone, crowd = predict(here, light), predict(here, heavy)
     # Two tasks on two cores do not meet; eight do, and wait for each other as Little's law says.
-    assert alone["p50_s"]["value"] == pytest.approx(0.12, rel=0.1)
-    assert crowd["throughput_per_s"]["value"] == pytest.approx(2 / 0.06, rel=0.07)
-    assert crowd["p50_s"]["value"] == pytest.approx(8 * 0.06 / 2, rel=0.15)
-    assert alone["p50_s"]["interval"][0] <= alone["p50_s"]["value"] <= alone["p50_s"]["interval"][1]
+    assert alone["p50_s"].value == pytest.approx(0.12, rel=0.1)
+    assert crowd["throughput_per_s"].value == pytest.approx(2 / 0.06, rel=0.07)
+    assert crowd["p50_s"].value == pytest.approx(8 * 0.06 / 2, rel=0.15)
+    assert alone["p50_s"].interval[0] <= alone["p50_s"].value <= alone["p50_s"].interval[1]
 
 
 def test_figures_of_known_arrivals():
@@ -147,7 +149,7 @@ def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
 
     def told(here, plan):
         order.append(("predict", plan.concurrency, plan.load.rate_per_s))
-        return {name: {"value": 1.1, "interval": [1.0, 1.2]} for name in backtest.LIMITS}
+        return {name: Prediction(1.1, (1.0, 1.2)) for name in backtest.LIMITS}
 
     monkeypatch.setattr(driver, "run", pretend)
     monkeypatch.setattr(backtest, "predict", told)
@@ -155,7 +157,10 @@ def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
     monkeypatch.setattr(
         backtest, "measured", lambda run: {"throughput_per_s": 1.0, "p50_s": 1.05, "p95_s": None}
     )
-    found = backtest.backtest(run, None, 0, lambda event: None)
+    record = backtest_only(backtest.backtest(run, None, 0, lambda event: None))
+    document = plain(record)
+    report.validate(document)
+    found = document["backtest"]
     assert [kind for kind, *_ in order] == ["run", "run", *["predict", "run"] * 6]
     row = found["loads"][0]
     assert row["error"] == {
@@ -166,13 +171,11 @@ def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
     assert row["core_s_ratio"] == pytest.approx(1.0)
     assert not row["held"]
     assert not found["held"]
-    record = backtest_only(found)
-    report.validate(record)
     said = report.render(record, "console")
     assert "MISSED" in said
-    found["loads"][1]["core_s_ratio"] = 1.17
+    document["backtest"]["loads"][1]["core_s_ratio"] = 1.17
     assert "a task took 17% more CPU than one at a time just before" in " ".join(
-        report.render(record, "console").split()
+        render(document, "console").split()
     )
     assert max(map(len, said.splitlines())) <= 80
     assert json.loads(report.render(record, "json"))["machines"] == []

@@ -11,15 +11,15 @@ from orchprof.plan.fleet import Layout, kinds
 from orchprof.plan.laws import Traffic
 from orchprof.plan.question import Question, Target, check
 from orchprof.plan.rate_limits import check_names, read
-from orchprof.plan.search.refusal import nothing_holds
+from orchprof.plan.search.refusal import no_fleet_meets_slo
 from orchprof.prices.price import Book
 
 
 def test_a_memory_that_no_machine_has():
     question = asked()
-    heavy = replace(question.asks[0], base_bytes=90.0 * 2**30)
+    heavy = replace(question.demands[0], base_bytes=90.0 * 2**30)
     with pytest.raises(OrchprofError, match=r"no machine has the memory, 90\.0 GiB"):
-        best(replace(question, asks=(heavy,)))
+        best(replace(question, demands=(heavy,)))
 
 
 def test_an_impossible_limit_says_the_bound():
@@ -89,8 +89,8 @@ def test_hosts_named_alone_leave_the_accelerators_to_us():
 def test_why_no_number_of_machines_holds_it():
     # 84 ms at most, in the tasks that take longest, of which a heavy sample has more than the limit leaves room for.
     question = asked(slo="mean=85ms")
-    assert "heavy sample of the 20" in str(nothing_holds(question, Traffic(20.0), "these machines"))
-    said = str(nothing_holds(asked(slo="mean=2s"), Traffic(20.0), "these machines"))
+    assert "heavy sample of the 20" in str(no_fleet_meets_slo(question, Traffic(20.0), "these machines"))
+    said = str(no_fleet_meets_slo(asked(slo="mean=2s"), Traffic(20.0), "these machines"))
     assert "no number of these machines holds it, mean < 2 s at 20 tasks/s @ --slo" in said
     assert "0.06 s of it CPU" in said
     assert "allow more time" in said

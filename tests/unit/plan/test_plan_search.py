@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from plan_runs import BOOK, HOSTED, LARGE, MACHINE, SMALL, asked, best, counts, machine, made, slos
+from plan_runs import BOOK, HOSTED, LARGE, MACHINE, SMALL, asked, best, counts, machine, made, plan, slos
 
 from orchprof import report
+from orchprof.contract.validation import validate
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.plan.calibration import Calibration
 from orchprof.plan.demand import demand
 from orchprof.plan.fleet import Fleet, Kind, Layout, kinds, slots
 from orchprof.plan.laws import Traffic, at_least
-from orchprof.plan.plan import plan
 from orchprof.plan.question import Question, Target, Tokens, check, mixed
 from orchprof.plan.rate_limits import read
 from orchprof.plan.search.rig import FULL, MEAN
@@ -25,9 +25,9 @@ def test_the_cheapest_cores_that_hold():
     question = asked()
     found = best(question)
     assert counts(found) == {"x/small": 1}
-    assert found.figures["throughput_per_s"]["value"] == pytest.approx(20, rel=0.15)
+    assert found.figures["throughput_per_s"].value == pytest.approx(20, rel=0.15)
     assert found.busy["cores"] == pytest.approx(0.6, rel=0.2)
-    assert found.figures["p95_s"]["interval"][1] < 2
+    assert found.figures["p95_s"].interval[1] < 2
 
 
 def test_cpu_bound_work_beside_an_idle_accelerator_gets_cores_not_accelerators():
@@ -70,7 +70,7 @@ def test_a_fleet_that_fills_is_not_taken_for_a_saturated_one():
     question = asked(made(cpu=5, call=150), rate=400.0, slo="p95=1000s", arrivals="constant")
     found = trial(question, Fleet(Kind(LARGE, None), 4, 4, 4), Traffic(400.0), MEAN)
     assert not found.saturated
-    assert found.figures["throughput_per_s"]["value"] == pytest.approx(400.0, rel=0.1)
+    assert found.figures["throughput_per_s"].value == pytest.approx(400.0, rel=0.1)
 
 
 def test_more_never_costs_less():
@@ -104,8 +104,8 @@ def test_the_search_tries_few_of_many():
 def test_memory_binds():
     big = made(cpu=5, net=900, model=HOSTED)
     question = asked(big, rate=20.0, slo="p95=3s")
-    heavy = replace(question.asks[0], base_bytes=3.0 * 2**30)
-    found = plan(replace(question, asks=(heavy,)), kinds(BOOK, ["x/small"], None))
+    heavy = replace(question.demands[0], base_bytes=3.0 * 2**30)
+    found = plan(replace(question, demands=(heavy,)), kinds(BOOK, ["x/small"], None))
     assert found["binding"] == "memory"
     # 22 tasks in flight, 3 GiB each, 57.6 GiB a machine: at least two.
     assert found["machines"][0]["count"] >= 2
@@ -167,7 +167,7 @@ def test_nothing_binds_the_least_machine_that_idles():
 def test_slots_that_memory_limits_are_not_hidden():
     # A worker holds 9 GiB: six on a machine. Tasks take a second: 4/s leave them 67 % busy, 6/s are too many.
     question = asked(made(cpu=5, net=900, model=HOSTED), rate=4.0, slo="p95=2s")
-    heavy = replace(question, asks=(replace(question.asks[0], base_bytes=9.0 * 2**30),))
+    heavy = replace(question, demands=(replace(question.demands[0], base_bytes=9.0 * 2**30),))
     record = plan(heavy, kinds(BOOK, ["x/small"], None))
     each = record["machines"][0]["count"]
     assert record["binding"] == "memory"
@@ -180,8 +180,8 @@ def test_users_by_the_hundred_thousand():
     # N / (think + response) tasks a second at 60 ms each: what they keep busy is the least there can be.
     question = asked(rate=None, users=200_000, think_s=10.0, slo="p95=1s")
     found = best(question, names=["x/large"])
-    per_s = 200_000 / (10 + found.figures["p50_s"]["value"])
-    assert found.figures["throughput_per_s"]["value"] == pytest.approx(per_s, rel=0.1)
+    per_s = 200_000 / (10 + found.figures["p50_s"].value)
+    assert found.figures["throughput_per_s"].value == pytest.approx(per_s, rel=0.1)
     assert found.fleet.hosts >= per_s * 0.06 / 16
     assert found.fleet.hosts <= 1.6 * per_s * 0.06 / 16
     with pytest.raises(UsageError, match="only users think"):
@@ -214,7 +214,7 @@ def test_tokens_of_a_mix():
 def test_users_instead_of_a_rate():
     found = best(asked(rate=None, users=8, slo="p95=1s"))
     # Eight users on two cores of 60 ms: 1 / 60 ms x 2 at most.
-    assert found.figures["throughput_per_s"]["value"] < 8 / 0.08
+    assert found.figures["throughput_per_s"].value < 8 / 0.08
     assert found.in_flight == pytest.approx(8, rel=0.05)
 
 
@@ -241,8 +241,8 @@ def test_slots_are_what_memory_holds():
     gib = float(2**30)
     assert slots(room, Layout(), 100, (2 * gib, gib)).tasks == 3
     assert slots(room, Layout("threads"), 100, (1 * gib, gib)).processes == 4
-    assert slots(room, Layout("threads"), 100, (1 * gib, gib)).lanes == 1
-    assert slots(room, Layout("async", 1), 6, (1 * gib, gib)).lanes == 6
+    assert slots(room, Layout("threads"), 100, (1 * gib, gib)).per_worker == 1
+    assert slots(room, Layout("async", 1), 6, (1 * gib, gib)).per_worker == 6
     assert slots(room, Layout(), 100, (9 * gib, gib)) is None
 
 
@@ -272,3 +272,12 @@ def test_what_lies_beyond_the_measurement_is_said():
     record = plan(asked(rate=100.0), kinds(BOOK, ["x/large"], None))
     said = {each["code"]: each["message"] for each in record["findings"]}
     assert "times the" in said["extrapolated_rate"]
+
+
+def test_a_limit_has_its_own_figure_under_its_own_name():
+    record = plan(asked(rate=10.0, slo="p97.5=2s,mean=1s"), kinds(BOOK, ["x/small"], None))
+    validate(record)
+    for row in (record["predicted"], *record["rates"], *record["burstiness"]):
+        assert row["mean_s"] <= row["p97.5_s"] <= 2
+        assert "by_limit" not in row
+    assert set(record["predicted"]["interval"]) == {"p50_s", "p95_s", "p97.5_s", "mean_s", "throughput_per_s"}

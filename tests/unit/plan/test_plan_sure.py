@@ -14,7 +14,7 @@ from orchprof.plan.calibration import Calibration
 from orchprof.plan.search.rig import FULL, rig_of
 from orchprof.plan.search.scenarios import adverse, evenly, scenarios
 from orchprof.plan.search.search import Size
-from orchprof.plan.search.trial import figures_of, held
+from orchprof.plan.search.trial import figures_of, values_meet_slo
 from orchprof.simulate.interval import predicted, upper
 
 
@@ -33,7 +33,7 @@ def test_the_confidence_holds_in_fresh_simulations():
         rig = rig_of(question, found.fleet, found.traffic, FULL, found.in_flight)
         chances = scenarios(question, 4711, 0, 100)
         runs = [figures_of(question, rig.run(each), rig.part) for each in chances]
-        assert sum(held(question, run) for run in runs) >= 90
+        assert sum(values_meet_slo(question, run) for run in runs) >= 90
 
 
 def test_speeds_are_scenarios_and_none_is_faster():
@@ -52,15 +52,15 @@ def test_an_interval_of_one_more_run():
     runs = [math.exp(each) for each in (1.0, 2.0, 3.0, 4.0)]
     half = 2.353 * 1.291 * 1.118
     found = predicted(runs, 0.9)
-    assert found["value"] == pytest.approx(sum(runs) / 4)
-    assert found["interval"] == pytest.approx([math.exp(2.5 - half), math.exp(2.5 + half)], rel=2e-3)
-    assert predicted(runs, 0.9, least=2.0)["interval"][0] == 2.0
+    assert found.value == pytest.approx(sum(runs) / 4)
+    assert found.interval == pytest.approx([math.exp(2.5 - half), math.exp(2.5 + half)], rel=2e-3)
+    assert predicted(runs, 0.9, least=2.0).interval[0] == 2.0
     # Drawn from three tasks: t of two degrees, 2.920, by the normal's 1.645, and sqrt(3 / 2).
     wider = half * 2.920 / 1.645 * math.sqrt(1.5)
-    assert predicted(runs, 0.9, sample=3)["interval"][1] == pytest.approx(math.exp(2.5 + wider), rel=2e-3)
+    assert predicted(runs, 0.9, sample=3).interval[1] == pytest.approx(math.exp(2.5 + wider), rel=2e-3)
     # Of 19 runs the first and the last are the ends: one more lies beyond each in one case of 20.
-    assert predicted([float(each) for each in range(1, 20)], 0.9)["interval"] == pytest.approx([1.0, 19.0])
-    assert predicted([1.0], 0.9)["interval"] == [None, None]
+    assert predicted([float(each) for each in range(1, 20)], 0.9).interval == pytest.approx([1.0, 19.0])
+    assert predicted([1.0], 0.9).interval == (None, None)
 
 
 def test_samples_lie_evenly_from_light_to_heavy():
@@ -84,7 +84,7 @@ def test_points_of_two_and_three():
 def test_what_one_more_run_lies_below():
     # Few runs: as the interval, whose upper end at 90 % on both sides is one at 95 %.
     few = [1.0, 2.0, 3.0, 4.0]
-    assert upper(few, 0.95) == pytest.approx(predicted(few, 0.9)["interval"][1])
+    assert upper(few, 0.95) == pytest.approx(predicted(few, 0.9).interval[1])
     # Many equal ones: that value. Uniform logs on 0 to 1: the 90th percentile is at 0.9.
     assert upper([2.0] * 40, 0.9) == pytest.approx(2.0)
     assert math.log(upper([math.exp(n / 1000) for n in range(1001)], 0.9)) == pytest.approx(0.9, abs=2e-3)

@@ -26,7 +26,7 @@ from orchprof.simulate.system import (
     Workload,
 )  # fmt: skip
 
-ROOM = Host(1, 1, lanes=100)
+ROOM = Host(1, 1, slots=100)
 
 
 def _run(path, load, system=None, tasks=None, **length):
@@ -67,7 +67,7 @@ def test_what_is_counted_of_shared_cores():
 
 
 def test_threads_share_one_interpreter_but_not_what_they_do_without_it():
-    host = Host(4, 1, lanes=4)
+    host = Host(4, 1, slots=4)
     assert _responses([Item(INTERPRETER, 1.0)], [0.0, 0.0], System(host)) == pytest.approx([2.0, 2.0])
     assert _responses([Item(CPU, 1.0)], [0.0, 0.0], System(host)) == pytest.approx([1.0, 1.0])
     # The second comes when the first has half left, both go at half speed.
@@ -77,7 +77,7 @@ def test_threads_share_one_interpreter_but_not_what_they_do_without_it():
 
 
 def test_an_event_loop_works_items_off_in_turn():
-    host = Host(4, 1, lanes=4, is_loop=True)
+    host = Host(4, 1, slots=4, is_loop=True)
     assert _responses([Item(INTERPRETER, 1.0)], [0.0, 0.5], System(host)) == pytest.approx([1.0, 1.5])
     # A wait is no item of work: the loop is free for the other one in the meantime.
     path = [Item(INTERPRETER, 1.0), Item(DELAY, 1.0), Item(INTERPRETER, 1.0)]
@@ -86,9 +86,9 @@ def test_an_event_loop_works_items_off_in_turn():
 
 def test_processes_compete_for_cores_whatever_stands_behind_them():
     # Two processes on one core: each has half; in the first two threads share that half.
-    host = Host(1, 2, lanes=2)
+    host = Host(1, 2, slots=2)
     first = _responses([Item(INTERPRETER, 1.0)], [0.0, 0.0, 0.0], System(host))
-    # Lanes are given out in turn: tasks 0 and 2 are threads of one process. Task 1 has half a core and ends at 2;
+    # Slots are given out in turn: tasks 0 and 2 are threads of one process. Task 1 has half a core and ends at 2;
     # the others have had half a second each by then and the core for themselves: another second.
     assert first == pytest.approx([3.0, 2.0, 3.0])
 
@@ -101,19 +101,19 @@ def test_a_lane_is_held_from_begin_to_end():
 
 
 def test_work_spreads_over_machines():
-    host = Host(1, 1, lanes=2, count=2)
+    host = Host(1, 1, slots=2, count=2)
     assert _responses([Item(CPU, 1.0)], [0.0, 0.0], System(host)) == pytest.approx([1.0, 1.0])
     use = _run([Item(CPU, 1.0)], Trace([0.0] * 4), System(host)).uses["cores"]
     assert (use.size, use.busy, use.waiting) == pytest.approx((2.0, 2.0, 2.0))
 
 
 def test_a_task_begins_only_where_its_memory_fits_and_in_order():
-    host = Host(9, 2, lanes=9, memory_bytes=100.0, process_bytes=10.0)
+    host = Host(9, 2, slots=9, memory_bytes=100.0, process_bytes=10.0)
     outcome = _run(Path((Item(DELAY, 1.0),), memory_bytes=30.0), Trace([0.0, 0.0, 0.25]), System(host))
     assert outcome.response_s.tolist() == pytest.approx([1.0, 1.0, 1.75])
     memory = outcome.uses["memory"]
     assert (memory.size, memory.busy) == pytest.approx((100.0, 20.0 + 30.0 * 3.0 / 2.0))
-    more = System(Host(9, 2, lanes=9, memory_bytes=110.0, process_bytes=10.0))
+    more = System(Host(9, 2, slots=9, memory_bytes=110.0, process_bytes=10.0))
     assert _run(Path((Item(DELAY, 1.0),), 30.0), Trace([0.0] * 3), more).response_s.tolist() == [1.0] * 3
 
 
@@ -257,10 +257,10 @@ _item = some.builds(
     items=some.lists(_item, max_size=6),
     times_s=some.lists(some.floats(0, 10), min_size=1, max_size=8).map(sorted),
     is_loop=some.booleans(),
-    lanes=some.integers(1, 3),
+    slots=some.integers(1, 3),
 )
-def test_laws_of_any_system(items, times_s, is_loop, lanes):
-    host = Host(1.5, 2, lanes, is_loop=is_loop)
+def test_laws_of_any_system(items, times_s, is_loop, slots):
+    host = Host(1.5, 2, slots, is_loop=is_loop)
     system = System(host, {"pool": Servers(2), "limit": Limit(2.0, 1.0)})
     outcome = _run(items, Trace(times_s), system)
     n = len(times_s)

@@ -68,12 +68,12 @@ def shown(tables, **meta):
     win = headline([(report, tables)]).win
     figures = {row["key"]: row["value"] for row in brief(report, tables, meta, book())["figures"]}
     record = whatif(tables, meta)
-    ranked = [row for row in record["ranking"] if row["role"] in ("framework", "tool")]
-    first = next(row for row in ranked if row["name"] or not any(row["name"] for row in ranked))
+    ranked = [row for row in record.ranking if row.role in ("framework", "tool")]
+    first = next(row for row in ranked if row.name or not any(row.name for row in ranked))
     return (
         win and (f"{win.role}:{win.name}", pytest.approx(win.gain_share)),
         (figures["biggest_win"], figures["biggest_win_share"]),
-        (first["key"], pytest.approx(1 - first["at_50pct_s"] / record["base_s"])),
+        (first.key, pytest.approx(1 - first.at_50pct_s / record.base_s)),
     )
 
 

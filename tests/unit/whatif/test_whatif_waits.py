@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 
 import pytest
+from support import render
 from whatif_runs import META, whatif
 
 import orchprof
-from orchprof.report.console.whatif import render
 from orchprof.whatif.request import Asked
 
 
@@ -116,7 +116,7 @@ def test_the_tool_that_blocks_is_named_first(recorded):
     assert [row["key"] for row in named] == ["tool:hold", "tool:nap"]
     assert named[0]["blocks_s"] > 0
     assert named[1]["blocks_s"] == 0
-    assert "Blocks       others wait for what it holds: tool:hold" in render(record)
+    assert "Blocks       others wait for what it holds: tool:hold" in render(record, "console")
 
 
 def test_waits_that_nobody_explains_are_told(recorded, monkeypatch):
