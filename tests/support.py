@@ -12,12 +12,7 @@ import pandas as pd
 
 from orchprof import report
 from orchprof.capture import recorder
-from orchprof.contract.bench import Bench
-from orchprof.contract.brief import Brief
-from orchprof.contract.claim import Claim
-from orchprof.contract.cost import Cost
-from orchprof.contract.costs import Costs
-from orchprof.contract.report import Report
+from orchprof.contract.kinds import KINDS
 from orchprof.contract.run import RunMeta
 from orchprof.ledger import summary
 from orchprof.run.meta import typed
@@ -116,16 +111,6 @@ def _blank(hint: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         return _filled(kind, {})
     return get_args(kind)[0] if get_origin(kind) is Literal else (get_origin(kind) or kind)()
-
-
-KINDS = {
-    "orchprof.report/1": Report,
-    "orchprof.bench/1": Bench,
-    "orchprof.claim/1": Claim,
-    "orchprof.brief/1": Brief,
-    "orchprof.cost/1": Cost,
-    "orchprof.costs/1": Costs,
-}
 
 
 def render(document: dict[str, Any], form: str, *, details: bool = False) -> str:

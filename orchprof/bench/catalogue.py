@@ -3,12 +3,12 @@
 import importlib
 import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
 
 from orchprof.bench import user_agent
+from orchprof.contract.workloads import Entry, Setting
 from orchprof.errors import MissingExtraError, UsageError, unknown
 
 GROUP: Final = "orchprof.workloads"
@@ -52,17 +52,6 @@ class Workload(Protocol):
         self, settings: dict[str, Any], seed: int, variant: str, base_url: str, model: str, workdir: Path
     ) -> Agent:
         """Return the agent of one variant, ready to run; not timed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One workload as a user sees it; `missing` are the pip requirements of its first variant not installed."""
-
-    name: str
-    summary: str
-    variants: tuple[str, ...]
-    settings: dict[str, tuple[Any, str]]
-    missing: tuple[str, ...]
 
 
 def names() -> list[str]:
@@ -119,7 +108,16 @@ def describe(name: str) -> Entry:
     """
     workload = load(name)
     first = workload.VARIANTS[0]
-    return Entry(name, workload.SUMMARY, workload.VARIANTS, workload.SETTINGS, missing(workload, first))
+    return Entry(
+        name=name,
+        summary=workload.SUMMARY,
+        variants=list(workload.VARIANTS),
+        settings={
+            key: Setting(default=default, help=meaning)
+            for key, (default, meaning) in workload.SETTINGS.items()
+        },
+        missing=list(missing(workload, first)),
+    )
 
 
 def missing(workload: Workload, variant: str) -> tuple[str, ...]:

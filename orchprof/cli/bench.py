@@ -30,9 +30,9 @@ from orchprof.errors import MissingExtraError, OrchprofError, UsageError
 from orchprof.models.spec import DEFAULT_SPEC
 
 if TYPE_CHECKING:
-    from orchprof.bench.catalogue import Entry
     from orchprof.bench.driver import Plan
     from orchprof.cli.progress import Notify
+    from orchprof.contract.workloads import Workloads
 
 QUICK_TASKS: Final = 3
 MOST_TASKS: Final = 10_000_000
@@ -309,21 +309,9 @@ def _default_folder(what: str) -> Path:
     return folder
 
 
-def _catalogue() -> dict[str, Any]:
-    """Return orchprof.workloads/1: what can be run and with which settings."""
+def _catalogue() -> "Workloads":
+    """Return what can be run and with which settings."""
     from orchprof.bench import catalogue
+    from orchprof.contract.workloads import Workloads
 
-    entries = [catalogue.describe(name) for name in catalogue.names()]
-    return {"schema": "orchprof.workloads/1", "workloads": [_entry(entry) for entry in entries]}
-
-
-def _entry(entry: "Entry") -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "summary": entry.summary,
-        "variants": list(entry.variants),
-        "settings": {
-            key: {"default": default, "help": meaning} for key, (default, meaning) in entry.settings.items()
-        },
-        "missing": list(entry.missing),
-    }
+    return Workloads(workloads=[catalogue.describe(name) for name in catalogue.names()])
