@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
 
+from orchprof import units
 from orchprof.bench import user_agent
 from orchprof.contract.workloads import Entry, Setting
 from orchprof.errors import MissingExtraError, UsageError, unknown
@@ -163,8 +164,19 @@ _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 
 
 def _parsed(key: str, text: str, default: Any) -> Any:
-    kind = type(default)
     try:
-        return _TRUTH[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError):
-        raise UsageError(f"bad value, {text!r} @ --set {key}, give one like {default!r}") from None
+        value = _read(text, type(default))
+    except ValueError:
+        value = None
+    if value is None:
+        raise UsageError(f"bad value, {text!r} @ --set {key}, give one like {default!r}")
+    return value
+
+
+def _read(text: str, kind: type) -> Any:
+    """Return what a text says as a kind of value; None where it says none."""
+    if kind is bool:
+        return _TRUTH.get(text.lower())
+    if kind is int:
+        return units.whole_number(text)
+    return units.number(text) if kind is float else kind(text)

@@ -24,6 +24,7 @@ from orchprof.cli.words import (
     settings_of,
     show,
     whole,
+    write,
 )
 from orchprof.contract.report import Report
 from orchprof.errors import MissingExtraError, OrchprofError, UsageError
@@ -173,7 +174,7 @@ def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
     show(bench_record(reports, runs), form, details=details)
     if reports:
         # Next to the table for a person; a program gets nothing but JSON on stdout.
-        (sys.stdout if form == "console" else sys.stderr).write(saved(folder))
+        (write if form == "console" else sys.stderr.write)(saved(folder))
     return INTERRUPTED if interrupted else int(not any(map(_succeeded, reports)))
 
 

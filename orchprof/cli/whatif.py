@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchprof import units
 from orchprof.cli.words import DetailsOption, FormatOption, positive, show, whole
 from orchprof.errors import OrchprofError, UsageError
 
@@ -81,9 +82,9 @@ def _with_cost(found: dict[str, Any], opened: "Run") -> dict[str, Any]:
 
 def _scaled(text: str) -> tuple[str, float]:
     key, _, factor = text.rpartition("=")
-    with suppress(ValueError):
-        if key:
-            return key, float(factor)
+    value = units.number(factor)
+    if key and value is not None:
+        return key, value
     raise UsageError(f"not a change, {text!r} @ --scale, write it as KEY=FACTOR, such as model=0.5")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orchprof import units
 from orchprof.errors import UsageError, unknown
 from orchprof.ledger.calls import refused
 from orchprof.simulate.system import Limit
@@ -60,11 +61,8 @@ def _read(text: str) -> Quota:
 
 
 def _amount(value: str, text: str) -> float:
-    try:
-        amount = float(value)
-    except ValueError:
-        amount = 0.0
-    if not 0 < amount < float("inf"):
+    amount = units.number(value)
+    if amount is None or amount <= 0:
         raise UsageError(f"not a number it can be, {text!r} @ --limit, give one above 0")
     return amount
 
