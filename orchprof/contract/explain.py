@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from orchprof.contract.run import Provenance
 
+Regime = Literal["interpolated", "extrapolated", "fitted"]
 Factors = tuple[float, float]  # low and high
 _MODELLED = "of a modelled time only"
 
@@ -45,7 +46,7 @@ class Explain:
     tpot_band: Annotated[Factors | UnsetType, Meta(description=f"band of tpot_ms, {_MODELLED}")] = UNSET
     band_means: Annotated[str | UnsetType, Meta(description=f"what a band is, {_MODELLED}")] = UNSET
     regime: Annotated[
-        str | UnsetType, Meta(description=f"whether published rows are like this call, {_MODELLED}")
+        Regime | UnsetType, Meta(description=f"whether published rows are like this call, {_MODELLED}")
     ] = UNSET
     notes: Annotated[
         list[str] | UnsetType, Meta(description=f"what to know before believing the times, {_MODELLED}")
