@@ -7,7 +7,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # One environment per file of pins: some frameworks cannot be installed beside others.
 FRAMEWORKS := $(patsubst tests/frameworks/%.txt,%,$(wildcard tests/frameworks/*.txt))
 
-.PHONY: help setup check lint types test cover frameworks docs bench overhead published repeatability reality
+.PHONY: help setup check contract lint types test cover frameworks docs bench overhead published repeatability reality
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 check: setup lint types test ## all that must be green before a change lands
+
+contract: setup ## the JSON Schemas that ship and docs/metrics.md, from the types in orchprof/contract
+	python -m orchprof.contract.generate
 
 lint: setup ## ruff: rules and format
 	ruff check

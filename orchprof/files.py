@@ -4,6 +4,7 @@ import json
 import math
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ def is_file(path: Path) -> bool:
 def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Return what a file, a pipe or a device holds.
 
-    A pipe that nobody writes to is empty; one that somebody does is waited for.
+    A shell's pipe, as of `<(command)`, is read until its writer ends; a named one is refused, so that a read
+    never waits for a writer that is not there.
 
     Args:
         path: of it.
@@ -37,10 +39,12 @@ def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         UnreadableError: it cannot be read, or holds more.
     """
     try:
-        # A pipe is opened whether or not anybody writes to it.
+        # Not to wait for the writer of a named pipe.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
             os.set_blocking(file.fileno(), True)
             about = os.fstat(file.fileno())
+            if stat.S_ISFIFO(about.st_mode) and _is_named(file.fileno()):
+                raise UnreadableError("it is a named pipe, whose writer may never come")
             if stat.S_ISREG(about.st_mode) and about.st_size > most_bytes:
                 raise UnreadableError(_too_large(most_bytes))
             return _bounded(file.fileno(), most_bytes)
@@ -48,6 +52,13 @@ def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         if isinstance(error, UnreadableError):
             raise
         raise UnreadableError(str(getattr(error, "strerror", None) or error)) from None
+
+
+def _is_named(handle: int) -> bool:
+    """Return whether a pipe has a place among the files: one of a shell is called `pipe:[NUMBER]`."""
+    with suppress(OSError):
+        return Path(f"/proc/self/fd/{handle}").readlink().is_absolute()
+    return True
 
 
 def text(path: Path, most_bytes: int = MOST_BYTES) -> str:

@@ -2,12 +2,18 @@
 
 import math
 import re
+from decimal import Decimal
 from typing import Final
 
 NS_PER_S = 1_000_000_000
 YEAR_S: Final = 366 * 86_400
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def decimal(text: str) -> Decimal | None:
+    """Return exactly the number that is written in plain digits, however large or small; None if it is none."""
+    return Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
 
 
 def number(text: str) -> float | None:

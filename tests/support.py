@@ -12,15 +12,9 @@ import pandas as pd
 
 from orchprof import report
 from orchprof.capture import recorder
-from orchprof.contract.bench import Bench
-from orchprof.contract.brief import Brief
-from orchprof.contract.claim import Claim
-from orchprof.contract.cost import Cost
-from orchprof.contract.costs import Costs
-from orchprof.contract.plan import Plan
-from orchprof.contract.report import Report
+from orchprof.contract import encoding
+from orchprof.contract.kinds import KINDS
 from orchprof.contract.run import RunMeta
-from orchprof.contract.whatif import Whatif
 from orchprof.ledger import summary
 from orchprof.run.meta import typed
 
@@ -69,7 +63,7 @@ def some(kind: type, /, **given: Any) -> Any:
 
 def plain(record: Any) -> Any:
     """Return a record as the JSON that it becomes."""
-    return msgspec.json.decode(msgspec.json.encode(record))
+    return msgspec.json.decode(msgspec.json.encode(encoding.plain(record)))
 
 
 def summarise(tables: Tables, meta: dict[str, Any] | RunMeta, *, per_task: bool = False) -> dict[str, Any]:
@@ -118,18 +112,6 @@ def _blank(hint: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         return _filled(kind, {})
     return get_args(kind)[0] if get_origin(kind) is Literal else (get_origin(kind) or kind)()
-
-
-KINDS = {
-    "orchprof.report/1": Report,
-    "orchprof.bench/1": Bench,
-    "orchprof.claim/1": Claim,
-    "orchprof.brief/1": Brief,
-    "orchprof.cost/1": Cost,
-    "orchprof.costs/1": Costs,
-    "orchprof.plan/1": Plan,
-    "orchprof.whatif/1": Whatif,
-}
 
 
 def render(document: dict[str, Any], form: str, *, details: bool = False) -> str:

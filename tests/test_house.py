@@ -24,7 +24,7 @@ CAPTURE = {"task", "span", "tool", "model"}
 MODULE_LINES = 400
 MODULES = 16  # in one folder
 # What several rooms have a module on: its record, its figures, its page.
-SUBJECTS = {"load", "costs", "deaths"}
+SUBJECTS = {"load", "costs", "deaths", "explain", "workloads"}
 MEDIAN_LINES, P90_LINES = 10, 27
 
 

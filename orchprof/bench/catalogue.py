@@ -3,12 +3,13 @@
 import importlib
 import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
 
+from orchprof import units
 from orchprof.bench import user_agent
+from orchprof.contract.workloads import Entry, Setting
 from orchprof.errors import MissingExtraError, UsageError, unknown
 
 GROUP: Final = "orchprof.workloads"
@@ -52,17 +53,6 @@ class Workload(Protocol):
         self, settings: dict[str, Any], seed: int, variant: str, base_url: str, model: str, workdir: Path
     ) -> Agent:
         """Return the agent of one variant, ready to run; not timed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One workload as a user sees it; `missing` are the pip requirements of its first variant not installed."""
-
-    name: str
-    summary: str
-    variants: tuple[str, ...]
-    settings: dict[str, tuple[Any, str]]
-    missing: tuple[str, ...]
 
 
 def names() -> list[str]:
@@ -119,7 +109,16 @@ def describe(name: str) -> Entry:
     """
     workload = load(name)
     first = workload.VARIANTS[0]
-    return Entry(name, workload.SUMMARY, workload.VARIANTS, workload.SETTINGS, missing(workload, first))
+    return Entry(
+        name=name,
+        summary=workload.SUMMARY,
+        variants=list(workload.VARIANTS),
+        settings={
+            key: Setting(default=default, help=meaning)
+            for key, (default, meaning) in workload.SETTINGS.items()
+        },
+        missing=list(missing(workload, first)),
+    )
 
 
 def missing(workload: Workload, variant: str) -> tuple[str, ...]:
@@ -165,8 +164,19 @@ _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 
 
 def _parsed(key: str, text: str, default: Any) -> Any:
-    kind = type(default)
     try:
-        return _TRUTH[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError):
-        raise UsageError(f"bad value, {text!r} @ --set {key}, give one like {default!r}") from None
+        value = _read(text, type(default))
+    except ValueError:
+        value = None
+    if value is None:
+        raise UsageError(f"bad value, {text!r} @ --set {key}, give one like {default!r}")
+    return value
+
+
+def _read(text: str, kind: type) -> Any:
+    """Return what a text says as a kind of value; None where it says none."""
+    if kind is bool:
+        return _TRUTH.get(text.lower())
+    if kind is int:
+        return units.whole_number(text)
+    return units.number(text) if kind is float else kind(text)

@@ -137,7 +137,7 @@ def _meta(job: Job, out: Path) -> dict[str, Any]:
         "params": params(job),
         "seed": job.plan.seed,
         "model": {"spec": job.plan.model, "provenance": None},
-        "machine": machine.fingerprint() | {"core_speed_before": machine.spin()},
+        "machine": machine.document(core_speed_before=machine.spin()),
         "labelled": getattr(job.workload, "LABELLED", True),
         "complete": False,
         "findings": [],
@@ -244,4 +244,4 @@ def _band_of_what_was_asked(out: Path, meta: RunMeta) -> dict[str, Any]:
         return {}
     into, out_of = (max(1, round(n)) for n in tokens)
     said = explain(spec, into, out_of, meta.params.concurrency or 1)
-    return {"band": said["band"], "regime": said["regime"]}
+    return {"band": said.band, "regime": said.regime}

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from orchprof.claim.measured import Measured
 from orchprof.claim.scaled import outcome
 from orchprof.contract.claim import Generation, ShareOnAccelerator
+from orchprof.contract.explain import Explain
 from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError
 from orchprof.models.explain import explain, resolve, service_s
@@ -44,18 +44,18 @@ def _row(launch: Mapping[str, str], run: Measured) -> Generation:
         ratio, there = _ratio(run.report, launch["accelerator"])
     except OrchprofError as error:
         return replace(row, reason=str(error))
-    low, high = there["band"]
+    low, high = there.band or (1.0, 1.0)
     at = [outcome(run.tasks, ratio * factor) for factor in (1.0, low, high)]
     shares = {}
     for definition in run.shares:
         share, at_low, at_high = (each.share(definition) for each in at)
         shares[definition] = ShareOnAccelerator(share=share, at_low=at_low, at_high=at_high)
     return replace(
-        row, spec=there["spec"], basis=there["regime"], ratio=ratio, band=(low, high), shares=shares
+        row, spec=there.spec, basis=there.regime or None, ratio=ratio, band=(low, high), shares=shares
     )
 
 
-def _ratio(report: Report, accelerator: str) -> tuple[float, dict[str, Any]]:
+def _ratio(report: Report, accelerator: str) -> tuple[float, Explain]:
     """Return how much longer a mean call takes there than where the run had it, and what explains its time."""
     spec = parse(str(report.run.model.spec))
     if not isinstance(spec, PacedSpec):

@@ -1,7 +1,7 @@
 """The command line: the only room that knows arguments, standard output and exit codes."""
 
-import os
 import sys
+import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import typer
 
     from orchprof.cli.app import build
-    from orchprof.cli.words import INTERRUPTED, complain, usage_fault
+    from orchprof.cli.words import INTERRUPTED, complain, drop_output, unwritten, usage_fault
 
     # Newer typers carry their own copy of click; this is the base of its errors in either.
     fault_type: type[Exception] = next(
@@ -42,7 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader left (`| head`): nothing more can be said, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # the reader left (`| head`)
+        return 1
+    except OSError as error:
+        if not _said_help(error):
+            raise
+        complain(unwritten(error))
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _said_help(error: OSError) -> bool:
+    """Return whether it was click's own writing that failed: of help, or of the version."""
+    return traceback.extract_tb(error.__traceback__)[-1].name == "echo"

@@ -24,15 +24,16 @@ from orchprof.cli.words import (
     settings_of,
     show,
     whole,
+    write,
 )
 from orchprof.contract.report import Report
 from orchprof.errors import MissingExtraError, OrchprofError, UsageError
 from orchprof.models.spec import DEFAULT_SPEC
 
 if TYPE_CHECKING:
-    from orchprof.bench.catalogue import Entry
     from orchprof.bench.driver import Plan
     from orchprof.cli.progress import Notify
+    from orchprof.contract.workloads import Workloads
 
 QUICK_TASKS: Final = 3
 MOST_TASKS: Final = 10_000_000
@@ -173,7 +174,7 @@ def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
     show(bench_record(reports, runs), form, details=details)
     if reports:
         # Next to the table for a person; a program gets nothing but JSON on stdout.
-        (sys.stdout if form == "console" else sys.stderr).write(saved(folder))
+        (write if form == "console" else sys.stderr.write)(saved(folder))
     return INTERRUPTED if interrupted else int(not any(map(_succeeded, reports)))
 
 
@@ -309,21 +310,9 @@ def _default_folder(what: str) -> Path:
     return folder
 
 
-def _catalogue() -> dict[str, Any]:
-    """Return orchprof.workloads/1: what can be run and with which settings."""
+def _catalogue() -> "Workloads":
+    """Return what can be run and with which settings."""
     from orchprof.bench import catalogue
+    from orchprof.contract.workloads import Workloads
 
-    entries = [catalogue.describe(name) for name in catalogue.names()]
-    return {"schema": "orchprof.workloads/1", "workloads": [_entry(entry) for entry in entries]}
-
-
-def _entry(entry: "Entry") -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "summary": entry.summary,
-        "variants": list(entry.variants),
-        "settings": {
-            key: {"default": default, "help": meaning} for key, (default, meaning) in entry.settings.items()
-        },
-        "missing": list(entry.missing),
-    }
+    return Workloads(workloads=[catalogue.describe(name) for name in catalogue.names()])

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orchprof.cli.cost import amount
 from orchprof.cli.prices import BasisOption, MachinesOption, PriceOption
-from orchprof.cli.words import FormatOption, limits, show
+from orchprof.cli.words import FormatOption, amount, limits, show
 from orchprof.prices.price import ON_DEMAND
 
 

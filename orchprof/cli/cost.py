@@ -1,15 +1,14 @@
 """`orchprof cost`: what a task costs, at what price and volume it earns, and what decides it."""
 
 from collections.abc import Callable
-from contextlib import suppress
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from orchprof.cli.prices import BasisOption, MachinesOption, PriceOption
-from orchprof.cli.words import DetailsOption, FormatOption, limits, one_of, show, whole
+from orchprof.cli.words import MOST_AMOUNT, DetailsOption, FormatOption, amount, limits, one_of, show, whole
 from orchprof.contract.cost import Cost
 from orchprof.contract.costs import Costs
 from orchprof.errors import UsageError
@@ -18,26 +17,9 @@ from orchprof.prices.price import ON_DEMAND
 if TYPE_CHECKING:
     from orchprof.economics.options import Options
 
-# Nothing that is asked here is smaller or larger: such a figure is a slip of the pen.
-LEAST: Final = Decimal(10) ** -12
-MOST: Final = Decimal(10) ** 12
 MOST_EACH: Final = Decimal(10) ** 6  # for one task, or one user's month
 _ROUTES: Final = ["auto", "accelerator", "token"]
 _DRAWS: Final = (100, 1_000_000)
-
-
-def amount(option: str, most: Decimal = MOST) -> Callable[[str], Decimal]:
-    """Return a parser of amounts, exactly as written: finite, above zero, at most `most`."""
-
-    def parse(value: str) -> Decimal:
-        with suppress(InvalidOperation):
-            if LEAST <= (given := Decimal(str(value))) <= most:
-                return given
-        raise UsageError(
-            f"not an amount it can be, {value!r} @ {option}, give a number above 0, at most {most:,}"
-        )
-
-    return parse
 
 
 def _named(option: str) -> Callable[[str], str]:
@@ -51,7 +33,7 @@ def _named(option: str) -> Callable[[str], str]:
     return parse
 
 
-def _money(option: str, text: str, most: Decimal = MOST) -> Any:
+def _money(option: str, text: str, most: Decimal = MOST_AMOUNT) -> Any:
     return typer.Option(option, metavar="USD", parser=amount(option, most), help=text)
 
 

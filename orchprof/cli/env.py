@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from orchprof.cli.words import FormatOption, new_path, saved, show
+from orchprof.contract.env import Calibration, Env
 from orchprof.errors import UsageError
 
 
@@ -28,25 +29,24 @@ def env(
     if file is not None and not calibrate:
         raise UsageError(f"nothing to write, {file} @ FILE, add --calibrate")
     target = file and new_path(file, "--calibrate")
-    found: dict[str, Any] = {
-        "schema": "orchprof.env/1",
-        "machine": machine.fingerprint(),
-        "core_speed": machine.spin(),
-        "calibration": _calibrated() if calibrate else None,
-        "can_measure": machine.can_measure(),
-    }
+    found = Env(
+        machine=machine.fingerprint(),
+        core_speed=machine.spin(),
+        calibration=_calibrated() if calibrate else None,
+        can_measure=machine.can_measure(),
+    )
     if target is not None:
         _save(found, target)
     show(found, form)
 
 
-def _calibrated() -> dict[str, float]:
+def _calibrated() -> Calibration:
     from orchprof.plan import calibration
 
-    return calibration.as_record(calibration.measure())
+    return calibration.measure()
 
 
-def _save(found: dict[str, Any], target: Path) -> None:
+def _save(found: Env, target: Path) -> None:
     from orchprof import report
 
     try:

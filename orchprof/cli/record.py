@@ -169,7 +169,7 @@ def _meta(command: Sequence[str], tools: list[str], task_from: str) -> dict[str,
         "seed": None,
         "task_from": task_from,
         "model": None,
-        "machine": machine.fingerprint() | {"core_speed_before": machine.spin()},
+        "machine": machine.document(core_speed_before=machine.spin()),
         "labelled": None,
         "findings": [],
     }

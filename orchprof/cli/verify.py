@@ -36,7 +36,7 @@ def verify(
         return
     record = examine(QUICK_RUNS if quick else runs, keep and new_path(keep, "--keep"), _notify, shape or ())
     show(record, form)
-    raise typer.Exit(INTERRUPTED if record["interrupted"] else int(not record["passed"]))
+    raise typer.Exit(INTERRUPTED if record.interrupted else int(not record.passed))
 
 
 def _notify(done: int, runs: int) -> None:

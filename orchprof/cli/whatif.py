@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchprof import units
 from orchprof.cli.words import DetailsOption, FormatOption, positive, show, whole
 from orchprof.errors import OrchprofError, UsageError
 
@@ -83,9 +84,9 @@ def _with_cost(found: "Whatif", opened: "Run") -> "Whatif":
 
 def _scaled(text: str) -> tuple[str, float]:
     key, _, factor = text.rpartition("=")
-    with suppress(ValueError):
-        if key:
-            return key, float(factor)
+    value = units.number(factor)
+    if key and value is not None:
+        return key, value
     raise UsageError(f"not a change, {text!r} @ --scale, write it as KEY=FACTOR, such as model=0.5")
 
 

@@ -1,8 +1,10 @@
 """What every command shares: its formats, how it writes results and errors, how it refuses a value."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -17,6 +19,8 @@ INTERRUPTED: Final = 130
 # Nothing that is asked for by a number is smaller or larger: such a figure is a slip of the pen.
 LEAST: Final = 1e-9
 MOST: Final = 1e12
+LEAST_AMOUNT: Final = Decimal(10) ** -12  # of money, and of what is counted to pay for it
+MOST_AMOUNT: Final = Decimal(10) ** 12
 MOST_AT_A_TIME: Final = 10_000  # tasks, or calls, in flight
 LONGEST: Final = 600  # of either end of an error line, in characters
 Parsed = TypeVar("Parsed")
@@ -118,6 +122,20 @@ def positive(option: str, most: float = MOST) -> Callable[[str], float]:
     return parse
 
 
+def amount(option: str, most: Decimal = MOST_AMOUNT) -> Callable[[str], Decimal]:
+    """Return a parser of amounts, exactly as written: above zero, at most `most`."""
+
+    def parse(value: str) -> Decimal:
+        given = units.decimal(str(value))
+        if given is not None and LEAST_AMOUNT <= given <= most:
+            return given
+        raise UsageError(
+            f"not an amount it can be, {value!r} @ {option}, give a number above 0, at most {most:,}"
+        )
+
+    return parse
+
+
 def rate_per_s(option: str) -> Callable[[str], float]:
     """Return a parser of rates, `5` or `5/s`: per second and above zero."""
 
@@ -197,9 +215,18 @@ def write(text: str) -> None:
     except BrokenPipeError:
         raise  # whoever read has seen enough; the entry point ends quietly
     except OSError as error:
-        raise OrchprofError(
-            f"cannot write the result, {error.strerror} @ stdout, send it elsewhere"
-        ) from error
+        raise unwritten(error) from error
+
+
+def unwritten(error: OSError) -> OrchprofError:
+    """Return the error that says that stdout takes nothing; what is still on its way to it is dropped."""
+    drop_output()
+    return OrchprofError(f"cannot write the result, {error.strerror} @ stdout, send it elsewhere")
+
+
+def drop_output() -> None:
+    """Let nothing more be said on stdout, at exit neither."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def new_path(path: Path, option: str) -> Path:

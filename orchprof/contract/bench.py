@@ -55,7 +55,7 @@ class Bench:
     reports: list[Report]
     claim: Annotated[
         Claim | None,
-        Meta(description="of these runs; null where none of them says anything about it"),
+        Meta(description="of these runs; null: none of them says anything about it"),
     ]
     cost: Annotated[list[Cost], Meta(description="of each run that has one")]
     headline: Annotated[Headline | None, Meta(description="null: not asked for")]

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from orchprof.contract.explain import Regime
 from orchprof.contract.report import Interval
 
 Definition = Literal["not_model", "host", "orchestration"]
@@ -211,7 +212,7 @@ class Generation(NamedRun):
     year_source: str
     spec: Annotated[str | None, Meta(description="of the model there; null: no ratio, see reason")]
     basis: Annotated[
-        Literal["interpolated", "extrapolated", "fitted"] | None,
+        Regime | None,
         Meta(description="whether its time lies between published rows, beyond them, or on other setups'"),
     ]
     ratio: Annotated[

@@ -13,9 +13,8 @@ from orchprof.contract.report import Interval
 # What one more run would give, low and high; null: a single run says nothing of it.
 MaybeInterval = tuple[float | None, float | None]
 # The figure of each limit under the limit's own name, such as `mean_s` or `p97.5_s`, for those that the record does
-# not name by itself. In JSON they stand beside p50_s and p95_s: see `spread`.
+# not name by itself. In JSON they stand beside p50_s and p95_s: see `encoding.SPREAD`.
 LimitFigures = dict[str, float | None]
-_SPREAD: Final = "by_limit"
 _T = TypeVar("_T")
 
 
@@ -330,17 +329,3 @@ def known(value: _T | UnsetType | None) -> _T:
     assert value is not None
     assert not isinstance(value, UnsetType)
     return value
-
-
-def spread(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a plan as JSON has it: each limit's figure beside the others, under the limit's own name."""
-    rows = {
-        name: [_spread(row) for row in document[name]] for name in ("rates", "burstiness") if name in document
-    }
-    return document | rows | {"predicted": document["predicted"] and _spread(document["predicted"])}
-
-
-def _spread(row: dict[str, Any]) -> dict[str, Any]:
-    """Return an object with the entries of `by_limit` in that one's place."""
-    pairs = ((value.items() if key == _SPREAD else [(key, value)]) for key, value in row.items())
-    return dict(pair for each in pairs for pair in each)

@@ -5,6 +5,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from orchprof.contract.encoding import plain
 from orchprof.errors import OrchprofError, unknown
 
 SCHEMAS: Final = {
@@ -36,8 +37,8 @@ def by_id(urn: str) -> dict[str, Any]:
     return load(f"{product}.{name}/{version}")
 
 
-def validate(record: dict[str, Any]) -> None:
-    """Check a record against the schema it names.
+def validate(record: Any) -> None:
+    """Check a record, of its type or as JSON, against the schema it names.
 
     Raises:
         UsageError: it names no schema that this version has.
@@ -47,9 +48,10 @@ def validate(record: dict[str, Any]) -> None:
     from jsonschema.exceptions import best_match
     from referencing import Registry
 
-    name = str(record.get("schema"))
+    document = plain(record)
+    name = str(document.get("schema"))
     registry = Registry().with_contents((load(each)["$id"], load(each)) for each in SCHEMAS)
-    fault = best_match(Draft202012Validator(load(name), registry=registry).iter_errors(record))
+    fault = best_match(Draft202012Validator(load(name), registry=registry).iter_errors(document))
     if fault is not None:
         where = "/".join(map(str, fault.absolute_path)) or "the record"
         raise OrchprofError(f"not {name}, {fault.message} @ {where}, update what wrote it")

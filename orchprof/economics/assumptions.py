@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import convert
 
+from orchprof import units
 from orchprof.contract.economics import Assumption
 from orchprof.errors import UsageError, unknown
 
@@ -54,11 +55,10 @@ def values(chosen: Mapping[str, Assumption]) -> dict[str, float]:
 
 
 def _value(text: str, known: Assumption, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise UsageError(f"no number, {text!r} @ {where}, write NAME=VALUE") from None
-    if not known.least <= value <= known.most:  # false for NaN too
+    value = units.number(text)
+    if value is None:
+        raise UsageError(f"no number, {text!r} @ {where}, write NAME=VALUE")
+    if not known.least <= value <= known.most:
         raise UsageError(
             f"out of range, {text!r} @ {where}, give {known.least:g} to {known.most:g} ({known.unit})"
         )

@@ -1,9 +1,11 @@
 """What a model spec means and how long it says a request takes: the `orchprof.explain/1` record."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from orchprof import errors
+from orchprof.contract.explain import Explain
+from orchprof.contract.explain import Setup as SetupRow
+from orchprof.contract.run import Provenance
 from orchprof.models import script
 from orchprof.models.paced.closed_loop import Load, play, seconds
 from orchprof.models.paced.fit import Key
@@ -11,10 +13,8 @@ from orchprof.models.paced.steps import Setup
 from orchprof.models.paced.timing import Paced, paced, setup_for
 from orchprof.models.spec import HttpSpec, LlamaSpec, PacedSpec, ZeroSpec, parse
 
-SCHEMA: Final = "orchprof.explain/1"
 
-
-def explain(spec: str, input_tokens: int, output_tokens: int, concurrency: int) -> dict[str, Any]:
+def explain(spec: str, input_tokens: int, output_tokens: int, concurrency: int) -> Explain:
     """Return the record: mean TTFT and TPOT in a closed loop that starts with a burst, and their source.
 
     Times are None where nothing is modelled: the request's own clock will say. One output token has no TPOT.
@@ -32,10 +32,10 @@ def explain(spec: str, input_tokens: int, output_tokens: int, concurrency: int) 
     return _EXPLAINED[type(parsed)](spec)
 
 
-def service_s(explained: Mapping[str, Any], output_tokens: int) -> float:
+def service_s(explained: Explain, output_tokens: int) -> float:
     """Return how long a request of so many tokens takes by an explain record."""
-    after = (explained["tpot_ms"] or 0.0) * (output_tokens - 1)
-    return float(explained["ttft_ms"] + after) / 1e3
+    after = (explained.tpot_ms or 0.0) * (output_tokens - 1)
+    return ((explained.ttft_ms or 0.0) + after) / 1e3
 
 
 def resolve(spec: PacedSpec) -> Paced:
@@ -43,7 +43,7 @@ def resolve(spec: PacedSpec) -> Paced:
     return paced(*setup_for(spec.model, spec.accelerator, spec.count, spec.precision, spec.engine))
 
 
-def _paced(spec: PacedSpec, load: Load) -> dict[str, Any]:
+def _paced(spec: PacedSpec, load: Load) -> Explain:
     model = resolve(spec)
     _refuse_too_long(spec, model.setup, load)
     means = play(model.setup, load)
@@ -51,24 +51,27 @@ def _paced(spec: PacedSpec, load: Load) -> dict[str, Any]:
     tpot_s = None if means.tpot is None else seconds(model.steps, means.tpot)
     bands = model.bands_of(load, ttft_s, (tpot_s or 0.0) * (load.output_tokens - 1))
     notes = _notes(spec, model, load)
-    return _record(spec.text, "modelled", "; ".join([_source(model), *notes])) | {
-        "ttft_ms": ttft_s * 1e3,
-        "tpot_ms": None if tpot_s is None else tpot_s * 1e3,
-        "band": list(bands.total),
-        "ttft_band": list(bands.ttft),
-        "tpot_band": list(bands.tpot),
-        "band_means": "published / predicted, p10 and p90, predicted rows left out of the fit",
-        "regime": model.regime(load),
-        "notes": notes,
-        "rows_used": len(model.rows),
-        "rows_cover": {name: list(ends) for name, ends in model.cover.items()} or None,
-        "nearest": None if model.nearest is None else _named(model.nearest),
-        "setup": _chosen(spec, model.setup, model.engine),
-        "kv_tokens": model.setup.kv_tokens,
-        "most_tokens": model.setup.most_tokens,
-        "prompt_caching": "not modelled",
-        "token_counting": script.COUNTING,
-    }
+    return Explain(
+        spec=spec.text,
+        ttft_ms=ttft_s * 1e3,
+        tpot_ms=None if tpot_s is None else tpot_s * 1e3,
+        band=bands.total,
+        source="; ".join([_source(model), *notes]),
+        provenance="modelled",
+        ttft_band=bands.ttft,
+        tpot_band=bands.tpot,
+        band_means="published / predicted, p10 and p90, predicted rows left out of the fit",
+        regime=model.regime(load),
+        notes=notes,
+        rows_used=len(model.rows),
+        rows_cover=model.cover or None,
+        nearest=None if model.nearest is None else _named(model.nearest),
+        setup=_chosen(spec, model.setup, model.engine),
+        kv_tokens=model.setup.kv_tokens,
+        most_tokens=model.setup.most_tokens,
+        prompt_caching="not modelled",
+        token_counting=script.COUNTING,
+    )
 
 
 def _refuse_too_long(spec: PacedSpec, setup: Setup, load: Load) -> None:
@@ -79,12 +82,18 @@ def _refuse_too_long(spec: PacedSpec, setup: Setup, load: Load) -> None:
         )
 
 
-def _chosen(spec: PacedSpec, setup: Setup, engine: str) -> dict[str, Any]:
+def _chosen(spec: PacedSpec, setup: Setup, engine: str) -> SetupRow:
     """Return the setup; under `defaults` the parts that the spec left out."""
-    parts = {"count": setup.count, "precision": setup.precision, "engine": engine}
     asked = {"count": spec.count, "precision": spec.precision, "engine": spec.engine}
     left_out = [name for name, value in asked.items() if value is None]
-    return {"model": setup.model.name, "accelerator": setup.accelerator.name, **parts, "defaults": left_out}
+    return SetupRow(
+        model=setup.model.name,
+        accelerator=setup.accelerator.name,
+        count=setup.count,
+        precision=setup.precision,
+        engine=engine,
+        defaults=left_out,
+    )
 
 
 def _notes(spec: PacedSpec, model: Paced, load: Load) -> list[str]:
@@ -113,31 +122,30 @@ def _named(key: Key) -> str:
     return f"paced:{model}@{accelerator}x{count}:{precision}/{engine}"
 
 
-def _record(spec: str, provenance: str, source: str) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "spec": spec,
-        "ttft_ms": None,
-        "tpot_ms": None,
-        "band": None,
-        "source": source,
-        "provenance": provenance,
-    }
+def _zero(spec: str) -> Explain:
+    return Explain(
+        spec=spec,
+        ttft_ms=0.0,
+        tpot_ms=0.0,
+        band=(1.0, 1.0),
+        source="a model that takes no time",
+        provenance="measured",
+        token_counting=script.COUNTING,
+    )
 
 
-def _zero(spec: str) -> dict[str, Any]:
-    nothing = {"ttft_ms": 0.0, "tpot_ms": 0.0, "band": [1.0, 1.0], "token_counting": script.COUNTING}
-    return _record(spec, "measured", "a model that takes no time") | nothing
+def _llama(spec: str) -> Explain:
+    return _untimed(spec, "measured", "computed on this machine by llama.cpp, its clock read per request")
 
 
-def _llama(spec: str) -> dict[str, Any]:
-    return _record(spec, "measured", "computed on this machine by llama.cpp, its clock read per request")
-
-
-def _http(spec: str) -> dict[str, Any]:
-    return _record(
+def _http(spec: str) -> Explain:
+    return _untimed(
         spec, "reported", "what the server's replies report of themselves, else the client's view only"
     )
+
+
+def _untimed(spec: str, provenance: Provenance, source: str) -> Explain:
+    return Explain(spec=spec, ttft_ms=None, tpot_ms=None, band=None, source=source, provenance=provenance)
 
 
 _EXPLAINED: Final = {ZeroSpec: _zero, LlamaSpec: _llama, HttpSpec: _http}

@@ -1,7 +1,6 @@
 """Calibration: how fast a machine's cores are, one at work and all at work, in the unit of the runs' `core_speed`."""
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
@@ -9,6 +8,7 @@ from statistics import mean, median
 from typing import Final
 
 from orchprof import files
+from orchprof.contract.env import Calibration
 from orchprof.errors import UsageError
 from orchprof.run import machine
 
@@ -17,29 +17,9 @@ _MOST: Final = 1e6  # neither a core nor a machine is larger
 ROUNDS: Final = 5  # of about a tenth of a second each, with all cores at work
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A machine's cores.
-
-    Attributes:
-        core_speed: of a core while the others are idle, in millions of spin steps per CPU second.
-        all_core_speed: of each core while all are at work.
-        cores: how many this process may use, not always whole.
-    """
-
-    core_speed: float
-    all_core_speed: float
-    cores: float
-
-    @property
-    def full_share(self) -> float:
-        """What is left of a core's speed when all are at work."""
-        return min(self.all_core_speed / self.core_speed, 1.0)
-
-
 def measure() -> Calibration:
     """Return this machine's calibration; it keeps every core busy for a second."""
-    cores = float(machine.fingerprint()["cores"])
+    cores = machine.fingerprint().cores
     alone = machine.spin()
     with ProcessPoolExecutor(max(1, ceil(cores)), mp_context=get_context("spawn")) as pool:
         each = list(pool.map(_spin_many, range(max(1, ceil(cores)))))
@@ -50,15 +30,6 @@ def measure() -> Calibration:
 def _spin_many(_worker: int) -> float:
     machine.spin()  # until the others have started as well
     return median(machine.spin() for _ in range(ROUNDS))
-
-
-def as_record(calibration: Calibration) -> dict[str, float]:
-    """Return the calibration as orchprof.env/1 holds it."""
-    return {
-        "core_speed": calibration.core_speed,
-        "all_core_speed": calibration.all_core_speed,
-        "cores": calibration.cores,
-    }
 
 
 def read(path: Path) -> Calibration:

@@ -7,10 +7,10 @@ from decimal import Decimal
 from math import ceil
 from typing import Final
 
+from orchprof.contract.env import Calibration
 from orchprof.contract.plan import FleetMachine
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.models.paced.timing import Paced
-from orchprof.plan.calibration import Calibration
 from orchprof.prices import price_names
 from orchprof.prices.book import is_stale
 from orchprof.prices.price import Book, Machine

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from orchprof.contract.env import Calibration
 from orchprof.errors import OrchprofError, RunError, UsageError, unknown
 from orchprof.ledger.graph.columns import Floats, Ints
 from orchprof.models.paced.timing import Paced
-from orchprof.plan.calibration import Calibration
 from orchprof.plan.demand import Demand
 from orchprof.plan.fleet import Layout
 from orchprof.plan.rate_limits import Quota

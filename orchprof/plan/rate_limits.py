@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from orchprof import units
 from orchprof.errors import UsageError, unknown
 from orchprof.ledger.calls import refused
 from orchprof.ledger.graph.task_strands import Tables
@@ -63,11 +64,8 @@ def _read(text: str) -> Quota:
 
 
 def _amount(value: str, text: str) -> float:
-    try:
-        amount = float(value)
-    except ValueError:
-        amount = 0.0
-    if not 0 < amount < float("inf"):
+    amount = units.number(value)
+    if amount is None or amount <= 0:
         raise UsageError(f"not a number it can be, {text!r} @ --limit, give one above 0")
     return amount
 

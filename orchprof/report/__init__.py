@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from orchprof.contract.validation import validate
 from orchprof.report import json_text
-from orchprof.report.console import bench, brief, claim, listings, plan, prices, verify, whatif
+from orchprof.report.console import bench, brief, claim, env, explain, plan, prices, verify, whatif, workloads
 from orchprof.report.console.cost import cost, cost_of_runs
 from orchprof.terminal import visible_record
 
@@ -21,13 +21,13 @@ CONSOLE: Final[dict[str, Callable[[Any, bool], str]]] = {
     "orchprof.claim/1": claim.render,
     "orchprof.cost/1": cost.render,
     "orchprof.costs/1": cost_of_runs.several,
-    "orchprof.env/1": listings.env,
-    "orchprof.explain/1": listings.explain,
+    "orchprof.env/1": env.render,
+    "orchprof.explain/1": explain.render,
     "orchprof.plan/1": plan.render,
     "orchprof.prices/1": prices.render,
     "orchprof.verify/1": verify.render,
     "orchprof.whatif/1": whatif.render,
-    "orchprof.workloads/1": listings.workloads,
+    "orchprof.workloads/1": workloads.render,
 }
 RENDERERS: Final[dict[str, Callable[[Any, bool], str]]] = {
     "console": lambda record, details: CONSOLE[_schema(record)](visible_record(record), details),

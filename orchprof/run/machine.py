@@ -12,6 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import msgspec
+
+from orchprof.contract.env import Capability, Clocks, Fingerprint, Git
 from orchprof.run import cgroup
 
 # What an agent's latency may hang on; only what is installed is listed, and none of it is imported.
@@ -52,7 +55,7 @@ _CONSEQUENCES: Final = {
 }
 
 
-def fingerprint() -> dict[str, Any]:
+def fingerprint() -> Fingerprint:
     """Return what this machine and this Python are, for `run.json` and `orchprof env`.
 
     `cores` is what this process may use: the smaller of its affinity and its control group's quota, so it
@@ -60,23 +63,30 @@ def fingerprint() -> dict[str, Any]:
     """
     held = cgroup.limits()
     affinity = _affinity()
-    return {
-        "cpu_model": _cpu_model(),
-        "cores_host": os.cpu_count(),
-        "cores_affinity": affinity,
-        "cores_quota": held.cpu_cores,
-        "cores": min(float(affinity), held.cpu_cores or float("inf")),
-        **_memory(held.memory_bytes),
-        "system": platform.system(),
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "implementation": sys.implementation.name,
-        "packages": _versions(),
-        "git": _git(),
-        "load_average": list(os.getloadavg()),
-        "clocks": _clocks(),
-    }
+    host_bytes = _memory_bytes()
+    return Fingerprint(
+        cpu_model=_cpu_model(),
+        cores_host=os.cpu_count(),
+        cores_affinity=affinity,
+        cores_quota=held.cpu_cores,
+        cores=min(float(affinity), held.cpu_cores or float("inf")),
+        memory_host_bytes=host_bytes,
+        memory_bytes=min(host_bytes, held.memory_bytes or host_bytes),
+        system=platform.system(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        python=platform.python_version(),
+        implementation=sys.implementation.name,
+        packages=_versions(),
+        git=_git(),
+        load_average=list(os.getloadavg()),
+        clocks=_clocks(),
+    )
+
+
+def document(**more: float) -> dict[str, Any]:
+    """Return the fingerprint as a new run.json holds it, and what more is known of the machine."""
+    return {**msgspec.to_builtins(fingerprint()), **more}
 
 
 def spin() -> float:
@@ -89,8 +99,8 @@ def spin() -> float:
     return median(_spin_once() for _ in range(_SPIN_REPEATS))
 
 
-def can_measure() -> list[dict[str, Any]]:
-    """Return each capability of this machine: `name`, `available`, and in words what follows from that."""
+def can_measure() -> list[Capability]:
+    """Return each capability of this machine, and in words what follows from its being there or not."""
     found = {
         "run delay": _run_delay_counts(),
         "thread CPU": _resolution_ns(time.CLOCK_THREAD_CPUTIME_ID) <= _NS_PER_US,
@@ -100,7 +110,7 @@ def can_measure() -> list[dict[str, Any]]:
         "GPU": any(Path(path).exists() for path in _GPU_DEVICES),
     }
     return [
-        {"name": name, "available": able, "consequence": _CONSEQUENCES[name][0 if able else 1]}
+        Capability(name=name, available=able, consequence=_CONSEQUENCES[name][0 if able else 1])
         for name, able in found.items()
     ]
 
@@ -117,11 +127,10 @@ def _affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _memory(limit_bytes: int | None) -> dict[str, int]:
+def _memory_bytes() -> int:
     import psutil
 
-    host_bytes = int(psutil.virtual_memory().total)
-    return {"memory_host_bytes": host_bytes, "memory_bytes": min(host_bytes, limit_bytes or host_bytes)}
+    return int(psutil.virtual_memory().total)
 
 
 def _cpu_model() -> str | None:
@@ -154,7 +163,7 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> Git | None:
     """Return the current folder's revision and whether tracked files differ from it; None outside git."""
     command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
@@ -162,16 +171,16 @@ def _git() -> dict[str, Any] | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     revision, _, dirty = done.stdout.strip().partition("-")
-    return {"revision": revision, "dirty": bool(dirty)} if revision else None
+    return Git(revision=revision, dirty=bool(dirty)) if revision else None
 
 
-def _clocks() -> dict[str, Any]:
-    return {
-        "schedstat": _readable(_SCHEDSTAT),
-        "syscall": _readable(_SYSCALL),
-        "monotonic_resolution_ns": _resolution_ns(time.CLOCK_MONOTONIC),
-        "thread_cpu_resolution_ns": _resolution_ns(time.CLOCK_THREAD_CPUTIME_ID),
-    }
+def _clocks() -> Clocks:
+    return Clocks(
+        schedstat=_readable(_SCHEDSTAT),
+        syscall=_readable(_SYSCALL),
+        monotonic_resolution_ns=_resolution_ns(time.CLOCK_MONOTONIC),
+        thread_cpu_resolution_ns=_resolution_ns(time.CLOCK_THREAD_CPUTIME_ID),
+    )
 
 
 def _resolution_ns(clock: int) -> int:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from orchprof.contract.verify import Measure
+
 # Both sides read a thread's CPU clock, apart from each other by some calls.
 CPU_LIMIT: Final = 0.02
 # Both sides read the wall around the same wait.
@@ -55,7 +57,7 @@ class Label:
     limit: float
     role: str | None
     states: tuple[str, ...] = ()
-    measure: str = "rs"
+    measure: Measure = "rs"
     owner: str | None = None
     looks: int = 0
 
@@ -70,12 +72,12 @@ def agent_cpu() -> Label:
     return Label("", "agent", "cpu", CPU_LIMIT, "own", CPU, "cp")
 
 
-def tool(who: str, what: str, *states: str, limit: float = WAIT_LIMIT, measure: str = "cp") -> Label:
+def tool(who: str, what: str, *states: str, limit: float = WAIT_LIMIT, measure: Measure = "cp") -> Label:
     """Return something that a tool did where both sides read clocks of the same thread."""
     return Label("", who, what, limit, "tool", states or (what,), measure, who)
 
 
-def looked(who: str, what: str, *states: str, measure: str = "cp") -> Label:
+def looked(who: str, what: str, *states: str, measure: Measure = "cp") -> Label:
     """Return something that a process did for a tool, known by looking at it."""
     return Label("", who, what, LOOKED_LIMIT, "tool", states or (what,), measure, who, looks=2)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
+from orchprof.contract.verify import Verify
 from orchprof.run import machine
 from orchprof.verify.compare import compare
 from orchprof.verify.measurement import Trial, server, trial
@@ -14,7 +14,7 @@ from orchprof.verify.shapes import chosen, lacking
 
 def examine(
     runs: int, keep: Path | None, notify: Callable[[int, int], None], names: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> Verify:
     """Return `orchprof.verify/1` of so many trials; when interrupted, of those that were done.
 
     Args:

@@ -88,7 +88,7 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
         ledgers.append(ledger)
         asked_by = told.get("asked_by", asked_by)
     spent = cost(folder / "cost", recorded_first=recorded_first)
-    load = machine.fingerprint()["load_average"][0]
+    load = machine.fingerprint().load_average[0]
     balance = max(one.conservation_error_s for one in ledgers)
     latency_s = sum(one.latency_s for one in ledgers) or 1.0  # all may be lost; then every row says so
     unexplained = sum(one.unexplained_s for one in ledgers) / latency_s
@@ -124,7 +124,7 @@ def meta(task_from: str) -> dict[str, Any]:
         "seed": None,
         "task_from": task_from,
         "model": None,
-        "machine": machine.fingerprint(),
+        "machine": machine.document(),
         "labelled": None,
         "findings": [],
     }

@@ -392,5 +392,5 @@ def _has(need: str) -> bool:
     if word == "Python":
         return sys.version_info >= tuple(map(int, number.split(".")))
     if number == "cores":
-        return float(machine.fingerprint()["cores"]) >= int(word)
+        return machine.fingerprint().cores >= int(word)
     return shutil.which(need) is not None

@@ -1,13 +1,14 @@
 """Pace: how much longer each of a run's model calls would take on another accelerator, or with others beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from orchprof.contract.explain import Explain
 from orchprof.errors import OrchprofError
 from orchprof.ledger.calls import refused
 from orchprof.ledger.graph.columns import Floats, Ints, indices, ints
@@ -92,8 +93,8 @@ def pace(tables: Tables, own: str, spec: str | None, more: float = 1.0) -> Pace:
         for each, ns in zip(tokens, took, strict=True)
     ]
     typical = other(*_about(np.mean(tokens, axis=0).tolist()))
-    band = None if there == own else (float(typical["band"][0]), float(typical["band"][1]))
-    return Pace(there, np.array(ratio), strand, band, typical["regime"], in_flight)
+    band = None if there == own else typical.band
+    return Pace(there, np.array(ratio), strand, band, typical.regime or None, in_flight)
 
 
 def _is_paced(spec: str) -> bool:
@@ -132,18 +133,18 @@ def _about(pair: list[float]) -> tuple[int, int]:
     return max(1, int(first)), max(1, int(second))
 
 
-def _explained(spec: str, in_flight: int) -> Any:
+def _explained(spec: str, in_flight: int) -> Callable[[int, int], Explain]:
     @cache
-    def found(input_tokens: int, output_tokens: int) -> Mapping[str, Any]:
+    def found(input_tokens: int, output_tokens: int) -> Explain:
         return explain(spec, input_tokens, output_tokens, in_flight)
 
     return found
 
 
-def _ratio(other: Mapping[str, Any], tokens: int, base: Mapping[str, Any] | None, took_ns: int) -> Ratios:
+def _ratio(other: Explain, tokens: int, base: Explain | None, took_ns: int) -> Ratios:
     if base is None:
         whole = service_s(other, tokens) * 1e9 / max(took_ns, 1)
         return whole, whole, whole, whole
-    after = other["tpot_ms"] / base["tpot_ms"] if other["tpot_ms"] and base["tpot_ms"] else 1.0
+    after = other.tpot_ms / base.tpot_ms if other.tpot_ms and base.tpot_ms else 1.0
     whole = service_s(other, tokens) / service_s(base, tokens)
-    return other["ttft_ms"] / base["ttft_ms"], after, 1.0, whole
+    return (other.ttft_ms or 0.0) / (base.ttft_ms or 1.0), after, 1.0, whole

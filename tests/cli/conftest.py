@@ -2,16 +2,26 @@
 
 import copy
 import json
+import os
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support import record_of
+from bad_files import FILES
+from support import plain, record_of
 
 from orchprof.bench import driver
 from orchprof.cli import main
 from orchprof.contract.bench import Bench
 from orchprof.contract.report import Report
+from orchprof.run import store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "plan"))
+
+from plan_runs import made
 
 RAG = json.loads((Path(__file__).parents[1] / "golden" / "report" / "rag.json").read_text())
 
@@ -94,3 +104,27 @@ def bench(monkeypatch):
     monkeypatch.setattr("orchprof.cli.report.bench_record", fake.bench_record)
     monkeypatch.setattr("orchprof.cli.bench.bench_record", fake.bench_record)
     return fake
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory):
+    """A run that everything can be asked of."""
+    path = tmp_path_factory.mktemp("good") / "good"
+    kept = made(20, child=20, call=30, meta={"workload": "rag"})
+    store.create(path, plain(kept.meta) | {"id": "good"})
+    for name, table in kept.tables.items():
+        table.to_parquet(path / f"{name}.parquet")
+    store.update(path, sealed=True)
+    shutil.rmtree(path / "logs")
+    return path
+
+
+@pytest.fixture
+def ask(run, good, tmp_path):
+    """Ask one command line of a folder that holds FILES, a pipe, a link to itself, and a run, `RUN`."""
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    shutil.copytree(good, tmp_path / "RUN")
+    return lambda line: run(*shlex.split(line))

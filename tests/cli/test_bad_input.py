@@ -2,55 +2,12 @@
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-import pandas as pd
 import pytest
-from support import plain
-
-from orchprof.run import store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "plan"))
-
-from plan_runs import made
-
-HEADER = "provider,instance,vcpus,memory_gib,usd_per_hour\n"
-DIGITS = "9" * 5000
-PLAN = "plan RUN --slo p95=9s --rate 5"
-
-# What a line below may name, and what is in it.
-FILES = {
-    "empty": b"",
-    "utf16.csv": (HEADER + "a,b,1,1,1\n").encode("utf-16"),
-    "nul.csv": HEADER.encode() + b"a,b\0,1,1,1\n",
-    "latin.csv": HEADER.encode() + b"a,b\xff,1,1,1\n",
-    "large.csv": HEADER.encode() + b"a,b,1,1,1\n" * 300_000,
-    "nan.csv": HEADER.encode() + b"a,b,1,1,nan\n",
-    "digits.csv": HEADER.encode() + f"a,b,{DIGITS},1,1\n".encode(),
-    "arabic.csv": HEADER.encode() + "a,b,٣,1,1\n".encode(),
-    "minus.csv": HEADER.encode() + b"a,b,1,-1,1\n",
-    "tiny.csv": HEADER.encode() + b"a,b,1,1,1e-999\n",
-    "short.csv": HEADER.encode() + b"a,b\n",
-    "twice.csv": HEADER.encode() + b"a,b,1,1,1\na,b,1,1,2\n",
-    "column.csv": b"provider,instance,vcpus,memory_gib,eur_per_hour\na,b,1,1,1\n",
-    "escape.csv": HEADER.encode() + b"a,\x1b[31mb,1,1,oops\n",
-    "cell.csv": HEADER.encode() + b"a," + b"b" * 200_000 + b",1,1,1\n",
-    "none.json": b"{}",
-    "list.json": b"[1, 2]",
-    "text.json": b'{"calibration": {"core_speed": "9", "all_core_speed": 9, "cores": 2}}',
-    "nan.json": b'{"calibration": {"core_speed": NaN, "all_core_speed": 9, "cores": 2}}',
-    "inf.json": b'{"calibration": {"core_speed": 1e999, "all_core_speed": 9, "cores": 2}}',
-    "minus.json": b'{"calibration": {"core_speed": -9, "all_core_speed": 9, "cores": 2}}',
-    "deep.json": b'{"calibration": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "torn.json": b'{"calibration": {"core_speed": 9,',
-    "back.txt": b"1\n0.5\n",
-    "words.txt": b"1\ntwo\n",
-    "never.txt": b"1\n1e999\n",
-}
+from bad_files import DIGITS, PLAN, refused
 
 ASKED = [
     # bench
@@ -78,6 +35,7 @@ ASKED = [
     ("bench rag --rate 5 --burstiness 2", "only gamma has one, 2 @ --burstiness"),
     ("bench rag --arrivals trace:nowhere", "cannot read the trace, nowhere @ --arrivals"),
     ("bench rag --arrivals trace:.", "Is a directory"),
+    ("bench rag --arrivals trace:pipe", "it is a named pipe"),
     ("bench rag --arrivals trace:empty", "no arrival in the trace, empty @ --arrivals"),
     ("bench rag --arrivals trace:utf16.csv", "it is no text in UTF-8"),
     ("bench rag --arrivals trace:back.txt", "back in time, 0.5 after 1 @ back.txt:2"),
@@ -86,6 +44,8 @@ ASKED = [
     ("bench rag --mode forks", "unknown mode, 'forks' @ --mode"),
     ("bench rag --variant nobody", "unknown variant, 'nobody' @ --variant of rag"),
     ("bench rag --set documents", "not a setting, 'documents' @ --set"),
+    ("bench rag --set document_characters=1_0", "bad value, '1_0' @ --set document_characters"),
+    ("bench rag --set document_characters=٣", "bad value, '٣' @ --set document_characters"),
     ("bench rag --set nothing=1", "unknown setting, 'nothing' @ --set of rag"),
     ("bench rag --seed -1", "not a number it can be, '-1' @ --seed"),
     ("bench nobody_knows", "unknown workload, 'nobody_knows' @ orchprof bench"),
@@ -130,6 +90,8 @@ ASKED = [
     # whatif
     ("whatif RUN --scale model", "not a change, 'model' @ --scale"),
     ("whatif RUN --scale model=", "not a change, 'model=' @ --scale"),
+    ("whatif RUN --scale model=٢", "not a change, 'model=٢' @ --scale"),
+    ("whatif RUN --scale model=1_0", "not a change, 'model=1_0' @ --scale"),
     ("whatif RUN --scale model=nan", "@ --scale"),
     ("whatif RUN --scale model=1e999", "@ --scale"),
     ("whatif RUN --scale model=-1", "not a multiplier of time"),
@@ -149,6 +111,12 @@ ASKED = [
     # cost
     ("cost RUN --price-per-task nan", "not an amount it can be, 'nan' @ --price-per-task"),
     ("cost RUN --price-per-task -1", "not an amount it can be, '-1' @ --price-per-task"),
+    ("cost RUN --price-per-task ٣", "not an amount it can be, '٣' @ --price-per-task"),
+    ("cost RUN --price-per-task 1_0", "not an amount it can be, '1_0' @ --price-per-task"),
+    ("cost RUN --tasks-per-month 1_0", "not an amount it can be, '1_0' @ --tasks-per-month"),
+    ("cost RUN --utilisation 1_0e-2", "not an amount it can be, '1_0e-2' @ --utilisation"),
+    ("brief RUN --price-per-task ٣", "not an amount it can be, '٣' @ --price-per-task"),
+    ("cost RUN --monte-carlo 1_000", "not a number it can be, '1_000' @ --monte-carlo"),
     ("cost RUN --price-per-task ''", "not an amount it can be, '' @ --price-per-task"),
     ("cost RUN --tasks-per-month 1e999", "not an amount it can be, '1e999' @ --tasks-per-month"),
     ("cost RUN --tasks-per-month 1e-300", "not an amount it can be, '1e-300' @ --tasks-per-month"),
@@ -167,9 +135,12 @@ ASKED = [
     ("cost RUN --range core_price=1:2", "nothing to ask of a range"),
     ("cost RUN --tornado --range core_price=2:1", "no range, 'core_price=2:1' @ --range"),
     ("cost RUN --tornado --range core_price=nan:1", "no range, 'core_price=nan:1' @ --range"),
+    ("cost RUN --tornado --range core_price=1_0:2_0", "no range, 'core_price=1_0:2_0' @ --range"),
+    ("cost RUN --tornado --range core_price=1:2:3", "no range, 'core_price=1:2:3' @ --range"),
     ("cost RUN --tornado --range core_price=1", "no range, 'core_price=1' @ --range"),
     ("cost RUN --tornado --range nobody=1:2", "unknown input, 'nobody' @ --range"),
     ("cost RUN --market --assume nobody=1", "unknown assumption, 'nobody' @ --assume"),
+    ("cost RUN --market --assume year=2_030", "@ --assume year=2_030"),
     ("cost RUN --market --assume year=nan", "@ --assume year=nan"),
     ("cost RUN --market --assume year", "@ --assume year"),
     # tables of machines
@@ -177,7 +148,7 @@ ASKED = [
     ("cost RUN --machines .", "Is a directory @ --machines ."),
     ("cost RUN --machines loop", "Too many levels of symbolic links @ --machines loop"),
     ("prices --machines empty", "missing columns"),
-    ("prices --machines pipe", "missing columns"),
+    ("prices --machines pipe", "it is a named pipe, whose writer may never come @ --machines pipe"),
     ("prices --machines /dev/null", "missing columns"),
     ("prices --machines utf16.csv", "it is no text in UTF-8 @ --machines utf16.csv"),
     ("prices --machines nul.csv", "it is no text, a NUL is in it @ --machines nul.csv"),
@@ -222,6 +193,11 @@ ASKED = [
     (f"{PLAN} --mode forks", "unknown mode, 'forks' @ --mode"),
     (f"{PLAN} --limit model", "not a limit, 'model' @ --limit"),
     (f"{PLAN} --limit model.tokens_per_min=nan", "not a number it can be"),
+    (
+        f"{PLAN} --limit model.tokens_per_min=1_0",
+        "not a number it can be, 'model.tokens_per_min=1_0' @ --limit",
+    ),
+    (f"{PLAN} --calibration pipe", "it is a named pipe"),
     (f"{PLAN} --limit model.words_per_min=5", "unknown unit, 'words' @ --limit"),
     (f"{PLAN} --limit model.tokens_per_year=5", "unknown time, 'year' @ --limit"),
     (f"{PLAN} --limit nobody.calls_per_s=5", "unknown tool, 'nobody' @ --limit"),
@@ -257,40 +233,6 @@ ASKED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    """A run that everything can be asked of."""
-    path = tmp_path_factory.mktemp("good") / "good"
-    kept = made(20, child=20, call=30, meta={"workload": "rag"})
-    store.create(path, plain(kept.meta) | {"id": "good"})
-    for name, table in kept.tables.items():
-        table.to_parquet(path / f"{name}.parquet")
-    store.update(path, sealed=True)
-    shutil.rmtree(path / "logs")
-    return path
-
-
-@pytest.fixture
-def ask(run, good, tmp_path):
-    """Ask one command line of a folder that holds FILES, a pipe, a link to itself, and a run, `RUN`."""
-    for name, content in FILES.items():
-        (tmp_path / name).write_bytes(content)
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "loop").symlink_to("loop")
-    shutil.copytree(good, tmp_path / "RUN")
-    return lambda line: run(*shlex.split(line))
-
-
-def refused(said, fragment):
-    assert said.code not in (0, 1)
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert len(said.err.splitlines()) == 1
-    assert len(said.err) < 1400
-    assert fragment in said.err
-    assert said.err.rstrip("\n").isprintable()
-
-
 @pytest.mark.parametrize(("line", "fragment"), ASKED, ids=range(len(ASKED)))
 def test_what_cannot_be_asked(ask, line, fragment):
     refused(ask(line), fragment)
@@ -304,244 +246,6 @@ def test_the_run_of_the_table_is_a_good_one(ask):
 
 
 # How run.json can be wrong: all of it, or a key of it.
-DOCUMENTS = [
-    (b"", "it is no JSON"),
-    (b"[1, 2]", "it is no JSON object but a list"),
-    (b'"run"', "it is no JSON object but a text"),
-    (b'{"schema": 1', "it is no JSON"),
-    ('{"schema": 1}'.encode("utf-16"), "it is no text in UTF-8"),
-    (b'{"schema": 1, "id": "\0"}', "it is no text, a NUL is in it"),
-    (b'{"schema": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "it is nested deeper than 64 levels"),
-    (b'{"schema": 1, "params": ' + b'{"a":' * 500 + b"1" + b"}" * 501, "it is nested deeper than 64 levels"),
-    (b'{"schema": 1, "order": ' + DIGITS.encode() + b"}", "it is no JSON"),
-    (b'{"schema": 1, "id": "' + b"x" * (9 << 20) + b'"}', "it holds more than 8 MiB"),
-    (b'{"schema": 1, "order": NaN}', "a number that is not finite"),
-    (b'{"schema": 99}', "unknown run schema, 99"),
-    (b'{"schema": true}', "unknown run schema, True"),
-    (b'{"schema": [1]}', "unknown run schema, [1]"),
-    (b"{}", "unknown run schema, None"),
-]
-KEYS = [
-    ({"id": 5}, "expected string, id = 5"),
-    ({"workload": ["rag"]}, "expected string, workload = ['rag']"),
-    ({"seed": "0"}, "expected integer, seed = '0'"),
-    ({"order": 1.5}, "expected integer, order = 1.5"),
-    ({"params": []}, "expected object, params = []"),
-    ({"params": {"cores_per_worker": "2"}}, "expected number, params.cores_per_worker = '2'"),
-    ({"params": {"cores_per_worker": -1}}, "params.cores_per_worker = -1"),
-    ({"params": {"cores_per_worker": 0}}, "params.cores_per_worker = 0"),
-    ({"params": {"cores_per_worker": 1e300}}, "params.cores_per_worker = 1e+300"),
-    ({"params": {"concurrency": "four"}}, "params.concurrency = 'four'"),
-    ({"params": {"settings": 5}}, "expected object, params.settings = 5"),
-    ({"model": "gpt-5"}, "expected object, model = 'gpt-5'"),
-    ({"model": {"spec": 5}}, "expected string, model.spec = 5"),
-    ({"model": {"band": 5}}, "expected array, model.band = 5"),
-    ({"model": {"band": [2, 1]}}, "two numbers above 0, the smaller first, model = {'band': [2, 1]}"),
-    ({"model": {"band": ["1", "2"]}}, "model.band[0] = '1'"),
-    ({"model": {"provenance": "guessed"}}, "model.provenance = 'guessed'"),
-    ({"machine": {"cores": "2"}}, "expected number, machine.cores = '2'"),
-    ({"machine": {"cores": True}}, "machine.cores = True"),
-    ({"machine": {"load_average": 3}}, "expected array, machine.load_average = 3"),
-    ({"findings": ["whole_program", 5]}, "expected string | object, findings[1] = 5"),
-    ({"findings": [{"message": "no code"}]}, "required field code, findings[0]"),
-    ({"labels": "mcp"}, "expected array, labels = 'mcp'"),
-    ({"labelled": "yes"}, "expected boolean, labelled = 'yes'"),
-    ({"sealed": 1}, "expected boolean, sealed = 1"),
-    ({"recorder": {"pid": 1 << 40}, "sealed": False}, "expected integer <= 2147483647, recorder.pid"),
-    ({"sealed": False}, "no logs"),
-]
-COMMANDS = ("report RUN", "whatif RUN", "cost RUN", "claim RUN", PLAN)
-
-
-@pytest.mark.parametrize(("content", "fragment"), DOCUMENTS, ids=range(len(DOCUMENTS)))
-def test_a_run_json_that_is_none(ask, tmp_path, content, fragment):
-    (tmp_path / "RUN" / "run.json").write_bytes(content)
-    for command in COMMANDS:
-        refused(ask(command), fragment)
-
-
-@pytest.mark.parametrize(("said", "fragment"), KEYS, ids=range(len(KEYS)))
-def test_a_key_of_run_json_that_cannot_be(ask, tmp_path, said, fragment):
-    path = tmp_path / "RUN" / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | said))
-    for command in COMMANDS:
-        refused(ask(command), fragment)
-
-
-def test_a_byte_order_mark_is_no_fault(ask, tmp_path):
-    path = tmp_path / "RUN" / "run.json"
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert ask("report RUN").code == 0
-
-
-SPAN = {
-    "span": 1, "parent": None, "strand": 1, "task": 1, "role": "tool", "name": None, "start_ns": 2000, "end_ns": None,
-    "error": None, "attributes": None,
-}  # fmt: skip
-
-
-def at(column, row, value):
-    """Return what changes one value of a table."""
-
-    def change(table):
-        table = table.copy()
-        table.loc[row, column] = value
-        return table
-
-    return change
-
-
-TABLES = [
-    ("tasks", lambda table: table.drop(columns="start_ns"), "tasks.parquet @ RUN, no column start_ns"),
-    ("tasks", lambda table: table.astype({"task": "float64"}), "column task is double, not int64"),
-    ("tasks", lambda table: table.astype({"start_ns": "str"}), "column start_ns is"),
-    ("tasks", lambda table: table.assign(start_ns=float("inf")), "column start_ns is double, not int64"),
-    ("tasks", lambda table: table.astype({"warmup": "str"}), "column warmup is"),
-    (
-        "tasks",
-        lambda table: table.astype({"start_ns": "Int64"}).pipe(at("start_ns", 3, None)),
-        "no value in 1 rows",
-    ),
-    ("tasks", lambda table: table.assign(start_ns=[[1]] * len(table)), "column start_ns is list"),
-    (
-        "tasks",
-        lambda table: table.astype({"start_ns": "uint64"}).pipe(at("start_ns", 0, 2**63)),
-        "unreadable table",
-    ),
-    ("tasks", lambda table: table.loc[[0, *table.index]], "an id twice, 1 @ task of tasks.parquet"),
-    ("tasks", at("end_ns", 2, 5), "an end before its start_ns, 5 @ end_ns of tasks.parquet"),
-    ("tasks", at("start_ns", 0, -5), "a negative amount, -5 @ start_ns of tasks.parquet"),
-    ("tasks", at("end_ns", 0, 1 << 62), "an amount that cannot be"),
-    ("tasks", at("task", 0, 77), "a strand that strands.parquet does not have, 77 @ task of tasks.parquet"),
-    ("strands", at("strand", 1, 1), "an id twice"),
-    ("strands", at("kind", 0, "fibre"), "unknown value, 'fibre' @ kind of strands.parquet"),
-    ("strands", at("parent", 0, 4711), "a strand that strands.parquet does not have, 4711 @ parent"),
-    ("strands", lambda table: table.assign(parent=table["strand"]), "among its own ancestors"),
-    ("strands", at("end_ns", 0, 1), "an end before its start_ns"),
-    ("strands", at("peak_rss_bytes", 0, -1), "a negative amount, -1 @ peak_rss_bytes"),
-    ("segments", at("role", 0, "boss"), "unknown value, 'boss' @ role of segments.parquet"),
-    ("segments", at("role", 0, None), "unknown value, None @ role of segments.parquet"),
-    ("segments", at("cpu_state", 0, "asleep"), "unknown value, 'asleep' @ cpu_state"),
-    ("segments", at("wait_state", 0, "\x1b[2J"), r"unknown value, '\x1b[2J' @ wait_state"),
-    ("segments", at("cpu_ns", 0, -(10**12)), "a negative amount, -1000000000000 @ cpu_ns"),
-    ("segments", at("strand", 0, 4711), "a strand that strands.parquet does not have, 4711 @ strand"),
-    ("segments", at("span", 0, 4711), "a span that spans.parquet does not have, 4711 @ span"),
-    ("segments", lambda table: table.iloc[::-1], "of segments.parquet"),
-    ("segments", lambda table: table.loc[table.index.repeat(2)], "a segment before the end of the last"),
-    (
-        "spans",
-        lambda table: pd.DataFrame([SPAN]).astype(table.dtypes),
-        "a span without a name, None @ name of spans",
-    ),
-    ("edges", at("kind", 0, "call"), "unknown value, 'call' @ kind of edges.parquet"),
-    ("edges", at("src", 0, 4711), "a strand that strands.parquet does not have, 4711 @ src"),
-    ("edges", at("dst", 0, 4711), "a strand that strands.parquet does not have, 4711 @ dst"),
-    (
-        "model_calls",
-        at("provenance", 0, "guessed"),
-        "unknown value, 'guessed' @ provenance of model_calls.parquet",
-    ),
-    ("model_calls", at("decode_ns", 0, -(10**12)), "a negative amount, -1000000000000 @ decode_ns"),
-    ("model_calls", at("accelerator_ns", 0, -(10**12)), "a negative amount, -1000000000000 @ accelerator_ns"),
-    ("model_calls", at("output_tokens", 0, -7), "a negative amount, -7 @ output_tokens"),
-    ("model_calls", at("end_ns", 0, 3), "an end before its sent_ns"),
-    ("segments", at("cpu_ns", 0, 10**15), "more than there was time for, 1000000000000000 @ cpu_ns"),
-    ("segments", at("gc_ns", 0, 10**15), "more than there was time for, 1000000000000000 @ gc_ns"),
-    (
-        "segments",
-        lambda table: at("end_ns", table["start_ns"].idxmax(), 10**12)(table),
-        "outside of its strand",
-    ),
-    ("tasks", at("start_ns", 0, 0), "not when its strand is, 0 @ start_ns of tasks.parquet"),
-    ("tasks", at("end_ns", 0, 10**12), "not when its strand is, 1000000000000 @ end_ns of tasks.parquet"),
-    ("tasks", at("end_ns", 0, None), "not when its strand is"),
-    (
-        "model_calls",
-        at("first_token_ns", 0, 1),
-        "outside of its call, 1 @ first_token_ns of model_calls.parquet",
-    ),
-    ("samples", at("rss_bytes", 0, -1), "a negative amount, -1 @ rss_bytes"),
-    ("samples", at("cpu_ns", 0, -1), "a negative amount, -1 @ cpu_ns"),
-]
-
-
-@pytest.mark.parametrize(("name", "change", "fragment"), TABLES, ids=range(len(TABLES)))
-def test_a_table_that_contradicts_itself(ask, tmp_path, name, change, fragment):
-    path = tmp_path / "RUN" / f"{name}.parquet"
-    change(pd.read_parquet(path)).to_parquet(path, index=False)
-    for command in COMMANDS:
-        refused(ask(command), fragment)
-
-
-BYTES = [
-    (lambda content: content[: len(content) // 2], "unreadable table, segments.parquet @ RUN"),
-    (lambda content: content[:-1], "unreadable table, segments.parquet @ RUN"),
-    (lambda content: b"", "unreadable table, segments.parquet @ RUN"),
-    (lambda content: b"PAR1" + b"\0" * 500 + b"PAR1", "unreadable table, segments.parquet @ RUN"),
-    (lambda content: content[4:], "unreadable table, segments.parquet @ RUN"),
-]
-
-
-@pytest.mark.parametrize(("damage", "fragment"), BYTES, ids=range(len(BYTES)))
-def test_a_table_that_is_torn(ask, tmp_path, damage, fragment):
-    path = tmp_path / "RUN" / "segments.parquet"
-    path.write_bytes(damage(path.read_bytes()))
-    for command in COMMANDS:
-        refused(ask(command), fragment)
-
-
-@pytest.mark.parametrize(
-    "make", [lambda path: None, Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")]
-)
-@pytest.mark.parametrize("name", ["tasks.parquet", "run.json"])
-def test_what_is_no_file_is_no_part_of_a_run(ask, tmp_path, name, make):
-    path = tmp_path / "RUN" / name
-    path.unlink()
-    make(path)
-    for command in COMMANDS:
-        refused(ask(command), "no run, RUN @ RUN" if name == "run.json" else "there is no such file")
-
-
-PROJECTS = [
-    (b"[prices\n", "cannot read the project's prices"),
-    (b"prices = 5\n", "not a table, 'prices' @ orchprof.toml"),
-    (b"[price]\ncore = 1\n", "unknown table, 'price' @ orchprof.toml"),
-    (b"[prices]\ncore = nan\n", "not a finite amount, 'NaN' @ orchprof.toml [prices] core"),
-    (b"[prices]\ncore = inf\n", "not a finite amount, 'Infinity' @ orchprof.toml [prices] core"),
-    (b"[prices]\ncore = true\n", "not a value, True @ orchprof.toml [prices] core"),
-    (b"[prices]\ncore = [1]\n", "not a value, [1] @ orchprof.toml [prices] core"),
-    (b"[prices]\ncore = -1\n", "a negative price, '-1' @ orchprof.toml [prices] core"),
-    (b"[prices]\ncore = " + DIGITS.encode(), "orchprof.toml"),
-    (b"[prices]\ncore = 1e99999999999999999999\n", "orchprof.toml"),
-    (b"[prices]\ncore = { unit = 'usd_per_hour', value = 1 }\n", "a wrong unit, 'usd_per_hour'"),
-    (b"[prices]\ncore = " + b"[" * 100_000, "it is nested too deep"),
-    (b"[prices]\n\0", "a NUL is in it"),
-    ("[prices]\n".encode("utf-16"), "it is no text in UTF-8"),
-    (b"[machines.box]\nvcpus = 1\n", "not a machine, 'box'"),
-    (b"[machines.'a/b']\nvcpus = '2\xd9\xa3'\nmemory_gib = 1\nusd_per_hour = 1\n", "not a whole number"),
-]
-
-
-LINKS = [
-    ("/dev/zero", "it holds more than 2 MiB @ orchprof.toml"),
-    (".", "Is a directory @ orchprof.toml"),
-    ("nowhere", "No such file or directory @ orchprof.toml"),
-    ("orchprof.toml", "Too many levels of symbolic links @ orchprof.toml"),
-]
-
-
-@pytest.mark.parametrize(("target", "fragment"), LINKS)
-def test_a_project_file_that_is_none(ask, tmp_path, target, fragment):
-    (tmp_path / "orchprof.toml").symlink_to(target)
-    for command in ("prices", "cost RUN", PLAN):
-        refused(ask(command), fragment)
-
-
-@pytest.mark.parametrize(("content", "fragment"), PROJECTS, ids=range(len(PROJECTS)))
-def test_a_project_file_that_cannot_be(ask, tmp_path, content, fragment):
-    (tmp_path / "orchprof.toml").write_bytes(content)
-    for command in ("prices", "cost RUN", PLAN):
-        refused(ask(command), fragment)
 
 
 ENDLESS = """
@@ -582,35 +286,3 @@ def test_what_has_no_end_is_not_read_to_it(ask, tmp_path):
     assert codes == [2] * len(lines)
     assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["error:"] * len(lines)
     assert most_kib < 500_000
-
-
-STEERING = "\x1b[2Jmine\n\u202e\u200b\x07"
-
-
-def test_what_a_name_would_do_to_a_terminal_is_shown_instead(ask, tmp_path):
-    named = {"spans": ["name"], "tasks": ["name", "reason"], "model_calls": ["model", "server", "error"]}
-    for name, columns in named.items():
-        path = tmp_path / "RUN" / f"{name}.parquet"
-        table = pd.read_parquet(path)
-        table.assign(**dict.fromkeys(columns, STEERING)).astype(table.dtypes).to_parquet(path, index=False)
-    path = tmp_path / "RUN" / "run.json"
-    meta = json.loads(path.read_text())
-    meta |= {"id": STEERING, "workload": STEERING, "variant": STEERING}
-    meta |= {"findings": [{"code": STEERING, "message": STEERING}]}
-    path.write_text(json.dumps(meta))
-    for command in (
-        "report RUN --details --per-task",
-        "report RUN RUN",
-        "whatif RUN --details",
-        "claim RUN --details",
-    ):
-        said = ask(command)
-        assert (said.code, said.err) == (0, "")
-        assert "\\x1b[2Jmine\\n" in said.out
-        assert all(line.isprintable() for line in said.out.split("\n"))
-    for command in ("cost RUN --details --tornado --market", f"{PLAN} --explain"):
-        assert all(line.isprintable() for line in ask(command).out.split("\n"))
-    record = json.loads(ask("report RUN --format json").out)
-    assert record["run"]["workload"] == STEERING
-    said = ask(f"report RUN --out {shlex.quote(STEERING)}")
-    assert said.err == "Saved \\x1b[2Jmine\\n\\u202e\\u200b\\x07\n"

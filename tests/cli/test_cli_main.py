@@ -103,7 +103,14 @@ def test_a_name_that_the_terminal_has_no_characters_for_is_escaped(run, monkeypa
 
 
 def test_a_full_disk_is_one_line(run):
-    for command in ("verify --list", "prices core"):
+    for command in (
+        "verify --list",
+        "prices",
+        "--help",
+        "report --help",
+        "--version",
+        "env",
+    ):
         done = subprocess.run(
             f"{' '.join(ORCHPROF)} {command} > /dev/full", shell=True, capture_output=True, text=True, check=False
         )  # fmt: skip

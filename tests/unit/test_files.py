@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -33,23 +34,30 @@ def test_a_large_file_is_refused_unread(tmp_path, monkeypatch):
         files.content(path)
 
 
-def test_a_pipe_is_read_to_the_end_its_writer_makes(tmp_path):
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    assert files.content(path) == b""  # nobody writes
-    keeper = os.open(path, os.O_RDWR)  # so that the writer need not wait for the reader
-    writer = os.open(path, os.O_WRONLY)
+def test_a_shells_pipe_is_read_to_the_end_its_writer_makes():
+    reader, writer = os.pipe()
     os.write(writer, b"one ")
 
     def rest():
         os.write(writer, b"two")
         os.close(writer)
-        os.close(keeper)
 
     late = threading.Timer(0.05, rest)
     late.start()
-    assert files.text(path) == "one two"
+    assert files.text(Path(f"/dev/fd/{reader}")) == "one two"
     late.join()
+    os.close(reader)
+
+
+@pytest.mark.parametrize("written_to", [False, True])
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, written_to):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    keeper = os.open(path, os.O_RDWR) if written_to else None
+    with pytest.raises(UnreadableError, match="it is a named pipe"):
+        files.content(path)
+    if keeper is not None:
+        os.close(keeper)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
+from orchprof import units
 from orchprof.economics.bill.bill import Bill
 from orchprof.economics.bill.rates import Tariff
 from orchprof.errors import UsageError, unknown
@@ -256,12 +257,12 @@ def with_ranges(ranges: Mapping[str, Range], given: Sequence[str]) -> dict[str, 
 
 
 def _ends(text: str, ends: str, unit: str) -> tuple[float, float]:
-    try:
-        low, high = (float(end) for end in ends.split(":"))
-    except ValueError:
-        raise UsageError(f"no range, {text!r} @ --range, write NAME=LOW:HIGH with two numbers") from None
+    numbers = [value for end in ends.split(":") if (value := units.number(end)) is not None]
+    if len(numbers) != 2 or ends.count(":") != 1:  # noqa: PLR2004
+        raise UsageError(f"no range, {text!r} @ --range, write NAME=LOW:HIGH with two numbers")
+    low, high = numbers
     least, most = LIMITS
-    if not least <= low <= high <= most:  # false for NaN too
+    if not least <= low <= high <= most:
         raise UsageError(
             f"no range, {text!r} @ --range, give {least:g} to {most:g}, the smaller number first"
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from orchprof.contract.explain import Regime
 from orchprof.errors import ModelError
 from orchprof.models.paced import facts, fit
 from orchprof.models.paced.closed_loop import Load
@@ -56,7 +57,7 @@ class Paced:
             if not low <= getattr(load, name) <= high
         ]
 
-    def regime(self, load: Load) -> str:
+    def regime(self, load: Load) -> Regime:
         """`interpolated` between own rows, `extrapolated` beyond them, or `fitted` to other setups' rows."""
         if len(self.rows) < fit.COVERED_ROWS:
             return "fitted"

@@ -98,7 +98,7 @@ def backtest(run: Run, mode: str | None, seed: int, notify: Notify) -> Backtest:
         ]
     return Backtest(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=machine.fingerprint()["cpu_model"],
+        machine=machine.fingerprint().cpu_model,
         cores=bed.cores,
         mode=mode,
         workload=bed.demand.name,
@@ -118,7 +118,7 @@ def _refuse(run: Run, mode: str) -> None:
             f"agents do other work on an event loop, {mode!r} @ --mode, record RUN with "
             f"--concurrency 1 --mode {mode if mode == 'async' else 'sequential'}"
         )
-    here, there = machine.fingerprint()["cpu_model"], run.meta.machine.cpu_model
+    here, there = machine.fingerprint().cpu_model, run.meta.machine.cpu_model
     if here != there:
         raise RunError(
             f"it is of another machine, {there!r} @ {run.path}, back-test where it was made: this is {here!r}"
@@ -135,7 +135,7 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
     seen = Onlooker()
     count = min(PROBE_TASKS, len(plain.paths))
     alone = replace(_alone(run), tasks=count)
-    every = float(machine.fingerprint()["cores"])
+    every = machine.fingerprint().cores
     crowd = replace(alone, concurrency=ceil(PROBE_CROWD * every), mode=mode)
     driver.run(alone, folder / "alone", _both(seen, notify))
     driver.run(crowd, folder / "crowd", notify)

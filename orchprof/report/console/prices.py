@@ -1,13 +1,14 @@
 """The list of prices for a terminal: by kind and by source, what is stale marked."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
+from orchprof.contract.prices import MachineRow, PriceRow, Prices
 from orchprof.report import text
 
-Record = dict[str, Any]
+Row = MachineRow | PriceRow
 STALE: Final = "stale"
 MACHINES: Final = ("type", "vCPU", "thr", "GiB", "accelerators", "USD/h", "spot")
 _KINDS: Final = {
@@ -24,28 +25,28 @@ _KINDS: Final = {
 }
 
 
-def render(record: Record, _details: bool = False) -> str:
+def render(record: Prices, _details: bool = False) -> str:
     """Return orchprof.prices/1: machines by seller, then the other prices by kind, sources under their rows."""
-    lines = _machines(record["machines"])
+    lines = _machines(record.machines)
     for kind, title in _KINDS.items():
-        rows = [price for price in record["prices"] if price["name"].partition("/")[0] == kind]
+        rows = [price for price in record.prices if price.name.partition("/")[0] == kind]
         lines += _group(title, rows, [*map(_price, rows)], "<><")
-    if record.get("without"):
-        said = f"{', '.join(record['without'])}: on demand instead"
-        lines += text.labelled(f"No {record['basis']}", said)
-    return "\n".join([*lines, *_stale([*record["machines"], *record["prices"]])]) + "\n"
+    if record.without:
+        said = f"{', '.join(record.without)}: on demand instead"
+        lines += text.labelled(f"No {record.basis}", said)
+    return "\n".join([*lines, *_stale([*record.machines, *record.prices])]) + "\n"
 
 
-def _machines(machines: list[Record]) -> list[str]:
+def _machines(machines: Sequence[MachineRow]) -> list[str]:
     lines: list[str] = []
-    for provider, same in groupby(machines, key=lambda machine: machine["provider"]):
+    for provider, same in groupby(machines, key=lambda machine: machine.provider):
         rows = list(same)
         title = f"Machines of {provider}, USD per hour"
         lines += _group(title, rows, [MACHINES, *map(_machine, rows)], "<>>><>>")
     return lines
 
 
-def _group(title: str, rows: list[Record], cells: list[tuple[str, ...]], align: str) -> list[str]:
+def _group(title: str, rows: Sequence[Row], cells: list[tuple[str, ...]], align: str) -> list[str]:
     """Return a title, the rows' cells as a table, and under it their sources, numbered where there are several.
 
     There may be a line of cells more than rows: the header.
@@ -54,7 +55,7 @@ def _group(title: str, rows: list[Record], cells: list[tuple[str, ...]], align: 
         return []
     sources = list(dict.fromkeys(map(_source, rows)))
     marks = {source: f"[{number}]" if sources[1:] else "" for number, source in enumerate(sources, 1)}
-    ends = [(STALE if row["stale"] else "", marks[_source(row)]) for row in rows]
+    ends = [(STALE if row.stale else "", marks[_source(row)]) for row in rows]
     ends = [("", "")] * (len(cells) - len(rows)) + ends
     table = [(*row, *end) for row, end in zip(cells, ends, strict=True)]
     lines = [title, *text.columns(table, f"{align}<<", indent=2)]
@@ -64,27 +65,25 @@ def _group(title: str, rows: list[Record], cells: list[tuple[str, ...]], align: 
     return [*lines, ""]
 
 
-def _source(row: Record) -> str:
-    return f"{row['basis']}, {row['as_of'] or 'no date'}: {row['source']}"
+def _source(row: Row) -> str:
+    return f"{row.basis}, {row.as_of or 'no date'}: {row.source}"
 
 
-def _machine(machine: Record) -> tuple[str, ...]:
-    accelerators = (
-        f"{machine['accelerator_count']} {machine['accelerator']}" if machine["accelerator"] else ""
-    )
+def _machine(machine: MachineRow) -> tuple[str, ...]:
+    accelerators = f"{machine.accelerator_count} {machine.accelerator}" if machine.accelerator else ""
     return (
-        machine["name"].partition("/")[2],
-        str(machine["vcpus"]),
-        text.number(machine["threads_per_core"]),
-        f"{machine['memory_gib']:g}",
+        machine.name.partition("/")[2],
+        str(machine.vcpus),
+        text.number(machine.threads_per_core),
+        f"{machine.memory_gib:g}",
         accelerators,
-        _money(machine["usd_per_hour"]),
-        "" if machine["usd_per_hour_spot"] is None else _money(machine["usd_per_hour_spot"]),
+        _money(machine.usd_per_hour),
+        "" if machine.usd_per_hour_spot is None else _money(machine.usd_per_hour_spot),
     )
 
 
-def _price(price: Record) -> tuple[str, ...]:
-    return price["name"], _money(price["value"]), price["unit"]
+def _price(price: PriceRow) -> tuple[str, ...]:
+    return price.name, _money(price.value), price.unit
 
 
 def _money(value: float) -> str:
@@ -92,7 +91,7 @@ def _money(value: float) -> str:
     return f"{value:.4g}" if value and value < 1000 else f"{value:.0f}" if value else "free"  # noqa: PLR2004
 
 
-def _stale(rows: Iterable[Record]) -> list[str]:
-    number = sum(row["stale"] for row in rows)
+def _stale(rows: Sequence[Row]) -> list[str]:
+    number = sum(row.stale for row in rows)
     said = f"{number} of these are older than 180 days or have no date: look them up before you rely on them"
     return text.labelled("Stale", said) if number else []

@@ -96,7 +96,7 @@ def test_every_input_is_in_sight_with_its_reason():
     [
         ("share_agentic=1.5", "out of range"),
         ("cpu_price=0", "out of range"),
-        ("cpu_price=nan", "out of range"),
+        ("cpu_price=nan", "no number"),
         ("cpu_price=-5", "out of range"),
         ("cpu_price=cheap", "no number"),
         ("cpu_price", "no number"),

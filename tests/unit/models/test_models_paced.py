@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from scipy.optimize import nnls
+from support import plain
 
 from orchprof.errors import ModelError, UsageError
 from orchprof.models.explain import explain, resolve
@@ -111,7 +112,7 @@ def test_a_setup_without_rows_takes_the_nearest_one_s_fit():
     assert model.bands == fit.strangers()
     low, high = fit.strangers().total
     assert high / low > _model(DEFAULT_SPEC).band[1] / _model(DEFAULT_SPEC).band[0]
-    assert explain("paced:llama-3.1-8b@b200", 1000, 100, 1)["regime"] == "fitted"
+    assert explain("paced:llama-3.1-8b@b200", 1000, 100, 1).regime == "fitted"
 
 
 def test_which_setup_is_nearest():
@@ -159,7 +160,7 @@ def test_a_better_machine_is_not_slower_because_it_has_no_rows(model, precision,
             record = explain(f"paced:llama-3.1-{model}@{chip}x{count}:{precision}", *load)
         except ModelError:  # it does not fit
             continue
-        found[chip, count] = record["ttft_ms"] + (load[1] - 1) * record["tpot_ms"], record["rows_used"]
+        found[chip, count] = record.ttft_ms + (load[1] - 1) * record.tpot_ms, record.rows_used
     compared = 0
     for (chip, better), count in itertools.product(itertools.pairwise(CHIPS), (1, 2, 4, 8)):
         slow, fast = found.get((chip, count)), found.get((better, count))
@@ -174,10 +175,10 @@ def test_a_better_machine_is_not_slower_because_it_has_no_rows(model, precision,
 
 def test_what_is_left_out_is_stated():
     record = explain("paced:llama-3.1-8b@h100", 2048, 300, 16)
-    assert record["schema"] == "orchprof.explain/1"
-    assert record["provenance"] == "modelled"
-    assert (record["regime"], record["notes"]) == ("interpolated", [])
-    assert record["setup"] == {
+    assert record.schema == "orchprof.explain/1"
+    assert record.provenance == "modelled"
+    assert (record.regime, record.notes) == ("interpolated", [])
+    assert plain(record.setup) == {
         "model": "llama-3.1-8b",
         "accelerator": "h100-sxm",
         "count": 1,
@@ -185,15 +186,15 @@ def test_what_is_left_out_is_stated():
         "engine": "trtllm",
         "defaults": ["count", "precision", "engine"],
     }
-    assert record["rows_used"] == 23
-    assert record["rows_cover"] == {
-        "input_tokens": [1024, 4096],
-        "output_tokens": [256, 512],
-        "concurrency": [8, 128],
+    assert record.rows_used == 23
+    assert record.rows_cover == {
+        "input_tokens": (1024, 4096),
+        "output_tokens": (256, 512),
+        "concurrency": (8, 128),
     }
-    assert record["nearest"] == "paced:llama-3.1-8b@h100-sxmx2:bf16/trtllm"
-    given = explain("paced:qwen3-32b@h100x4:fp8/trtllm", 1000, 100, 1)["setup"]
-    assert (given["count"], given["precision"], given["engine"], given["defaults"]) == (
+    assert record.nearest == "paced:llama-3.1-8b@h100-sxmx2:bf16/trtllm"
+    given = explain("paced:qwen3-32b@h100x4:fp8/trtllm", 1000, 100, 1).setup
+    assert (given.count, given.precision, given.engine, given.defaults) == (
         4,
         "fp8",
         "trtllm",
@@ -203,33 +204,33 @@ def test_what_is_left_out_is_stated():
 
 def test_an_engine_without_rows_is_said_to_be_ignored():
     record = explain("paced:llama-3.1-8b@h100x1:bf16/vllm", 2048, 300, 16)
-    assert (record["setup"]["engine"], record["rows_used"], record["rows_cover"]) == ("any", 0, None)
-    assert record["notes"] == ["engine vllm ignored: no published rows of it for this setup"]
-    assert "engine vllm ignored" in record["source"]
-    assert explain("paced:llama-3.1-8b@h100x1:bf16/trtllm", 2048, 300, 16)["notes"] == []
+    assert (record.setup.engine, record.rows_used, record.rows_cover) == ("any", 0, None)
+    assert record.notes == ["engine vllm ignored: no published rows of it for this setup"]
+    assert "engine vllm ignored" in record.source
+    assert explain("paced:llama-3.1-8b@h100x1:bf16/trtllm", 2048, 300, 16).notes == []
 
 
 def test_the_band_is_that_of_the_load():
     record = explain(DEFAULT_SPEC, 2048, 300, 16)
-    ttft, after = record["ttft_ms"], 299 * record["tpot_ms"]
+    ttft, after = record.ttft_ms, 299 * record.tpot_ms
     for side in (0, 1):
-        parts = record["ttft_band"][side] * ttft + record["tpot_band"][side] * after
-        assert record["band"][side] == pytest.approx(parts / (ttft + after))
+        parts = record.ttft_band[side] * ttft + record.tpot_band[side] * after
+        assert record.band[side] == pytest.approx(parts / (ttft + after))
     longer = explain(DEFAULT_SPEC, 2048, 500, 16)
-    assert longer["band"][1] < record["band"][1]  # more of the time in tokens, which are known better
-    assert explain(DEFAULT_SPEC, 2048, 1, 16)["tpot_ms"] is None
+    assert longer.band[1] < record.band[1]  # more of the time in tokens, which are known better
+    assert explain(DEFAULT_SPEC, 2048, 1, 16).tpot_ms is None
 
 
 def test_beyond_the_rows_the_errors_of_strangers_count_too():
     inside, outside = explain(DEFAULT_SPEC, 1024, 300, 128), explain(DEFAULT_SPEC, 1023, 300, 129)
-    assert outside["regime"] == "extrapolated"
-    assert outside["notes"] == [
+    assert outside.regime == "extrapolated"
+    assert outside.notes == [
         "extrapolated: input tokens 1023 outside 1024-4096, concurrency 129 outside 8-128 of the rows"
     ]
-    assert "extrapolated: input tokens 1023" in outside["source"]
+    assert "extrapolated: input tokens 1023" in outside.source
     for name, strangers in (("ttft_band", fit.strangers().ttft), ("tpot_band", fit.strangers().tpot)):
-        pairs = list(zip(inside[name], strangers, strict=True))
-        assert outside[name] == pytest.approx([min(pairs[0]), max(pairs[1])])
+        pairs = list(zip(getattr(inside, name), strangers, strict=True))
+        assert list(getattr(outside, name)) == pytest.approx([min(pairs[0]), max(pairs[1])])
 
 
 def test_without_rows_the_smallest_setup_that_fits():
@@ -276,9 +277,9 @@ def test_published_times_are_in_seconds():
 def test_the_times_that_are_not_modelled_are_not_given():
     for spec, provenance in (("llama:default", "measured"), ("http://h/v1#m", "reported")):
         record = explain(spec, 10, 10, 1)
-        assert (record["ttft_ms"], record["tpot_ms"], record["band"]) == (None, None, None)
-        assert record["provenance"] == provenance
-    assert explain("zero", 10, 10, 1)["ttft_ms"] == 0
+        assert (record.ttft_ms, record.tpot_ms, record.band) == (None, None, None)
+        assert record.provenance == provenance
+    assert explain("zero", 10, 10, 1).ttft_ms == 0
 
 
 SHAPE = facts.Model("m", 10e9, 2.5e9, 32, 4096, 131072.0, 8192)

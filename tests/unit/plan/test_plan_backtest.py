@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 from plan_runs import MS, Rows, made
-from support import plain, render
+from support import plain, render, some
 
 from orchprof import report
 from orchprof.bench import driver
+from orchprof.contract.env import Fingerprint
 from orchprof.contract.run import Params, RunMeta
 from orchprof.errors import RunError, UsageError
 from orchprof.plan.backtest import background_load, backtest
@@ -124,7 +125,7 @@ def test_modes_that_cannot_be():
 
 
 def test_what_a_core_is_worth_now_is_told_by_the_same_tasks(monkeypatch, tmp_path):
-    ours = {"cpu_model": "ours", "cores": 4.0}
+    ours = some(Fingerprint, cpu_model="ours", cores=4.0)
     runs = {"alone": made(cpu=40, net=0, model=HOSTED), "crowd": made(cpu=50, net=0, model=HOSTED)}
     asked = []
     monkeypatch.setattr(driver, "run", lambda plan, out, notify: asked.append((plan.concurrency, plan.tasks)))
@@ -139,7 +140,7 @@ def test_what_a_core_is_worth_now_is_told_by_the_same_tasks(monkeypatch, tmp_pat
 
 def test_the_whole_with_a_driver_that_only_pretends(monkeypatch, tmp_path):
     """Every load is predicted before it is measured, and the errors are those of the two."""
-    ours = {"cpu_model": machine.fingerprint()["cpu_model"], "core_speed": 10.0}
+    ours = {"cpu_model": machine.fingerprint().cpu_model, "core_speed": 10.0}
     run = made(meta={"machine": ours}, cpu=50, net=50, model=HOSTED)
     order = []
 

@@ -146,7 +146,7 @@ def test_shares_nobody_could_tell_apart_are_not_zero(rag):
 
 
 def test_a_run_without_finished_tasks(rag):
-    rag["tasks"] = {"n": 0, "ok": 0, "failed": 0, "timed_out": 0}
+    rag["tasks"] |= {"n": 0, "ok": 0, "failed": 0, "timed_out": 0, "unfinished": 0, "warmup": 0}
     rag["latency_s"] = dict.fromkeys(rag["latency_s"]) | {"n": 0}
     rag["shares"] = dict.fromkeys(rag["shares"])
     rag["checks"] |= {"conservation_error_s": None, "unexplained_share": None, "overhead_share": None}

@@ -14,7 +14,7 @@ from orchprof.contract import validation
 from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError, UsageError
 
-BENCH = {"schema": "orchprof.bench/1", "reports": [], "claim": None, "cost": []}
+BENCH = {"schema": "orchprof.bench/1", "reports": [], "claim": None, "cost": [], "headline": None}
 
 
 def test_every_schema_is_a_schema_and_names_itself():

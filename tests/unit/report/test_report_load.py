@@ -28,7 +28,13 @@ def of(spec=None, **load):
 
 
 def bench(*reports):
-    record = {"schema": "orchprof.bench/1", "reports": list(reports), "claim": None, "cost": []}
+    record = {
+        "schema": "orchprof.bench/1",
+        "reports": list(reports),
+        "claim": None,
+        "cost": [],
+        "headline": None,
+    }
     report.validate(record)
     return record
 

@@ -1,9 +1,9 @@
 """Layout and figures of the plain text."""
 
 import pytest
+from support import render
 
 from orchprof.report import text
-from orchprof.report.console import listings
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_explained_times_without_a_model():
         "schema": "orchprof.explain/1", "spec": "http://h/v1#m", "ttft_ms": None, "tpot_ms": None, "band": None,
         "source": "the server", "provenance": "reported",
     }  # fmt: skip
-    said = listings.explain(record)
+    said = render(record, "console")
     assert said.count("not known before it is asked") == 2
     assert "MODELLED" not in said
 
@@ -70,10 +70,10 @@ def test_workload_that_needs_packages():
         "name": "rag", "summary": "Answers.", "variants": ["plain"], "settings": {"k": {"default": 4, "help": "many"}},
         "missing": ["faiss-cpu>=1.8"],
     }  # fmt: skip
-    said = listings.workloads({"schema": "orchprof.workloads/1", "workloads": [entry]})
+    said = render({"schema": "orchprof.workloads/1", "workloads": [entry]}, "console")
     assert "NOT INSTALLED: pip install 'faiss-cpu>=1.8'" in said
     assert "--set k=4  many" in said
     assert (
-        listings.workloads({"schema": "orchprof.workloads/1", "workloads": []})
+        render({"schema": "orchprof.workloads/1", "workloads": []}, "console")
         == "no workloads are installed\n"
     )

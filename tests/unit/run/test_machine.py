@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchprof.contract.env import Git
 from orchprof.run import cgroup, machine
 
 V2_MOUNT = "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n"
@@ -91,28 +92,28 @@ def test_no_limit_is_none_not_zero(fake, files):
 def test_quota_below_the_affinity_is_the_core_count(monkeypatch):
     monkeypatch.setattr(cgroup, "limits", lambda: cgroup.Limits(0.5, 1 << 20))
     found = machine.fingerprint()
-    assert found["cores"] == 0.5
-    assert found["memory_bytes"] == 1 << 20
-    assert found["memory_host_bytes"] > 1 << 20
+    assert found.cores == 0.5
+    assert found.memory_bytes == 1 << 20
+    assert found.memory_host_bytes > 1 << 20
 
 
 def test_affinity_is_the_core_count_without_a_quota(monkeypatch):
     monkeypatch.setattr(cgroup, "limits", lambda: cgroup.Limits(None, None))
     found = machine.fingerprint()
-    assert found["cores"] == len(os.sched_getaffinity(0))
-    assert found["memory_bytes"] == found["memory_host_bytes"]
+    assert found.cores == len(os.sched_getaffinity(0))
+    assert found.memory_bytes == found.memory_host_bytes
 
 
 def test_fingerprint_identifies_nobody(monkeypatch):
     monkeypatch.setenv("SOME_SECRET", "hunter2-in-the-environment")
-    text = json.dumps(machine.fingerprint())
+    text = json.dumps(machine.document())
     assert "hunter2" not in text
     assert f'"{socket.gethostname()}"' not in text
     assert str(Path.home()) not in text
 
 
 def test_only_installed_packages_are_listed():
-    found = machine.fingerprint()["packages"]
+    found = machine.fingerprint().packages
     assert "numpy" in found
     assert "no-such-package" not in found
     assert all(found.values())
@@ -132,7 +133,7 @@ def test_fingerprint_imports_none_of_the_packages_it_lists():
 def test_git_says_revision_and_dirt(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert machine.fingerprint()["git"] is None
+    assert machine.fingerprint().git is None
 
     def git(*arguments):
         who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
@@ -145,14 +146,14 @@ def test_git_says_revision_and_dirt(tmp_path, monkeypatch):
     git("commit", "-m", "first")
     git("tag", "v1")  # a tag must not hide the revision
     revision = git("rev-parse", "HEAD")
-    assert machine.fingerprint()["git"] == {"revision": revision, "dirty": False}
+    assert machine.fingerprint().git == Git(revision=revision, dirty=False)
     (tmp_path / "file").write_text("b")
-    assert machine.fingerprint()["git"] == {"revision": revision, "dirty": True}
+    assert machine.fingerprint().git == Git(revision=revision, dirty=True)
 
 
 def test_no_git_program_is_no_error(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert machine.fingerprint()["git"] is None
+    assert machine.fingerprint().git is None
 
 
 def test_spin_counts_steps_per_cpu_second(monkeypatch):
@@ -163,9 +164,9 @@ def test_spin_counts_steps_per_cpu_second(monkeypatch):
 
 def test_capabilities_say_what_follows():
     able = machine.can_measure()
-    assert [each["name"] for each in able] == list(machine._CONSEQUENCES)
+    assert [each.name for each in able] == list(machine._CONSEQUENCES)
     for each in able:
-        assert each["consequence"] == machine._CONSEQUENCES[each["name"]][0 if each["available"] else 1]
+        assert each.consequence == machine._CONSEQUENCES[each.name][0 if each.available else 1]
 
 
 def test_kernel_without_schedstat_cannot_tell_run_delay(monkeypatch, tmp_path):
@@ -173,6 +174,6 @@ def test_kernel_without_schedstat_cannot_tell_run_delay(monkeypatch, tmp_path):
         file = tmp_path / "schedstat"
         file.write_text(text)
         monkeypatch.setattr(machine, "_SCHEDSTAT", file)
-        assert {each["name"]: each["available"] for each in machine.can_measure()}["run delay"] is available
+        assert {each.name: each.available for each in machine.can_measure()}["run delay"] is available
     monkeypatch.setattr(machine, "_SCHEDSTAT", tmp_path / "absent")
-    assert machine.fingerprint()["clocks"]["schedstat"] is False
+    assert machine.fingerprint().clocks.schedstat is False

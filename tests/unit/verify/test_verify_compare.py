@@ -3,15 +3,24 @@
 import dataclasses
 
 import pytest
+from support import plain, render
 
-from orchprof.report import render, validate
-from orchprof.verify.compare import compare, relative_error
+from orchprof.report import validate
+from orchprof.run import machine
+from orchprof.verify import compare as comparing
+from orchprof.verify.compare import relative_error
 from orchprof.verify.measurement import Cost, Trial, truths
 from orchprof.verify.shapes import SHAPES, lacking
 
 LABELS = [label for shape in SHAPES.values() for label in shape.labels]
 ABSENT = {name for name, shape in SHAPES.items() if lacking(shape)}
-QUIET = {"load_average": [0.1, 0.1, 0.1], "cores": 2.0, "cpu_model": "a processor", "architecture": "x"}
+QUIET = dataclasses.replace(
+    machine.fingerprint(), load_average=[0.1, 0.1, 0.1], cores=2.0, cpu_model="a processor", architecture="x"
+)
+
+
+def compare(*given, **options):
+    return plain(comparing.compare(*given, **options))
 
 
 def trial(scale=1.0, **changed):
@@ -101,7 +110,9 @@ def test_something_where_nothing_was_is_infinitely_wrong():
 
 
 def test_the_table_says_pass_or_fail_with_the_limit_and_what_the_machine_was():
-    text = render(compare([trial(1.015)], {**QUIET, "load_average": [3.0, 1.0, 1.0]}), "console")
+    text = render(
+        compare([trial(1.015)], dataclasses.replace(QUIET, load_average=[3.0, 1.0, 1.0])), "console"
+    )
     lines = {tuple(line.split()[:3]): line for line in text.splitlines() if "%" in line}
     assert lines["sync", "compute", "cpu"].endswith("pass")
     assert lines["sync", "doze", "sleep"].endswith("FAIL")

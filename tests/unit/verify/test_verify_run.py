@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from support import plain
 
 from orchprof.report import validate
 from orchprof.verify.accuracy import CONSERVATION_LIMIT_S, MOST
@@ -19,7 +20,7 @@ def record(tmp_path_factory):
     found = examine(1, keep, lambda done, runs: told.append((done, runs)))
     assert told == [(0, 1)]
     assert (keep / "run-01" / "truth" / "run" / "run.json").is_file()
-    return found
+    return plain(found)
 
 
 def test_every_label_is_found_where_the_program_put_it(record):

@@ -121,7 +121,7 @@ def test_another_accelerator_is_slower_by_its_ratios():
     record = whatif(forked(), meta, Asked(model="paced:llama-3.1-8b@a100"))
     report.validate(record)
     own, other = (explain(spec, 1000, 100, 1) for spec in (PACED, "paced:llama-3.1-8b@a100"))
-    first, after = other["ttft_ms"] / own["ttft_ms"], other["tpot_ms"] / own["tpot_ms"]
+    first, after = other.ttft_ms / own.ttft_ms, other.tpot_ms / own.tpot_ms
     # 20 of the framework, 10 network, 20 until the first token, 40 after it, 10 of the framework
     assert record["predicted_s"] * 1e3 == pytest.approx(20 + 10 + 20 * first + 40 * after + 10)
     assert record["band_s"][0] <= record["predicted_s"] <= record["band_s"][1]
@@ -152,7 +152,7 @@ def test_a_model_without_time_leaves_the_network():
 def test_a_run_of_a_real_model_is_told_what_its_calls_would_take():
     record = whatif(forked(), META | {"model": {"spec": "http://h/v1#m"}}, Asked(model=PACED))
     other = explain(PACED, 1000, 100, 1)
-    takes = other["ttft_ms"] + 99 * other["tpot_ms"]
+    takes = other.ttft_ms + 99 * other.tpot_ms
     assert record["predicted_s"] * 1e3 == pytest.approx(20 + max(takes, 60) + 10)
 
 

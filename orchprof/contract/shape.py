@@ -1,0 +1,81 @@
+"""What the contract's types hold: the classes of a kind, and each key's type, meaning and when it is null."""
+
+import dataclasses
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a class.
+
+    Attributes:
+        name: as in JSON.
+        hint: its type, without what is said of it.
+        said: what its description says.
+        nullable: whether it may be null.
+        optional: whether it may be absent.
+    """
+
+    name: str
+    hint: Any
+    said: str
+    nullable: bool
+    optional: bool
+
+
+def keys(kind: type) -> list[Key]:
+    """Return the keys of a class in their order."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return [_key(field, hints[field.name]) for field in dataclasses.fields(kind)]
+
+
+def _key(field: "dataclasses.Field[Any]", hint: Any) -> Key:
+    bare, said = unwrapped(hint)
+    return Key(field.name, bare, said, NoneType in choices(bare), msgspec.UnsetType in choices(bare))
+
+
+def unwrapped(hint: Any) -> tuple[Any, str]:
+    """Return a type without its annotations, and what they describe it as."""
+    if get_origin(hint) is not Annotated:
+        return hint, ""
+    bare, *notes = get_args(hint)
+    told = [note.description for note in notes if isinstance(note, msgspec.Meta) and note.description]
+    return bare, told[-1] if told else ""
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """Return what a union is of; of any other type itself."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def classes(root: type, apart: typing.Collection[type] = ()) -> list[type]:
+    """Return the classes that a root is made of, itself first.
+
+    Args:
+        root: a dataclass.
+        apart: classes that are not looked into, nor returned.
+    """
+    found: dict[type, None] = {root: None}
+    for kind in _within(root):
+        if kind not in found and kind not in apart:
+            found |= dict.fromkeys(classes(kind, {*apart, *found}))
+    return list(found)
+
+
+def _within(kind: type) -> Iterator[type]:
+    for key in keys(kind):
+        yield from _named(key.hint)
+
+
+def _named(hint: Any) -> Iterator[type]:
+    bare, _ = unwrapped(hint)
+    if dataclasses.is_dataclass(bare) and isinstance(bare, type):
+        yield bare
+    for inner in get_args(bare):
+        yield from _named(inner)
