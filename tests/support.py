@@ -106,7 +106,7 @@ def _blank(hint: Any) -> Any:
     if get_origin(hint) is Annotated:
         return _blank(get_args(hint)[0])
     kinds = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
-    if NoneType in kinds:
+    if NoneType in kinds or Any in kinds:
         return None
     kind = kinds[0]
     if dataclasses.is_dataclass(kind):

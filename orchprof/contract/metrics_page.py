@@ -1,7 +1,6 @@
 """docs/metrics.md: a table per class of the contract, from its types."""
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
 from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -90,7 +89,7 @@ def _type(hint: Any, homes: Mapping[type, str]) -> str:
 
 def _one(kind: Any, homes: Mapping[type, str]) -> str:
     origin, inner = get_origin(kind), get_args(kind)
-    if is_dataclass(kind) and isinstance(kind, type):
+    if shape.is_class(kind):
         return f"[{kind.__name__}](#{_title(kind, homes).lower().replace(' ', '-')})"
     if origin is Literal:
         return ", ".join(f"`{each}`" for each in inner)

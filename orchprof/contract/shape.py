@@ -32,12 +32,24 @@ class Key:
 def keys(kind: type) -> list[Key]:
     """Return the keys of a class in their order."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    return [_key(field, hints[field.name]) for field in dataclasses.fields(kind)]
+    return [_key(name, hints[own]) for own, name in _names(kind)]
 
 
-def _key(field: "dataclasses.Field[Any]", hint: Any) -> Key:
+def is_class(kind: Any) -> bool:
+    """Return whether a type is a class of the contract: a dataclass, or a Struct where JSON's name is a keyword."""
+    return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct))
+
+
+def _names(kind: Any) -> list[tuple[str, str]]:
+    """Return the fields of a class by their own names, with those that they have in JSON."""
+    if issubclass(kind, msgspec.Struct):
+        return [(field.name, field.encode_name) for field in msgspec.structs.fields(kind)]
+    return [(field.name, field.name) for field in dataclasses.fields(kind)]
+
+
+def _key(name: str, hint: Any) -> Key:
     bare, said = unwrapped(hint)
-    return Key(field.name, bare, said, NoneType in choices(bare), msgspec.UnsetType in choices(bare))
+    return Key(name, bare, said, NoneType in choices(bare), msgspec.UnsetType in choices(bare))
 
 
 def unwrapped(hint: Any) -> tuple[Any, str]:
@@ -75,7 +87,7 @@ def _within(kind: type) -> Iterator[type]:
 
 def _named(hint: Any) -> Iterator[type]:
     bare, _ = unwrapped(hint)
-    if dataclasses.is_dataclass(bare) and isinstance(bare, type):
+    if is_class(bare):
         yield bare
     for inner in get_args(bare):
         yield from _named(inner)
