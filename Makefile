@@ -23,7 +23,7 @@ $(VENV)/.ready: pyproject.toml
 check: setup lint types test ## all that must be green before a change lands
 
 contract: setup ## the JSON Schemas that ship and docs/metrics.md, from the types in orchprof/contract
-	python -m orchprof.contract.generate
+	python -m orchprof.contract.schema.generate
 
 lint: setup ## ruff: rules and format
 	ruff check

@@ -12,9 +12,9 @@ import pandas as pd
 
 from orchprof import report
 from orchprof.capture import recorder
-from orchprof.contract import encoding
-from orchprof.contract.kinds import KINDS
 from orchprof.contract.run import RunMeta
+from orchprof.contract.schema import encoding
+from orchprof.contract.schema.kinds import KINDS
 from orchprof.ledger import summary
 from orchprof.run.meta import typed
 

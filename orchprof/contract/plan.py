@@ -4,7 +4,7 @@ All but the back-test's `measured` is modelled. Durations are seconds, prices US
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 

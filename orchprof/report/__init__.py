@@ -6,7 +6,7 @@ Names come from whatever was recorded. A person's terminal gets them `visible`; 
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchprof.contract.validation import validate
+from orchprof.contract.schema.validation import validate
 from orchprof.report import json_text
 from orchprof.report.console import bench, brief, claim, env, explain, plan, prices, verify, whatif, workloads
 from orchprof.report.console.cost import cost, cost_of_runs

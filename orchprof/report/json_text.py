@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from orchprof.contract import validation
-from orchprof.contract.encoding import plain
+from orchprof.contract.schema import validation
+from orchprof.contract.schema.encoding import plain
 
 
 def render(record: Any) -> str:

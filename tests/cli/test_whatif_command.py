@@ -92,7 +92,7 @@ def test_a_part_as_it_was_in_another_run(run, tmp_path):
     [
         (("--scale", "modle=0.5"), 2, "unknown part of the run, 'modle' @ --scale, did you mean 'model'?"),
         (("--scale", "model=-1"), 2, "not a multiplier of time, model=-1 @ --scale"),
-        (("--scale", "model=nan"), 2, "not a multiplier of time, model=nan @ --scale"),
+        (("--scale", "model=nan"), 2, "not a change, 'model=nan' @ --scale"),
         (("--scale", "model"), 2, "not a change, 'model' @ --scale"),
         (("--scale", "model=half"), 2, "not a change, 'model=half' @ --scale"),
         (("--swap", "model"), 2, "not a change, 'model' @ --swap"),

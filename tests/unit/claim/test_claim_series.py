@@ -9,7 +9,7 @@ from orchprof.claim.claim import claim
 from orchprof.claim.series import series, varying
 from orchprof.claim.setting_crossings import interpolated, setting_crossings
 from orchprof.contract.claim import Claim, MeasuredShare
-from orchprof.contract.validation import validate
+from orchprof.contract.schema.validation import validate
 
 
 def found(rows, definition="host"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchprof.contract.encoding import plain
+from orchprof.contract.schema.encoding import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

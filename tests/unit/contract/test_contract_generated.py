@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import UNSET, Meta, UnsetType
 
-from orchprof.contract import generate, json_schema, metrics_page, shape, validation
-from orchprof.contract.kinds import KINDS
-from orchprof.contract.metrics_page import unit
+from orchprof.contract.schema import generate, json_schema, metrics_page, shape, validation
+from orchprof.contract.schema.kinds import KINDS
+from orchprof.contract.schema.metrics_page import unit
 
 
 @pytest.mark.parametrize("name", generate.files())

@@ -5,7 +5,7 @@ import pytest
 from ledger_tables import Run
 from support import summarise
 
-from orchprof.contract.validation import validate
+from orchprof.contract.schema.validation import validate
 from orchprof.ledger.checks import FINDINGS
 from orchprof.ledger.shares import NEED_LABELS, SHARES
 

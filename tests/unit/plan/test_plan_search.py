@@ -6,7 +6,7 @@ import pytest
 from plan_runs import BOOK, HOSTED, LARGE, MACHINE, SMALL, asked, best, counts, machine, made, plan, slos
 
 from orchprof import report
-from orchprof.contract.validation import validate
+from orchprof.contract.schema.validation import validate
 from orchprof.errors import OrchprofError, UsageError
 from orchprof.plan.calibration import Calibration
 from orchprof.plan.demand import demand

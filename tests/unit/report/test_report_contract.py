@@ -10,8 +10,8 @@ import pytest
 from support import record_of, render
 
 from orchprof import report
-from orchprof.contract import validation
 from orchprof.contract.report import Report
+from orchprof.contract.schema import validation
 from orchprof.errors import OrchprofError, UsageError
 
 BENCH = {"schema": "orchprof.bench/1", "reports": [], "claim": None, "cost": [], "headline": None}

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support import run_meta
+from support import plain, run_meta
 from whatif_runs import META, MS, Run, forked, side_by_side
 
 import orchprof
@@ -66,7 +66,7 @@ def shown(tables, **meta):
     meta = run_meta(**META | {"labelled": True} | meta)
     report = summarise(tables, meta)
     win = headline([(report, tables)]).win
-    figures = {row["key"]: row["value"] for row in brief(report, tables, meta, book())["figures"]}
+    figures = {row["key"]: row["value"] for row in plain(brief(report, tables, meta, book()))["figures"]}
     record = whatif(tables, meta)
     ranked = [row for row in record.ranking if row.role in ("framework", "tool")]
     first = next(row for row in ranked if row.name or not any(row.name for row in ranked))

@@ -6,8 +6,8 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
-from orchprof.contract import shape
-from orchprof.contract.kinds import KINDS
+from orchprof.contract.schema import shape
+from orchprof.contract.schema.kinds import KINDS
 
 HEAD: Final = """# Every key of every record
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from orchprof.contract import shape
-from orchprof.contract.kinds import KINDS
+from orchprof.contract.schema import shape
+from orchprof.contract.schema.kinds import KINDS
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _INSIDE: Final = "#/$defs/{name}"

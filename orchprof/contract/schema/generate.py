@@ -1,16 +1,16 @@
-"""`python -m orchprof.contract.generate`: write what follows from the contract's types, in a checkout."""
+"""`python -m orchprof.contract.schema.generate`: write what follows from the contract's types, in a checkout."""
 
 import json
 from pathlib import Path
 from typing import Final
 
-from orchprof.contract.json_schema import schema
-from orchprof.contract.kinds import KINDS
-from orchprof.contract.metrics_page import page
-from orchprof.contract.validation import SCHEMAS
+from orchprof.contract.schema.json_schema import schema
+from orchprof.contract.schema.kinds import KINDS
+from orchprof.contract.schema.metrics_page import page
+from orchprof.contract.schema.validation import SCHEMAS
 
-CHECKOUT: Final = Path(__file__).parents[2]
-SCHEMA_FILES: Final = "orchprof/contract/schemas"
+CHECKOUT: Final = Path(__file__).parents[3]
+SCHEMA_FILES: Final = "orchprof/contract/schema/json"
 PAGE: Final = "docs/metrics.md"
 
 

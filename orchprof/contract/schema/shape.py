@@ -9,6 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
+from orchprof.contract.schema.encoding import SPREAD
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -30,9 +32,9 @@ class Key:
 
 
 def keys(kind: type) -> list[Key]:
-    """Return the keys of a class in their order."""
+    """Return the keys of a class in their order; not those that are known by name only when a record is made."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    return [_key(name, hints[own]) for own, name in _names(kind)]
+    return [_key(name, hints[own]) for own, name in _names(kind) if name != SPREAD]
 
 
 def is_class(kind: Any) -> bool:

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from orchprof.contract.encoding import plain
+from orchprof.contract.schema.encoding import plain
 from orchprof.errors import OrchprofError, unknown
 
 SCHEMAS: Final = {
@@ -26,7 +26,7 @@ def load(name: str) -> dict[str, Any]:
     """
     if name not in SCHEMAS:
         raise unknown("schema", name, sorted(SCHEMAS), "the record's schema")
-    text = files("orchprof.contract").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
+    text = files("orchprof.contract.schema").joinpath("json", SCHEMAS[name]).read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 

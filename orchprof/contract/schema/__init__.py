@@ -1,0 +1,1 @@
+"""What the types of the contract become: JSON values, JSON Schemas, the page of metrics, and a check of a record."""
