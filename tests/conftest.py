@@ -35,7 +35,7 @@ def recorded(tmp_path: Path) -> Callable[..., Tables]:
 
 @pytest.fixture
 def fake_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    """Return the one fake clock that every carrier of the test shares."""
+    """Return the one fake clock that every thread clock of the test shares."""
     clock = FakeClock()
     monkeypatch.setattr("orchprof.capture.strands.Clock", lambda: clock)
     monkeypatch.setattr("orchprof.capture.recorder.own_cost_ns", lambda _directory: 0)

@@ -16,8 +16,8 @@ from orchprof.bench.meter import Meter
 from orchprof.bench.saturation import Backlog
 from orchprof.bench.settings import Job, Plan, check, orders, params
 from orchprof.bench.settings import job as decided
-from orchprof.bench.worker_config import Orders
-from orchprof.bench.worker_pool import Crew
+from orchprof.bench.worker_config import WorkerConfig
+from orchprof.bench.worker_pool import WorkerPool
 from orchprof.contract.run import RunMeta
 from orchprof.errors import OrchprofError, RunError
 from orchprof.models import endpoint_process
@@ -165,14 +165,14 @@ def _workers(plan: Plan) -> int:
     return plan.concurrency if plan.mode == "processes" else 1
 
 
-def _work(job: Job, told: list[Orders], tally: _Tally, beside: tuple[Notify, Meter]) -> None:
+def _work(job: Job, told: list[WorkerConfig], tally: _Tally, beside: tuple[Notify, Meter]) -> None:
     """Drive the workers to their end.
 
     Raises:
         RunError: they measured nothing.
     """
     scratch, logs = Path(told[0].scratch), Path(told[0].logs)
-    with Crew(told, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
+    with WorkerPool(told, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
         _pump(job, crew, tally, *beside)
         tally.deaths = crew.deaths
     if not tally.measured:
@@ -184,7 +184,7 @@ def _finding(code: str, message: str) -> dict[str, str]:
     return {"code": code, "message": message}
 
 
-def _pump(job: Job, crew: Crew, tally: _Tally, notify: Notify, meter: Meter) -> None:
+def _pump(job: Job, crew: WorkerPool, tally: _Tally, notify: Notify, meter: Meter) -> None:
     """Count what the workers say, and halt them when an open loop is saturated."""
     load = job.plan.load
     backlog = Backlog([due.at_s for due in job.due], load.spread, load.ramp_s)

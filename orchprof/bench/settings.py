@@ -8,7 +8,7 @@ from typing import Any, Final
 from orchprof.bench import catalogue, schedule
 from orchprof.bench.saturation import MOST_IN_FLIGHT
 from orchprof.bench.schedule import Due, Load
-from orchprof.bench.worker_config import AUTO, Orders
+from orchprof.bench.worker_config import AUTO, WorkerConfig
 from orchprof.errors import UsageError, unknown
 from orchprof.models.endpoint_process import Endpoint
 from orchprof.models.explain import resolve
@@ -124,7 +124,7 @@ def params(job: Job) -> dict[str, Any]:
     return chosen | job.plan.load.params()
 
 
-def orders(job: Job, endpoint: Endpoint, logs: Path, scratch: Path) -> list[Orders]:
+def orders(job: Job, endpoint: Endpoint, logs: Path, scratch: Path) -> list[WorkerConfig]:
     """Return what each worker is told; a schedule is dealt round-robin."""
     plan = job.plan
     processes = plan.concurrency if plan.mode == "processes" else 1
@@ -139,7 +139,7 @@ def orders(job: Job, endpoint: Endpoint, logs: Path, scratch: Path) -> list[Orde
         "ramp_s": plan.load.ramp_s, "most_in_flight": MOST_IN_FLIGHT // processes,
     }  # fmt: skip
     dealt = _tickets(job)
-    return [Orders(**common, first_lane=k * lanes, due=dealt[k::processes]) for k in range(processes)]
+    return [WorkerConfig(**common, first_lane=k * lanes, due=dealt[k::processes]) for k in range(processes)]
 
 
 def _tickets(job: Job) -> list[tuple[int, float, bool]]:

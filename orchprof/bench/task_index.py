@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 
-class Tickets:
+class TaskIndex:
     """A counter in a file that hands out 0, 1, ... limit - 1, each once, to whoever asks first."""
 
     def __init__(self, path: Path, limit: int) -> None:

@@ -21,7 +21,7 @@ from typing import IO, Any, Final
 
 from orchprof.bench import open_loop, worker_slots
 from orchprof.bench.deadline import unblocked_loop
-from orchprof.bench.worker_config import Orders, Signals
+from orchprof.bench.worker_config import Signals, WorkerConfig
 from orchprof.bench.worker_slots import Worker
 from orchprof.capture import recorder
 from orchprof.capture.state import STATE
@@ -63,7 +63,7 @@ def _released(signals: Signals, tell: Callable[..., None], mode: str) -> None:
     signals.go.wait()
 
 
-def _set_up(orders: Orders, tell: Callable[..., None]) -> Any:
+def _set_up(orders: WorkerConfig, tell: Callable[..., None]) -> Any:
     """Return the workload's agent, or None when it refused, which the driver tells the user."""
     given = (orders.settings, orders.seed, orders.variant, orders.base_url, orders.model)
     try:
@@ -74,7 +74,7 @@ def _set_up(orders: Orders, tell: Callable[..., None]) -> Any:
 
 def _serve(lines: IO[str], tell: Callable[..., None]) -> None:
     """Set the workload up, warm up, wait for `go`, work, and say `done`."""
-    orders, signals = Orders(**json.loads(lines.readline())), Signals()
+    orders, signals = WorkerConfig(**json.loads(lines.readline())), Signals()
     threading.Thread(target=_obey, args=(lines, signals), daemon=True).start()
     agent = _set_up(orders, tell)
     if agent is None:

@@ -13,7 +13,7 @@ AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class WorkerConfig:
     """What a worker is told: the workload, set up how, against which model, and how its lanes run.
 
     `due` of an open loop: a ticket, seconds from the start, and whether it is warm-up, in order of time.

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from orchprof.bench.catalogue import EXTRA
-from orchprof.bench.worker_config import Orders
+from orchprof.bench.worker_config import WorkerConfig
 from orchprof.errors import MissingExtraError, OrchprofError, RunError, UsageError
 
 _LEAVE_S: Final = 5.0
@@ -31,10 +31,10 @@ def _own(env: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "ORCHPROF_LOGS"} | env
 
 
-class Crew:
+class WorkerPool:
     """One process per `Orders`. They are out of the terminal's process group: Ctrl-C is the driver's to handle."""
 
-    def __init__(self, orders: list[Orders], env: dict[str, str], scratch: Path) -> None:
+    def __init__(self, orders: list[WorkerConfig], env: dict[str, str], scratch: Path) -> None:
         self.deaths: list[str] = []
         self.start_ns: int | None = None  # the common start on the monotonic clock, once all are released
         self._said: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
@@ -124,7 +124,7 @@ class Crew:
             gone = next((number for number in alive if self._workers[number].poll() is not None), None)
         return (next(iter(alive)), {"event": "tick"}) if gone is None else (gone, None)
 
-    def _start(self, order: Orders, env: dict[str, str], stderr: Path) -> None:
+    def _start(self, order: WorkerConfig, env: dict[str, str], stderr: Path) -> None:
         with stderr.open("w") as errors:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "orchprof.bench.worker"],

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from orchprof.bench.deadline import ENDS_S, Limit, TaskTimeout, deadline
-from orchprof.bench.task_index import Tickets
-from orchprof.bench.worker_config import LOOK_EVERY_S, Orders, Signals
+from orchprof.bench.task_index import TaskIndex
+from orchprof.bench.worker_config import LOOK_EVERY_S, Signals, WorkerConfig
 from orchprof.capture import spans
 
 
@@ -34,9 +34,9 @@ class Attempt:
 class Worker:
     """The lanes of one process. `tell(**event)` goes to the driver."""
 
-    def __init__(self, orders: Orders, agent: Any, tell: Callable[..., None], signals: Signals) -> None:
+    def __init__(self, orders: WorkerConfig, agent: Any, tell: Callable[..., None], signals: Signals) -> None:
         self.orders, self.agent, self.tell, self.signals = orders, agent, tell, signals
-        self.tickets = Tickets(Path(orders.scratch) / "tickets", orders.tasks)
+        self.task_index = TaskIndex(Path(orders.scratch) / "tickets", orders.tasks)
         self.lanes = range(orders.first_lane, orders.first_lane + orders.lanes)
         self._spare = {lane: iter(self._warmups(lane)) for lane in self.lanes}
         self._attempts: dict[int, Attempt] = {}
@@ -179,7 +179,7 @@ class Worker:
     def _ticket(self) -> int | None:
         limit_s = self.orders.duration_s
         over = limit_s is not None and time.monotonic_ns() >= self.signals.at_ns(limit_s)
-        return None if over else self.tickets.take()
+        return None if over else self.task_index.take()
 
     def _joins_ns(self, lane: int) -> int:
         """Return when a lane joins in: one after the other during the ramp."""

@@ -1,4 +1,4 @@
-"""Here: the calling thread's carrier, found in one step: its own, that of a recording that is over, or none yet."""
+"""Here: the calling clock, found in one step: its own, that of a recording that is over, or none yet."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 
 class Here(_local):
-    """The calling thread's carrier; None where the thread has not been seen yet."""
+    """The calling clock; None where the thread has not been seen yet."""
 
-    carrier: Any = None
+    thread_clock: Any = None
 
 
 class Everywhere:
-    """The carrier of every thread of a recording that is over."""
+    """The thread clock of every thread of a recording that is over."""
 
-    def __init__(self, carrier: Any) -> None:
-        self.carrier = carrier
+    def __init__(self, thread_clock: Any) -> None:
+        self.thread_clock = thread_clock
 
 
 class Asleep:
-    """Every thread's carrier in a forked child that has had nothing to record yet: who asks for it wakes recording."""
+    """Every clock in a forked child that has had nothing to record yet: who asks for it wakes recording."""
 
     def __init__(self, strands: Any, wake: Callable[[], object]) -> None:
         self._strands, self._wake = strands, wake
 
     @property
-    def carrier(self) -> Any:
-        """The calling thread's carrier, of the recording that begins now."""
+    def thread_clock(self) -> Any:
+        """The calling clock, of the recording that begins now."""
         self._strands.mute()
         self._wake()
-        return self._strands.here.carrier
+        return self._strands.here.thread_clock
 
 
 def thread_name() -> str:

@@ -34,7 +34,7 @@ NAMES_KEPT: Final = 1 << 14
 OTHER: Final = "(other)"
 # As long as a file's name may be. A program may call a span by its whole input.
 NAME_CHARACTERS: Final = 255
-COLUMNS: Final = ("what", "wall_ns", "cpu_ns", "delay_ns", "gc_ns", "carrier", "strand", "span", "arg")
+COLUMNS: Final = ("what", "wall_ns", "cpu_ns", "delay_ns", "gc_ns", "thread_clock", "strand", "span", "arg")
 
 _ROW = Struct("<9q")
 _HEAD = Struct("<4sII")

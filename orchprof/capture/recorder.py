@@ -58,11 +58,11 @@ def start(
     for hook in hooks:
         hook(recorder.strands, STATE.patches)
     # What it took until here is nobody's but recording's own.
-    carrier = recorder.strands.carrier()
-    began_ns = carrier.cut()
+    thread_clock = recorder.strands.thread_clock()
+    began_ns = thread_clock.snapshot()
     recorder.log.note(("began", forked_ns or began_ns))
     if forked_ns:
-        recorder.log.note(("own", carrier.ident, [woke_ns, began_ns]))
+        recorder.log.note(("own", thread_clock.ident, [woke_ns, began_ns]))
     STATE.again = lambda: _start_again(directory, hooks, cut_ns)
     _follow_forks()
     atexit.register(stop)

@@ -10,14 +10,15 @@ from typing import Any, Final, Self, TypeVar, cast, overload
 
 from orchprof.capture import flows
 from orchprof.capture.counters import cpu_ns, rss_bytes
+from orchprof.capture.executions import Execution
 from orchprof.capture.frames import hidden
 from orchprof.capture.log import PLAIN, json_text, pack
 from orchprof.capture.state import STATE, first_seen
-from orchprof.capture.strands import BACK, ENTER, EXIT, FALLBACK, LEFT, ROLE, SPAN_END, Carrier, Fiber
+from orchprof.capture.strands import BACK, ENTER, EXIT, FALLBACK, LEFT, ROLE, SPAN_END, ThreadClock
 from orchprof.capture.yields import GENERATORS, HELD, hold, release
 
 F = TypeVar("F", bound=Callable[..., Any])
-_NOBODY: Final = Fiber(0)
+_NOBODY: Final = Execution(0)
 _RELIEVE_EVERY: Final = 0xFFF
 # When a task's consumer went on, and what CPU its process and what that had reaped had used.
 Left = tuple[int, int, int]
@@ -37,26 +38,26 @@ _TASK, _SPAN, _TOOL, _MODEL = map(Unnamed, ("task", "span", "tool", "model"))
 class Span:
     """A named piece of work. Use it with `with`, `async with`, or as a decorator (a fresh span per call)."""
 
-    __slots__ = ("_fiber", "_left_ns", "_outer", "attributes", "id", "name", "role")
+    __slots__ = ("_execution", "_left_ns", "_outer", "attributes", "id", "name", "role")
 
     def __init__(self, name: str, role: str = "framework", attributes: dict[str, Any] | None = None) -> None:
         self.name, self.role, self.attributes = name, role, attributes
-        self._fiber = _NOBODY
+        self._execution = _NOBODY
 
     def __enter__(self) -> Self:
-        carrier = STATE.here.carrier or first_seen()
-        if carrier is not None:
-            fiber = self._fiber = carrier.fiber
-            self._outer = fiber.span
-            self.id = number = fiber.span = carrier.next_id()
-            log = carrier.log
-            carrier.cut(ENTER | ROLE[self.role], log.names.get(self.name) or log.name(self.name))
+        thread_clock = STATE.here.thread_clock or first_seen()
+        if thread_clock is not None:
+            execution = self._execution = thread_clock.execution
+            self._outer = execution.span
+            self.id = number = execution.span = thread_clock.next_id()
+            log = thread_clock.log
+            thread_clock.snapshot(ENTER | ROLE[self.role], log.names.get(self.name) or log.name(self.name))
             attributes = self.attributes
             if attributes:
                 plain = PLAIN.issuperset(map(type, attributes.values()))
                 log.note(("attributes", number, attributes if plain else json_text(attributes)))
             if isinstance(sys.exception(), TimeoutError):
-                carrier.say(FALLBACK, number)
+                thread_clock.say(FALLBACK, number)
             if not number & _RELIEVE_EVERY:
                 log.relieve()
             frame = sys._getframe(1)
@@ -69,16 +70,16 @@ class Span:
     ) -> None:
         if HELD:
             release(self, kind)
-        fiber = self._fiber
-        if fiber is _NOBODY:
+        execution = self._execution
+        if execution is _NOBODY:
             return
-        self._fiber = _NOBODY
-        carrier = STATE.here.carrier or first_seen()
-        if carrier is not None and carrier.fiber is fiber and fiber.span == self.id:
-            fiber.span = self._outer if not fiber.closed else fiber.nearest_open(self._outer)
-            carrier.cut(EXIT, self.id)
+        self._execution = _NOBODY
+        thread_clock = STATE.here.thread_clock or first_seen()
+        if thread_clock is not None and thread_clock.execution is execution and execution.span == self.id:
+            execution.span = self._outer if not execution.closed else execution.nearest_open(self._outer)
+            thread_clock.snapshot(EXIT, self.id)
         else:
-            self._close_elsewhere(fiber)
+            self._close_elsewhere(execution)
         if kind is not None:
             _note("error", self.id, kind.__name__)
 
@@ -109,21 +110,21 @@ class Span:
 
     def suspend(self) -> bool:
         """Leave the span open but no longer innermost here; return whether it was recorded at all."""
-        fiber, self._fiber = self._fiber, _NOBODY
-        carrier = STATE.here.carrier
-        if carrier is None or carrier.fiber is not fiber:
+        execution, self._execution = self._execution, _NOBODY
+        thread_clock = STATE.here.thread_clock
+        if thread_clock is None or thread_clock.execution is not execution:
             return False
-        fiber.close(self.id, self._outer)
-        self._left_ns = carrier.cut()
+        execution.close(self.id, self._outer)
+        self._left_ns = thread_clock.snapshot()
         return True
 
     def resume(self) -> None:
         """Go on with a span that was left, on the strand that runs here."""
-        carrier = STATE.here.carrier
-        if carrier is not None:
-            fiber = self._fiber = carrier.fiber
-            self._outer, fiber.span = fiber.span, self.id
-            carrier.cut()
+        thread_clock = STATE.here.thread_clock
+        if thread_clock is not None:
+            execution = self._execution = thread_clock.execution
+            self._outer, execution.span = execution.span, self.id
+            thread_clock.snapshot()
 
     def leave(self) -> bool:
         """End with the last `suspend`, if that is how this ends at all; return whether it has."""
@@ -131,22 +132,22 @@ class Span:
 
     def left_behind(self) -> None:
         """End with the last `suspend`: nothing of it has run since."""
-        carrier = STATE.here.carrier
-        if self._fiber is _NOBODY and carrier is not None:
-            carrier.emit(pack(SPAN_END, self._left_ns, 0, 0, 0, 0, 0, self.id, 0))
+        thread_clock = STATE.here.thread_clock
+        if self._execution is _NOBODY and thread_clock is not None:
+            thread_clock.emit(pack(SPAN_END, self._left_ns, 0, 0, 0, 0, 0, self.id, 0))
 
     def _fresh(self) -> "Span":
         return Span(self.name, self.role, self.attributes)
 
-    def _close_elsewhere(self, fiber: Fiber) -> None:
+    def _close_elsewhere(self, execution: Execution) -> None:
         """End a span out of order or on another strand: an abandoned generator, a stream closed late.
 
         It must not change what the strand that runs here is doing.
         """
-        fiber.close(self.id, self._outer)
-        carrier = STATE.here.carrier or first_seen()
-        if carrier is not None and carrier.strands is fiber.of:
-            carrier.emit(pack(SPAN_END, carrier.clock.wall_ns(), 0, 0, 0, 0, 0, self.id, 0))
+        execution.close(self.id, self._outer)
+        thread_clock = STATE.here.thread_clock or first_seen()
+        if thread_clock is not None and thread_clock.strands is execution.of:
+            thread_clock.emit(pack(SPAN_END, thread_clock.clock.wall_ns(), 0, 0, 0, 0, 0, self.id, 0))
 
 
 class Task(Span):
@@ -176,21 +177,21 @@ class Task(Span):
         return Task(self.name, self.attributes, self.index, warmup=self.warmup)
 
     def __enter__(self) -> Self:
-        carrier = STATE.here.carrier or first_seen()
-        if carrier is None:
+        thread_clock = STATE.here.thread_clock or first_seen()
+        if thread_clock is None:
             return self
-        outer = carrier.strands.open_tasks.get(carrier.fiber.task)
+        outer = thread_clock.strands.open_tasks.get(thread_clock.execution.task)
         if outer is not None and not outer.provisional and not outer.give_way():
             return super().__enter__()
-        number = carrier.next_id()
+        number = thread_clock.next_id()
         _sample(number)
-        fiber = self._fiber = carrier.fiber
-        self._resumed = (fiber.strand, fiber.span)
-        self._within = fiber.task if outer is not None and outer.provisional else 0
-        self.id = fiber.strand = fiber.task = number
-        fiber.span = 0
-        carrier.strands.open_tasks[number] = self
-        carrier.strands.born("task", self.name, fiber, self._resumed[0], carrier.cut())
+        execution = self._execution = thread_clock.execution
+        self._resumed = (execution.strand, execution.span)
+        self._within = execution.task if outer is not None and outer.provisional else 0
+        self.id = execution.strand = execution.task = number
+        execution.span = 0
+        thread_clock.strands.open_tasks[number] = self
+        thread_clock.strands.born("task", self.name, execution, self._resumed[0], thread_clock.snapshot())
         facts = {"index": self.index, "warmup": self.warmup, "due_ns": self.due_ns}
         _note("task", self.id, facts | {"provisional": True} if self.provisional else facts)
         if self.attributes:
@@ -216,9 +217,9 @@ class Task(Span):
         """Remember that its consumer runs from here on; a root goes on in between, as that is part of the run."""
         if self._resumed is None:
             return super().suspend()
-        carrier = STATE.here.carrier
-        if carrier is not None and carrier.fiber is self._fiber:
-            self._left = (carrier.cut(), *cpu_ns())
+        thread_clock = STATE.here.thread_clock
+        if thread_clock is not None and thread_clock.execution is self._execution:
+            self._left = (thread_clock.snapshot(), *cpu_ns())
         return self._left is not None
 
     def resume(self) -> None:
@@ -238,57 +239,61 @@ class Task(Span):
 
     def over(self) -> None:
         """End now, on whatever strand that is known: what its own strand does from here on is no part of it."""
-        carrier, fiber = STATE.here.carrier, self._fiber
-        if self._resumed is None or carrier is None:
+        thread_clock, execution = STATE.here.thread_clock, self._execution
+        if self._resumed is None or thread_clock is None:
             return
-        runs = carrier.fiber
-        if runs is not fiber:  # it waits for whoever runs here
-            carrier.strands.woken(fiber, carrier.cut(), max(carrier.cause.strand, 0))
-            carrier.fiber = fiber
-            carrier.cut()
+        runs = thread_clock.execution
+        if runs is not execution:  # it waits for whoever runs here
+            thread_clock.strands.woken(execution, thread_clock.snapshot(), max(thread_clock.cause.strand, 0))
+            thread_clock.execution = execution
+            thread_clock.snapshot()
         self._end()
-        if runs is not fiber:
-            carrier.fiber = runs
-            carrier.cut()
+        if runs is not execution:
+            thread_clock.execution = runs
+            thread_clock.snapshot()
 
     def give_way(self) -> bool:
         """End with what it gave last, as its consumer begins another run; return whether it is one that can.
 
         Most often its stream was left. Where it is asked for more after all, the other was a part of this.
         """
-        carrier = STATE.here.carrier
-        if self._left is None or carrier is None:
+        thread_clock = STATE.here.thread_clock
+        if self._left is None or thread_clock is None:
             return False
-        self._log_end(carrier)
+        self._log_end(thread_clock)
         self._left, self._gave_way = None, True
         return True
 
     def _come_back(self) -> None:
-        carrier, fiber = STATE.here.carrier, self._fiber
-        if carrier is not None and carrier.fiber is fiber and fiber.strand == self.id:
+        thread_clock, execution = STATE.here.thread_clock, self._execution
+        if thread_clock is not None and thread_clock.execution is execution and execution.strand == self.id:
             self._gave_way = False
-            fiber.task = self.id
-            carrier.strands.open_tasks[self.id] = self
-            carrier.emit(pack(LEFT, carrier.cut(), 0, 0, 0, 0, self.id, 0, BACK))
+            execution.task = self.id
+            thread_clock.strands.open_tasks[self.id] = self
+            thread_clock.emit(pack(LEFT, thread_clock.snapshot(), 0, 0, 0, 0, self.id, 0, BACK))
 
     def _end(self) -> None:
-        fiber, (strand, span) = self._fiber, self._resumed or (0, 0)
-        if fiber.strand == self.id:
-            fiber.strand, fiber.span, fiber.task = strand, fiber.nearest_open(span), self._within
-        carrier = STATE.here.carrier or first_seen()
+        execution, (strand, span) = self._execution, self._resumed or (0, 0)
+        if execution.strand == self.id:
+            execution.strand, execution.span, execution.task = (
+                strand,
+                execution.nearest_open(span),
+                self._within,
+            )
+        thread_clock = STATE.here.thread_clock or first_seen()
         # Else it was open in a recording that is over, or in the parent of this forked child.
-        if carrier is not None and carrier.strands is fiber.of:
-            carrier.cut()
+        if thread_clock is not None and thread_clock.strands is execution.of:
+            thread_clock.snapshot()
             if not self._gave_way:
-                self._log_end(carrier)
-        self._fiber, self._resumed, self._left, self._gave_way = _NOBODY, None, None, False
+                self._log_end(thread_clock)
+        self._execution, self._resumed, self._left, self._gave_way = _NOBODY, None, None, False
 
-    def _log_end(self, carrier: Carrier) -> None:
+    def _log_end(self, thread_clock: ThreadClock) -> None:
         left, (strand, span) = self._left, self._resumed or (0, 0)
-        carrier.strands.open_tasks.pop(self.id, None)
+        thread_clock.strands.open_tasks.pop(self.id, None)
         if left is not None:
-            carrier.emit(pack(LEFT, left[0], 0, 0, 0, 0, self.id, span, strand))
-        carrier.strands.end(self.id, carrier.wall if left is None else left[0])
+            thread_clock.emit(pack(LEFT, left[0], 0, 0, 0, 0, self.id, span, strand))
+        thread_clock.strands.end(self.id, thread_clock.wall if left is None else left[0])
         _sample(self.id, None if left is None else (*left, rss_bytes()))
 
 

@@ -1,4 +1,4 @@
-"""What is being recorded in this process: the recorder, if there is one, and the calling thread's carrier."""
+"""What is being recorded in this process: the recorder, if there is one, and the calling clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchprof.capture.clock import Clock, FakeClock
     from orchprof.capture.counters import Counted
     from orchprof.capture.hooks.patches import Patches
-    from orchprof.capture.strands import Carrier
+    from orchprof.capture.strands import ThreadClock
 
 _PYTHON: Final = "{}.{}.{}".format(*sys.version_info)
 
@@ -45,10 +45,10 @@ class Recorder:
         That thread runs since `since_ns`, if that is known, and waited for `wait` until now, if it did.
         """
         self.cut_ns = cut_ns
-        carrier = self.strands.attach(None, since_ns, wait)
+        thread_clock = self.strands.attach(None, since_ns, wait)
         self.log.note(("cost", {"cut_ns": cut_ns}))
-        self.log.note(("clock", {"has_delay": carrier.clock.has_delay}))
-        self.log.note(("main", carrier.home.strand))
+        self.log.note(("clock", {"has_delay": thread_clock.clock.has_delay}))
+        self.log.note(("main", thread_clock.home.strand))
         self.sample()
         self.log.flush()  # whatever becomes of this process, it is known that it was recorded
         self.resume()
@@ -78,15 +78,15 @@ class Recorder:
 
         Python warns a program that does, and looks right after the fork.
         """
-        carrier = self.strands.carrier()
+        thread_clock = self.strands.thread_clock()
         self.pause()
 
         def emit(row: bytes) -> None:
-            carrier.emit = self.log.emit
+            thread_clock.emit = self.log.emit
             self.log.emit(row)
             self.resume()
 
-        carrier.emit = emit
+        thread_clock.emit = emit
 
     def sample(self, task: int = 0, counted: Counted | None = None) -> None:
         """Log this process's own counters: CPU, its reaped descendants' CPU, and memory; as they are now when None."""
@@ -96,7 +96,7 @@ class Recorder:
 
 
 class _State:
-    """The one recorder of this process, or None; `here` finds the calling thread's carrier in one step."""
+    """The one recorder of this process, or None; `here` finds the calling clock in one step."""
 
     __slots__ = ("again", "begin_anew", "follows_forks", "forked_ns", "here", "patches", "recorder", "sleeps")
 
@@ -123,10 +123,10 @@ class _State:
 STATE: Final = _State()
 
 
-def first_seen() -> Carrier | None:
-    """Return the carrier of a thread not seen before, or of a forked child; None when nothing is recorded."""
+def first_seen() -> ThreadClock | None:
+    """Return the thread clock of a thread not seen before, or of a forked child; None when nothing is recorded."""
     recorder, begin = STATE.recorder, STATE.begin_anew
     if recorder is None and begin is not None:
         STATE.begin_anew = None
         recorder = begin()
-    return None if recorder is None else recorder.strands.carrier()
+    return None if recorder is None else recorder.strands.thread_clock()

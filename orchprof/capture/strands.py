@@ -1,9 +1,10 @@
 """Strands: who runs, on which thread, since when; and the one way time is cut into segments.
 
-A *carrier* is an OS thread: it owns the clocks. A *fiber* is anything that does one thing at a time: a thread's
-own code, an asyncio task, a job in a pool. The carrier runs one fiber at a time. Every change (another fiber,
-another span, a wait begins or ends) is one *cut*: a snapshot of the clocks and what runs from there on. Two
-successive cuts of a carrier bound a segment, so a thread's time is tiled without gap or overlap by construction.
+A *thread clock* is an OS thread: it owns the clocks. An *execution* is anything that does one thing at a time: a
+thread's own code, an asyncio task, a job in a pool. The thread clock runs one execution at a time. Every change
+(another execution, another span, a wait begins or ends) is one *snapshot* of the clocks and of what runs from there on.
+Two successive snapshots of a thread clock bound a segment, so a thread's time is tiled without gap or overlap by
+construction.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from _thread import get_native_id
 from sys import exception
 
 from orchprof.capture.clock import Clock, FakeClock
+from orchprof.capture.executions import EXECUTION, Execution
 from orchprof.capture.frames import is_ours
 from orchprof.capture.here import Asleep, Everywhere, Here, thread_name
 from orchprof.capture.log import NOWHERE, pack
@@ -55,75 +57,35 @@ BY_TIMEOUT: Final = -3
 # What a task that was taken to be left is given in place of the strand that goes on without it.
 BACK: Final = -1
 
-# Whoever has nobody else to wait for shares this; it stays empty.
-NOBODY: Final[list[int]] = []
 
 CLOSE_NS: Final = 10_000
 TRUST_NS: Final = 1_000_000
 CLOSER_LOOK_ABOVE_NS: Final = 50_000
 REREAD_ABOVE_NS: Final = 30_000
 _REREADS: Final = 4
-# Under this name whatever runs or can be waited for has its fiber.
-FIBER: Final = "_orchprof_fiber"
 
 
-class Fiber:
-    """What a strand needs to go on later, on any carrier: its id, innermost span, task, and what it waits for.
-
-    It also stands for the *cause* of what a thread does. There `ready_ns` says since when, if that is not now:
-    the socket was readable, or the timer due, before the loop came round to it; and `others` who else was waited for
-    by whoever it wakes.
-    """
-
-    __slots__ = ("closed", "late", "of", "others", "ready_ns", "request", "span", "strand", "task", "wait")
-
-    def __init__(self, strand: int, span: int = 0, task: int = 0, ready_ns: int = 0) -> None:
-        self.of: Strands | None = None  # whose strand it is: a later recording knows nothing of it
-        self.closed: dict[int, int] | None = (
-            None  # spans closed before those inside them: to what they were in
-        )
-        self.strand, self.span, self.task, self.wait, self.ready_ns = strand, span, task, 0, ready_ns
-        self.others: list[int] = NOBODY
-        self.late = False  # a time-out has ended what it waits for
-        self.request: Any = None  # for whose reply a connection is read here
-
-    def close(self, span: int, outer: int) -> None:
-        """End a span wherever it is: the innermost gives way to the nearest one open, any other is remembered."""
-        if self.span == span:
-            self.span = self.nearest_open(outer)
-        elif self.closed is None:
-            self.closed = {span: outer}
-        else:
-            self.closed[span] = outer
-
-    def nearest_open(self, span: int) -> int:
-        """Return `span`, or the nearest one around it that has not been closed."""
-        while self.closed and span in self.closed:
-            span = self.closed.pop(span)
-        return span
-
-
-class Carrier:
-    """An OS thread being measured: its clocks, the fiber it runs, and who caused what it does now."""
+class ThreadClock:
+    """An OS thread being measured: its clocks, the execution it runs, and who caused what it does now."""
 
     __slots__ = (
-        "_cpu_ns", "_wall_ns", "cause", "clock", "cpu", "delay", "emit", "fiber", "gc_ns", "gc_since", "home", "ident",
-        "log", "looked_ns", "loose", "next_id", "selected_ns", "strands", "trusted", "wall",
+        "_cpu_ns", "_wall_ns", "cause", "clock", "cpu", "delay", "emit", "execution", "gc_ns", "gc_since", "home",
+        "ident", "log", "looked_ns", "loose", "next_id", "selected_ns", "strands", "trusted", "wall",
     )  # fmt: skip
 
-    def __init__(self, strands: Strands, clock: Clock | FakeClock, home: Fiber) -> None:
+    def __init__(self, strands: Strands, clock: Clock | FakeClock, home: Execution) -> None:
         """Start measuring the calling thread, which runs `home` when it runs nothing else."""
         self.strands = strands
         self.log, self.emit, self.next_id = strands.log, strands.log.emit, strands.next_id
         self.clock, self._wall_ns, self._cpu_ns = clock, clock.wall_ns, clock.cpu_ns
         self.ident = strands.next_id()
-        self.home = self.fiber = self.cause = home
+        self.home = self.execution = self.cause = home
         self.gc_ns = self.gc_since = self.looked_ns = self.selected_ns = self.trusted = 0
         self.loose = False  # what ran last has ended, and only the next row says so
         self.wall, self.cpu, self.delay = clock.wall_ns(), clock.cpu_ns(), clock.delay_ns()
 
-    def cut(self, what: int = CUT, arg: int = 0) -> int:
-        """Log that the current fiber runs from here on, with one snapshot of the clocks; return the wall.
+    def snapshot(self, what: int = CUT, arg: int = 0) -> int:
+        """Log that the current execution runs from here on, with one snapshot of the clocks; return the wall.
 
         A thread that was last looked at less than `CLOSE_NS` ago cannot have lost its core for longer than that: its
         CPU is taken to have moved with the wall, which saves a system call per cut where spans are dense. The next
@@ -138,17 +100,17 @@ class Carrier:
                 wall, cpu = self._read()
             self.wall = wall
             self.cpu = cpu
-            fiber = self.fiber
+            execution = self.execution
             self.emit(
                 pack(  # no tuple of clocks to unpack: this is most of what a span costs
-                    what | fiber.wait,
+                    what | execution.wait,
                     wall,
                     cpu,
                     self.delay,
                     self.gc_ns,
                     self.ident,
-                    fiber.strand,
-                    fiber.span,
+                    execution.strand,
+                    execution.span,
                     arg,
                 )
             )
@@ -156,9 +118,9 @@ class Carrier:
             self.strands.fail(error)
         return self.wall
 
-    def step(self, fiber: Fiber, ready_ns: int, waker: int) -> None:
-        """Run `fiber` from here on, made ready by `waker`: `Strands.woken` and `mount` in one row, as in `cut`."""
-        self.fiber = self.cause = fiber
+    def step(self, execution: Execution, ready_ns: int, waker: int) -> None:
+        """Run `execution` from here on, made ready by `waker`: `Strands.woken` and `mount` in one row, as in `cut`."""
+        self.execution = self.cause = execution
         try:
             wall = self._wall_ns()
             since = wall - self.wall
@@ -170,12 +132,12 @@ class Carrier:
             self.cpu = cpu
             lag = wall - ready_ns
             if 0 <= lag < LAG_LIMIT_NS:
-                what = STEP | fiber.wait | lag << LAG_SHIFT
+                what = STEP | execution.wait | lag << LAG_SHIFT
             else:
-                self.strands.woken(fiber, ready_ns, waker)
-                what, waker = CUT | fiber.wait, 0
+                self.strands.woken(execution, ready_ns, waker)
+                what, waker = CUT | execution.wait, 0
             clocks = (wall, cpu, self.delay, self.gc_ns)
-            self.emit(pack(what, *clocks, self.ident, fiber.strand, fiber.span, waker))
+            self.emit(pack(what, *clocks, self.ident, execution.strand, execution.span, waker))
         except Exception as error:  # noqa: BLE001 - as in `cut`
             self.strands.fail(error)
 
@@ -209,15 +171,15 @@ class Carrier:
         """Say that the wait that ended with the last cut ended by a time-out: nobody it waited for released it."""
         self.say(EXPIRED, 0)
 
-    def mount(self, fiber: Fiber) -> None:
-        """Run `fiber` from here on."""
-        self.fiber = self.cause = fiber
-        self.cut()
+    def mount(self, execution: Execution) -> None:
+        """Run `execution` from here on."""
+        self.execution = self.cause = execution
+        self.snapshot()
 
     def wait(self, state: str) -> None:
-        """Say what the current fiber waits for from here on; "" when it no longer waits."""
-        self.fiber.wait = WAIT[state]
-        self.cut()
+        """Say what the current execution waits for from here on; "" when it no longer waits."""
+        self.execution.wait = WAIT[state]
+        self.snapshot()
         self.trusted = 0  # a wait, however short, is not CPU
         if isinstance(exception(), TimeoutError):
             self.say(FALLBACK, IN_WAIT)
@@ -227,21 +189,21 @@ class Carrier:
 
         `then` is the wait around it, which goes on: a loop's callback can wait while its thread waits for the loop.
         """
-        fiber = self.fiber
-        fiber.wait, self.trusted = then, 0
-        wall = self.cut()
+        execution = self.execution
+        execution.wait, self.trusted = then, 0
+        wall = self.snapshot()
         for target in targets:
             self.say(JOIN, target)
-        if fiber.late:
-            fiber.late = False
+        if execution.late:
+            execution.late = False
             self.expired()
         return wall
 
     def say(self, what: int, arg: int) -> None:
         """Log one more fact about the segment that ended with the last cut."""
-        fiber = self.fiber
+        execution = self.execution
         try:
-            self.emit(pack(what, self.wall, 0, 0, 0, self.ident, fiber.strand, fiber.span, arg))
+            self.emit(pack(what, self.wall, 0, 0, 0, self.ident, execution.strand, execution.span, arg))
         except Exception as error:  # noqa: BLE001 - as in `cut`
             self.strands.fail(error)
 
@@ -260,7 +222,7 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
 
 
 class Strands:
-    """All strands of this process: hands out ids and carriers, and logs births and deaths.
+    """All strands of this process: hands out ids and thread clocks, and logs births and deaths.
 
     What fails in here while the program runs is a fuse: the thread that it happened on is recorded no further.
     """
@@ -271,82 +233,100 @@ class Strands:
         self._new_clock = new_clock or Clock
         self.here: Any = Here()
         self.open_tasks: dict[int, Any] = {}  # by strand
-        self.children: dict[int, Fiber] = {}  # by pid, those started and not yet reaped
+        self.children: dict[int, Execution] = {}  # by pid, those started and not yet reaped
         self.asleep = self._failed = False
 
-    def fiber_of(self, thing: Any) -> Fiber | None:
-        """Return the fiber that this recording gave to a thread, future, coroutine or child; None if it gave none."""
-        fiber: Fiber | None = getattr(thing, FIBER, None)
-        return fiber if fiber is not None and fiber.of is self else None
+    def execution_of(self, thing: Any) -> Execution | None:
+        """Return the execution that this recording gave to a thread, future, coroutine or child, if it did."""
+        execution: Execution | None = getattr(thing, EXECUTION, None)
+        return execution if execution is not None and execution.of is self else None
 
-    def carrier(self) -> Carrier:
-        """Return the calling thread's carrier, made on first use: the thread then gets a strand of its own."""
-        carrier: Carrier = self.here.carrier or self.safely(self.attach, None) or self.here.carrier
-        return carrier
+    def thread_clock(self) -> ThreadClock:
+        """Return the calling clock, made on first use: the thread then gets a strand of its own."""
+        thread_clock: ThreadClock = (
+            self.here.thread_clock or self.safely(self.attach, None) or self.here.thread_clock
+        )
+        return thread_clock
 
-    def attach(self, home: Fiber | None, since_ns: int = 0, wait: str = "") -> Carrier:
-        """Make a carrier for the calling thread.
+    def attach(self, home: Execution | None, since_ns: int = 0, wait: str = "") -> ThreadClock:
+        """Make a thread clock for the calling thread.
 
         Args:
-            home: the fiber spawned for it, if there was one.
+            home: the execution spawned for it, if there was one.
             since_ns: since when it runs, if that is known; 0 when that is now.
             wait: what it waited for since then, if it did.
         """
         clock = self._new_clock()
         if home is None:
             home = self.spawn("thread", thread_name(), None, since_ns or clock.wall_ns())
-        carrier = self.here.carrier = Carrier(self, clock, home)
+        thread_clock = self.here.thread_clock = ThreadClock(self, clock, home)
         if since_ns:
-            clocks = (carrier.cpu, carrier.delay) if wait else (0, 0)
-            self.log.emit(pack(CUT | WAIT[wait], since_ns, *clocks, 0, carrier.ident, home.strand, 0, 0))
+            clocks = (thread_clock.cpu, thread_clock.delay) if wait else (0, 0)
+            self.log.emit(pack(CUT | WAIT[wait], since_ns, *clocks, 0, thread_clock.ident, home.strand, 0, 0))
         # Whoever looks at this process from outside knows its threads by the system's numbers.
-        self.log.note(("carrier", carrier.ident, get_native_id()))
-        carrier.cut()
-        return carrier
+        self.log.note(("thread_clock", thread_clock.ident, get_native_id()))
+        thread_clock.snapshot()
+        return thread_clock
 
     def detach(self) -> None:
         """Stop measuring the calling thread: its own strand ends here."""
-        carrier = self.here.carrier
-        if carrier is not None and carrier.log is not NOWHERE:
-            self.end(carrier.home.strand, carrier.cut())
-            carrier.clock.close()
-            self.here.carrier = None
+        thread_clock = self.here.thread_clock
+        if thread_clock is not None and thread_clock.log is not NOWHERE:
+            self.end(thread_clock.home.strand, thread_clock.snapshot())
+            thread_clock.clock.close()
+            self.here.thread_clock = None
 
-    def spawn(self, kind: str, name: str, parent: Fiber | None, at_ns: int, pool: Pool = (0, 0)) -> Fiber:
-        """Return the fiber of a new strand that `parent` started at `at_ns`; None for one that nobody waits for.
+    def spawn(
+        self, kind: str, name: str, parent: Execution | None, at_ns: int, pool: Pool = (0, 0)
+    ) -> Execution:
+        """Return the execution of a new strand that `parent` started at `at_ns`; None for one that nobody waits for.
 
         It begins under the parent's innermost span, so a tool's threads and children are the tool's.
         """
-        parent = parent or Fiber(0)
-        fiber = Fiber(self.next_id(), parent.span, parent.task)
-        fiber.of = self
-        self.born(kind, name, fiber, max(parent.strand, 0), at_ns, pool)
-        return fiber
+        parent = parent or Execution(0)
+        execution = Execution(self.next_id(), parent.span, parent.task)
+        execution.of = self
+        self.born(kind, name, execution, max(parent.strand, 0), at_ns, pool)
+        return execution
 
     @_guarded
-    def born(self, kind: str, name: str, fiber: Fiber, parent: int, at_ns: int, pool: Pool = (0, 0)) -> None:
+    def born(
+        self, kind: str, name: str, execution: Execution, parent: int, at_ns: int, pool: Pool = (0, 0)
+    ) -> None:
         """Log the birth of a strand; a job's pool, any number above 0, and its size stand where others have clocks."""
         what, number = SPAWN | KIND[kind], self.log.name(name)
-        self.log.emit(pack(what, at_ns, *pool, 0, number, fiber.strand, fiber.span, parent))
+        self.log.emit(pack(what, at_ns, *pool, 0, number, execution.strand, execution.span, parent))
 
     @_guarded
     def end(self, strand: int, at_ns: int) -> None:
         """Log that a strand has ended."""
         self.log.emit(pack(END, at_ns, 0, 0, 0, 0, strand, 0, 0))
 
-    def woken(self, fiber: Fiber, ready_ns: int, waker: int) -> None:
-        """Log which strand, or what else, made a fiber ready to go on, and when."""
+    def woken(self, execution: Execution, ready_ns: int, waker: int) -> None:
+        """Log which strand, or what else, made a execution ready to go on, and when."""
         try:  # as `_guarded`, without the cost of one more call per step of a loop
-            self.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, fiber.strand, 0, waker))
+            self.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, execution.strand, 0, waker))
         except Exception as error:  # noqa: BLE001 - as in `cut`
             self.fail(error)
 
     @_guarded
-    def joined_too(self, carrier: Carrier, others: list[int]) -> None:
-        """Log that what the carrier goes on with, as of its last cut, had waited for these strands too."""
-        fiber = carrier.fiber
+    def joined_too(self, thread_clock: ThreadClock, others: list[int]) -> None:
+        """Log that what the thread clock goes on with, as of its last cut, had waited for these strands too."""
+        execution = thread_clock.execution
         for other in others:
-            self.log.emit(pack(JOIN, carrier.wall, 0, 0, 0, carrier.ident, fiber.strand, fiber.span, other))
+            self.log.emit(
+                pack(
+                    JOIN,
+                    thread_clock.wall,
+                    0,
+                    0,
+                    0,
+                    thread_clock.ident,
+                    execution.strand,
+                    execution.span,
+                    other,
+                )
+            )
         others.clear()
 
     @_guarded
@@ -356,9 +336,11 @@ class Strands:
         self.log.emit(pack(CHILD, end_ns, cpu_ns, delay_ns, 0, 0, strand, 0, rss_bytes))
 
     @_guarded
-    def did(self, what: int, carrier: Carrier, thing: int, number: int) -> None:
-        """Log what the strand on a carrier did to a thing (LET_GO, PUT, TOOK), maybe long after the last cut."""
-        self.log.emit(pack(what, carrier._wall_ns(), number, 0, 0, 0, carrier.fiber.strand, 0, thing))
+    def did(self, what: int, thread_clock: ThreadClock, thing: int, number: int) -> None:
+        """Log what the strand on a thread clock did to a thing (LET_GO, PUT, TOOK), maybe long after the last cut."""
+        self.log.emit(
+            pack(what, thread_clock._wall_ns(), number, 0, 0, 0, thread_clock.execution.strand, 0, thing)
+        )
 
     def safely(self, function: Callable[..., Any], *args: Any) -> Any:
         """Return `function(*args)`, one of recording's own steps; None if it failed."""
@@ -380,7 +362,7 @@ class Strands:
             self._failed = True
             self.log.note(("hook", "strands", f"{type(error).__name__}: {error}"))
         if not self.asleep:  # there nobody is recorded yet
-            self.here.carrier = self._deaf()
+            self.here.thread_clock = self._deaf()
 
     def sleep(self, wake: Callable[[], object]) -> None:
         """Record nothing, in a forked child, until a hook asks who runs here: `wake()` begins another recording."""
@@ -393,8 +375,8 @@ class Strands:
         self.log, self.asleep = NOWHERE, False
         self.here = Everywhere(self._deaf())
 
-    def _deaf(self) -> Carrier:
-        """Return a carrier that every hook can use as any other, and that records nothing."""
-        carrier = Carrier(self, FakeClock(), Fiber(0))
-        carrier.log, carrier.emit = NOWHERE, NOWHERE.emit
-        return carrier
+    def _deaf(self) -> ThreadClock:
+        """Return a thread clock that every hook can use as any other, and that records nothing."""
+        thread_clock = ThreadClock(self, FakeClock(), Execution(0))
+        thread_clock.log, thread_clock.emit = NOWHERE, NOWHERE.emit
+        return thread_clock

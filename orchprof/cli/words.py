@@ -209,6 +209,10 @@ def write(text: str) -> None:
     Raises:
         OrchprofError: it does not take it, as a full disk does not.
     """
+    if sys.stdout is None:
+        raise OrchprofError(
+            "cannot write the result, it was closed before we began @ stdout, send it elsewhere"
+        )
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

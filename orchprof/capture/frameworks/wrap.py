@@ -92,11 +92,11 @@ def _tells_apart(span: Span | None) -> bool:
 
 
 def _unless_open(span: Span | None) -> Span | None:
-    carrier = STATE.here.carrier
-    if span is None or carrier is None:
+    thread_clock = STATE.here.thread_clock
+    if span is None or thread_clock is None:
         return span
-    fiber = carrier.fiber
-    innermost = _OPEN.get(fiber.span or fiber.task)
+    execution = thread_clock.execution
+    innermost = _OPEN.get(execution.span or execution.task)
     return None if innermost == _kind(span) else span
 
 

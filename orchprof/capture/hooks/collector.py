@@ -16,16 +16,16 @@ def hook(strands: Strands, patches: Patches) -> None:
     """Add each collection's duration to the running total of the thread that it ran on."""
 
     def on_collection(phase: str, info: dict[str, Any]) -> None:  # noqa: ARG001
-        carrier = None if strands.asleep else strands.here.carrier
-        if carrier is None:
+        thread_clock = None if strands.asleep else strands.here.thread_clock
+        if thread_clock is None:
             return
         # Of its CPU clock: a collection that loses its core is no longer for it.
-        now = carrier.clock.cpu_ns()
+        now = thread_clock.clock.cpu_ns()
         if phase == "start":
-            carrier.gc_since = now
-        elif carrier.gc_since:
-            carrier.gc_ns += now - carrier.gc_since
-            carrier.gc_since = 0
+            thread_clock.gc_since = now
+        elif thread_clock.gc_since:
+            thread_clock.gc_ns += now - thread_clock.gc_since
+            thread_clock.gc_since = 0
 
     gc.callbacks.append(on_collection)
 

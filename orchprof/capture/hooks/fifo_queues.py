@@ -57,9 +57,9 @@ def _made(original: _Call) -> _Call:
 
 
 def _log(strands: Strands, what: int, queue: int, item: int) -> None:
-    carrier = strands.here.carrier
-    if carrier is not None:
-        strands.did(what, carrier, queue, item)
+    thread_clock = strands.here.thread_clock
+    if thread_clock is not None:
+        strands.did(what, thread_clock, queue, item)
 
 
 def _put(strands: Strands, original: _Call) -> _Call:

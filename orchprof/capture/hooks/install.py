@@ -128,8 +128,8 @@ class _Loader:
 
     def _import(self, module: str) -> None:
         """Import a module of ours, which may take longer than its library, and note whose time that was."""
-        carrier = self._strands.here.carrier
-        began_ns = 0 if carrier is None else carrier.cut()
+        thread_clock = self._strands.here.thread_clock
+        began_ns = 0 if thread_clock is None else thread_clock.snapshot()
         __import__(module)
-        if carrier is not None:
-            self._strands.log.note(("own", carrier.ident, [began_ns, carrier.cut()]))
+        if thread_clock is not None:
+            self._strands.log.note(("own", thread_clock.ident, [began_ns, thread_clock.snapshot()]))

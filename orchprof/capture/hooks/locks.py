@@ -59,10 +59,10 @@ def _made(original: _Call) -> _Call:
 def _let_go(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def release(held: Any, *args: Any, **kwargs: Any) -> Any:
-        carrier = strands.here.carrier
-        if carrier is not None and _UNITS in held.__dict__:
+        thread_clock = strands.here.thread_clock
+        if thread_clock is not None and _UNITS in held.__dict__:
             number, units = held.__dict__[_UNITS]
-            strands.did(LET_GO, carrier, number, units)
+            strands.did(LET_GO, thread_clock, number, units)
         return original(held, *args, **kwargs)
 
     return release
@@ -84,17 +84,19 @@ def _wait(strands: Strands, original: _Call) -> _Call:
         # Waiters are released in the order in which they came; the condition's lock guards this queue too.
         turns = vars(condition).setdefault(_TURNS, deque())
         turns.append(turn)
-        carrier = strands.here.carrier
+        thread_clock = strands.here.thread_clock
         try:
-            if carrier is None or carrier.fiber.wait or timeout == 0:
+            if thread_clock is None or thread_clock.execution.wait or timeout == 0:
                 return original(condition, timeout)  # type: ignore[no-any-return]
-            carrier.wait("join")
+            thread_clock.wait("join")
             released = None
             try:
                 released = bool(original(condition, timeout))
                 return released
             finally:
-                end_wait(carrier, None if released is False else [turn.releaser] if turn.releaser else [])
+                end_wait(
+                    thread_clock, None if released is False else [turn.releaser] if turn.releaser else []
+                )
         finally:
             if turn in turns:
                 turns.remove(turn)
@@ -114,8 +116,8 @@ def _notify(strands: Strands, original: _Call) -> _Call:
 
 
 def _release(strands: Strands, condition: Any, turns: deque[_Turn], n: int) -> None:
-    carrier = strands.here.carrier
-    strand = 0 if carrier is None else max(carrier.cause.strand, 0)
+    thread_clock = strands.here.thread_clock
+    strand = 0 if thread_clock is None else max(thread_clock.cause.strand, 0)
     # Who waited before recording began is not in our queue, but at the front of the condition's own.
     earlier = len(condition._waiters) - len(turns)
     for _ in range(min(n - earlier, len(turns))):

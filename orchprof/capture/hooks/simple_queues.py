@@ -34,15 +34,15 @@ def _followed(strands: Strands, original: Any) -> Any:  # noqa: C901 - a class, 
             return made
 
         def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-            carrier = strands.here.carrier
-            self._orchprof_put.append(0 if carrier is None else max(carrier.cause.strand, 0))
+            thread_clock = strands.here.thread_clock
+            self._orchprof_put.append(0 if thread_clock is None else max(thread_clock.cause.strand, 0))
             original.put(self, item, block, timeout)
 
         def get(self, block: bool = True, timeout: float | None = None) -> Any:
-            carrier = strands.here.carrier
-            waits = block and carrier is not None and not carrier.fiber.wait and self.empty()
+            thread_clock = strands.here.thread_clock
+            waits = block and thread_clock is not None and not thread_clock.execution.wait and self.empty()
             if waits:
-                carrier.wait("join")
+                thread_clock.wait("join")
             releaser: list[int] | None = None
             try:
                 item = original.get(self, block, timeout)
@@ -54,7 +54,7 @@ def _followed(strands: Strands, original: Any) -> Any:  # noqa: C901 - a class, 
                 return item
             finally:
                 if waits:
-                    end_wait(carrier, releaser)
+                    end_wait(thread_clock, releaser)
 
         def put_nowait(self, item: Any) -> None:
             self.put(item)

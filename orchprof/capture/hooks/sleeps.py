@@ -40,15 +40,15 @@ class Sleep:
 
     def _sleep(self, seconds: Any) -> None:
         sleep = self.__wrapped__  # type: ignore[attr-defined]
-        carrier = self._strands.here.carrier
-        if carrier is None or carrier.fiber.wait:
+        thread_clock = self._strands.here.thread_clock
+        if thread_clock is None or thread_clock.execution.wait:
             sleep(seconds)
             return
         try:
-            carrier.wait("sleep")
+            thread_clock.wait("sleep")
             sleep(seconds)
         finally:
-            carrier.joined([])
+            thread_clock.joined([])
 
     def __reduce__(self) -> str:
         """Return the name under which pickle finds it, as it does the builtin."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import functools
 import threading
 
+from orchprof.capture.executions import EXECUTION
 from orchprof.capture.frames import hide
 from orchprof.capture.hooks.waits import awake, wait_as, wait_for
-from orchprof.capture.strands import FIBER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
+    from orchprof.capture.executions import Execution
     from orchprof.capture.hooks.patches import Patches
-    from orchprof.capture.strands import Carrier, Fiber, Strands
+    from orchprof.capture.strands import Strands, ThreadClock
 
     _Call = Callable[..., Any]
 
@@ -57,40 +58,40 @@ def _start(strands: Strands, original: _Call) -> _Call:
         if strands.asleep:
             awake(strands, threading.Thread, "start")(thread)
             return
-        carrier = strands.carrier()
-        fiber = strands.safely(_born, strands, carrier, thread)
+        thread_clock = strands.thread_clock()
+        execution = strands.safely(_born, strands, thread_clock, thread)
         try:
             wait_as(strands, "startup", lambda: original(thread))
         except BaseException:
-            if fiber is not None:
-                strands.end(fiber.strand, carrier.wall)
+            if execution is not None:
+                strands.end(execution.strand, thread_clock.wall)
             raise
 
     return start
 
 
-def _born(strands: Strands, carrier: Carrier, thread: threading.Thread) -> Fiber | None:
+def _born(strands: Strands, thread_clock: ThreadClock, thread: threading.Thread) -> Execution | None:
     if thread.ident is not None:  # started before: the second call only raises
         return None
-    parent = None if serves_many(thread) else carrier.fiber
+    parent = None if serves_many(thread) else thread_clock.execution
     # The cut puts the spawn at an instant that is a bound of the parent's segments.
-    fiber = strands.spawn("thread", thread.name, parent, carrier.cut())
-    setattr(thread, FIBER, fiber)
-    return fiber
+    execution = strands.spawn("thread", thread.name, parent, thread_clock.snapshot())
+    setattr(thread, EXECUTION, execution)
+    return execution
 
 
 def _bootstrap(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def bootstrap(thread: threading.Thread) -> None:
-        fiber = strands.fiber_of(thread)
-        if fiber is None:
+        execution = strands.execution_of(thread)
+        if execution is None:
             original(thread)
             return
-        if strands.here.carrier is not None:  # no thread at all, but a greenlet on this one
-            strands.here.carrier.mount(fiber)
+        if strands.here.thread_clock is not None:  # no thread at all, but a greenlet on this one
+            strands.here.thread_clock.mount(execution)
             original(thread)
             return
-        strands.safely(strands.attach, fiber)
+        strands.safely(strands.attach, execution)
         try:
             original(thread)
         finally:
@@ -102,15 +103,15 @@ def _bootstrap(strands: Strands, original: _Call) -> _Call:
 def _join(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def join(thread: threading.Thread, timeout: float | None = None) -> None:
-        fiber = strands.fiber_of(thread)
+        execution = strands.execution_of(thread)
         if (
-            fiber is None
-            or strands.here.carrier is None
-            or not (thread.is_alive() or _belongs(strands, fiber))
+            execution is None
+            or strands.here.thread_clock is None
+            or not (thread.is_alive() or _belongs(strands, execution))
         ):
             original(thread, timeout)
             return
-        wait_for(strands, [fiber.strand], lambda: original(thread, timeout), lambda: _is_over(thread))
+        wait_for(strands, [execution.strand], lambda: original(thread, timeout), lambda: _is_over(thread))
 
     return join
 
@@ -120,28 +121,30 @@ def _is_over(thread: threading.Thread) -> bool:
     return threading._active.get(thread.ident) is not thread or not thread.is_alive()  # type: ignore[attr-defined]
 
 
-def _belongs(strands: Strands, fiber: Fiber) -> bool:
+def _belongs(strands: Strands, execution: Execution) -> bool:
     """Return whether a thread that has ended is joined all the same: a longer one would have been waited for here."""
-    return 0 < fiber.task == strands.carrier().fiber.task
+    return 0 < execution.task == strands.thread_clock().execution.task
 
 
-def new_job(strands: Strands, function: Any, pool: tuple[int, int] = (0, 0)) -> Fiber:
-    """Return the fiber of a job that the calling strand hands to somebody else: a pool, and its size, if known."""
-    carrier = strands.carrier()
+def new_job(strands: Strands, function: Any, pool: tuple[int, int] = (0, 0)) -> Execution:
+    """Return the execution of a job that the calling strand hands to somebody else: a pool, and its size, if known."""
+    thread_clock = strands.thread_clock()
     name = strands.safely(name_of, function) or "job"
-    return strands.spawn("job", name, carrier.fiber, carrier.cut(), pool)
+    return strands.spawn("job", name, thread_clock.execution, thread_clock.snapshot(), pool)
 
 
-def run_job(strands: Strands, fiber: Fiber, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
-    """Return `function(...)`, run on this worker thread as the job `fiber`."""
-    carrier = strands.carrier()
-    carrier.mount(fiber)
+def run_job(strands: Strands, execution: Execution, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
+    """Return `function(...)`, run on this worker thread as the job `execution`."""
+    thread_clock = strands.thread_clock()
+    thread_clock.mount(execution)
     try:
         return function(*args, **kwargs)
     except BaseException as error:
         hide(error)
         raise
     finally:
-        carrier.mount(carrier.home)
-        strands.end(fiber.strand, carrier.wall)
-        carrier.cause = fiber  # the pool tells the job's waiters right after this, on the job's behalf
+        thread_clock.mount(thread_clock.home)
+        strands.end(execution.strand, thread_clock.wall)
+        thread_clock.cause = (
+            execution  # the pool tells the job's waiters right after this, on the job's behalf
+        )

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Final
 
-    from orchprof.capture.strands import Carrier, Strands
+    from orchprof.capture.strands import Strands, ThreadClock
 
 
 # A server's group of tasks may never end: of those that it has waited for, so many at most are remembered.
@@ -35,36 +35,36 @@ def wait_for(
         block: what the program called.
         is_over: whether what was waited for had happened when the wait ended; else it was a time-out.
     """
-    carrier = strands.carrier()
-    if carrier.fiber.wait:
+    thread_clock = strands.thread_clock()
+    if thread_clock.execution.wait:
         return block()
     try:
-        carrier.wait("join")
+        thread_clock.wait("join")
         return block()
     finally:
-        carrier.joined(targets)
+        thread_clock.joined(targets)
         # Asked now, as it may have happened while this was written down: whoever asks next waits no more.
         if is_over is not None and strands.safely(is_over) is False:
-            carrier.expired()
+            thread_clock.expired()
 
 
-def end_wait(carrier: Carrier, targets: Iterable[int] | None) -> None:
-    """End the wait of the carrier's strand for others; None says that it timed out."""
-    carrier.joined(targets or [])
+def end_wait(thread_clock: ThreadClock, targets: Iterable[int] | None) -> None:
+    """End the wait of the thread clock's strand for others; None says that it timed out."""
+    thread_clock.joined(targets or [])
     if targets is None:
-        carrier.expired()
+        thread_clock.expired()
 
 
 def wait_as(strands: Strands, state: str, block: Callable[[], Any]) -> Any:
     """Return `block()`, recording that the current strand waits in `state` while it runs."""
-    carrier = strands.carrier()
-    if carrier.fiber.wait:
+    thread_clock = strands.thread_clock()
+    if thread_clock.execution.wait:
         return block()
     try:
-        carrier.wait(state)
+        thread_clock.wait(state)
         return block()
     finally:
-        carrier.joined([])
+        thread_clock.joined([])
 
 
 def awake(strands: Strands, owner: Any, name: str) -> Any:
@@ -72,5 +72,5 @@ def awake(strands: Strands, owner: Any, name: str) -> Any:
 
     What has begun before that, a child or a thread, would be followed by nobody.
     """
-    strands.carrier()
+    strands.thread_clock()
     return getattr(owner, name)

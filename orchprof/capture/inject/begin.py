@@ -53,7 +53,7 @@ def _stop_with_a_worker(strands: Strands, patches: Patches) -> None:  # noqa: AR
 
 def _prepared(recording: Recorder) -> None:
     """Note that what a worker does from here on is its work; until here it was started, its program imported."""
-    recording.log.note(("prepared", recording.strands.carrier().cut()))
+    recording.log.note(("prepared", recording.strands.thread_clock().snapshot()))
 
 
 def _bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:

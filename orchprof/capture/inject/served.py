@@ -151,11 +151,11 @@ def _is_coroutine_function(function: Any) -> bool:
 
 def _answered() -> None:
     """End the request that is answered on this strand, or on behalf of which it runs."""
-    carrier = STATE.here.carrier
-    if carrier is not None:
-        task = carrier.strands.open_tasks.get(carrier.fiber.task)
+    thread_clock = STATE.here.thread_clock
+    if thread_clock is not None:
+        task = thread_clock.strands.open_tasks.get(thread_clock.execution.task)
         if isinstance(task, Request):
-            carrier.strands.safely(task.over)
+            thread_clock.strands.safely(task.over)
 
 
 def _patch(
@@ -172,5 +172,5 @@ def _patch(
 
 def _in_a_task() -> bool:
     """Return whether a server further out has made a task of this request already."""
-    carrier = STATE.here.carrier
-    return carrier is not None and carrier.fiber.task in carrier.strands.open_tasks
+    thread_clock = STATE.here.thread_clock
+    return thread_clock is not None and thread_clock.execution.task in thread_clock.strands.open_tasks

@@ -1,4 +1,4 @@
-"""Journals: event logs, read. Rows with their kinds told apart, names, notes; ids made unique within the run."""
+"""Journals: event logs, read. Rows with their kinds classified, names, notes; ids made unique within the run."""
 
 import json
 from collections import defaultdict
@@ -17,7 +17,9 @@ LOG_BITS: Final = 40
 CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
 _WHAT, _WALL, _ARG = (COLUMNS.index(name) for name in ("what", "wall_ns", "arg"))
 # What a WAKE has no use for.
-_CLOCKS: Final = tuple(COLUMNS.index(name) for name in ("cpu_ns", "delay_ns", "gc_ns", "carrier", "span"))
+_CLOCKS: Final = tuple(
+    COLUMNS.index(name) for name in ("cpu_ns", "delay_ns", "gc_ns", "thread_clock", "span")
+)
 # Notes whose second field is an id of the log.
 _NUMBERED: Final = ("task", "outcome", "attributes", "error", "pid", "main", "carries", "signal")
 _OF_STRANDS: Final = ("task", "outcome", "pid", "main", "carries", "signal")
@@ -27,7 +29,7 @@ _UNHEARD: Final = {"end_ns": None, "error": None, "provenance": "client_only", "
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One log, read: its rows as a table with their kinds told apart, its names, and its notes by kind."""
+    """One log, read: its rows as a table with their kinds classified, its names, and its notes by kind."""
 
     path: Path
     offset: int  # what was added to every id
@@ -174,7 +176,7 @@ def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
-    """Return rows of a log as a table with their kinds told apart, and `offset` added to every id."""
+    """Return rows of a log as a table with their kinds classified, and `offset` added to every id."""
     rows = pd.DataFrame(table, columns=list(COLUMNS))
     what = rows.pop("what").to_numpy()
     rows["kind"] = what & 0xFF

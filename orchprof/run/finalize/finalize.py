@@ -249,7 +249,7 @@ def _strands(journal: Journal, seen: Seen) -> pd.DataFrame:
             "kind": born["state"].map(dict(enumerate(rec.KINDS))),
             "parent": born["arg"].where(born["arg"] > 0).astype("Int64"),
             "pid": journal.pid,
-            "name": born["carrier"].map(journal.names),
+            "name": born["thread_clock"].map(journal.names),
             "start_ns": born["wall_ns"],
             "end_ns": born["strand"].map(ended).astype("Int64"),
             "peak_rss_bytes": born["strand"].map(reaped).astype("Int64"),
@@ -263,8 +263,8 @@ def _strands(journal: Journal, seen: Seen) -> pd.DataFrame:
 
 def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
     clocked = journal.of(*CLOCKED)
-    # What a carrier ran just before a span was entered was its parent span.
-    before = clocked.groupby("carrier")["span"].shift(fill_value=0)
+    # What a thread clock ran just before a span was entered was its parent span.
+    before = clocked.groupby("thread_clock")["span"].shift(fill_value=0)
     entered = clocked[(clocked["kind"] == rec.ENTER) & (clocked["strand"] > 0)]
     left = journal.of(rec.EXIT).set_index("arg")["wall_ns"]
     late = journal.of(rec.SPAN_END).set_index("span")["wall_ns"]
@@ -340,7 +340,7 @@ def _samples(journal: Journal, tasks: pd.DataFrame, seen: Seen) -> pd.DataFrame:
     parents = {one.pid: one.parent for one in seen.processes} | {
         journal.pid: (journal.meta or {}).get("ppid")
     }
-    pid = rows["carrier"] if not journal.pid else pd.Series(journal.pid, index=rows.index)
+    pid = rows["thread_clock"] if not journal.pid else pd.Series(journal.pid, index=rows.index)
     ends = {one: death.at_ns for one, death in seen.deaths.items()}
     return pd.DataFrame(
         {

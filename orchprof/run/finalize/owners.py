@@ -17,46 +17,46 @@ _LOOKED_BACK: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """What every carrier ran, by role: in whose name it was busy when somebody else wanted it."""
+    """What every thread clock ran, by role: in whose name it was busy when somebody else wanted it."""
 
-    by_role: Timeline  # a track is a carrier and a role
-    by_time: Timeline  # a track is a carrier, a kind the role
+    by_role: Timeline  # a track is a thread clock and a role
+    by_time: Timeline  # a track is a thread clock, a kind the role
     span: Ints  # of each run of `by_role`
-    carriers: Mapping[int, int]  # by the system's number of their thread
+    thread_clocks: Mapping[int, int]  # by the system's number of their thread
 
     @classmethod
     def of(cls, turns: pd.DataFrame, threads: Mapping[int, int]) -> "Holders":
         """Return the holders among some turns.
 
         Args:
-            turns: what each carrier ran, with the `role` of each turn.
-            threads: carrier to the system's number of its thread.
+            turns: what each thread clock ran, with the `role` of each turn.
+            threads: thread clock to the system's number of its thread.
         """
         role = turns["role"].map(ROLES.index).to_numpy(dtype="int64")
         start, end = turns["start_ns"], turns["end_ns"]
-        carrier = turns["carrier"].to_numpy(dtype="int64")
-        by_role = Timeline.of(carrier * _WIDTH + role, start, end, np.zeros(len(role)), 1)
-        order = np.lexsort((start, carrier * _WIDTH + role))
+        thread_clock = turns["thread_clock"].to_numpy(dtype="int64")
+        by_role = Timeline.of(thread_clock * _WIDTH + role, start, end, np.zeros(len(role)), 1)
+        order = np.lexsort((start, thread_clock * _WIDTH + role))
         return cls(
             by_role,
-            Timeline.of(carrier, start, end, role, _WIDTH),
+            Timeline.of(thread_clock, start, end, role, _WIDTH),
             turns["span"].to_numpy(dtype="int64")[order],
-            {tid: carrier for carrier, tid in threads.items()},
+            {tid: thread_clock for thread_clock, tid in threads.items()},
         )
 
-    def shares(self, carrier: Any, start: Any, end: Any) -> Ints:
-        """Return for how long each carrier ran something of each role within each window (n, roles), in ns."""
-        return self.by_time.within(carrier, start, end)
+    def shares(self, thread_clock: Any, start: Any, end: Any) -> Ints:
+        """Return for how long each thread clock ran something of each role within each window (n, roles), in ns."""
+        return self.by_time.within(thread_clock, start, end)
 
-    def spans(self, carrier: Any, role: int, before: Any) -> Ints:
-        """Return the span of the last thing of a role that each carrier ran before an instant; 0 for none."""
-        run = self.by_role.last(np.asarray(carrier) * _WIDTH + role, before)
+    def spans(self, thread_clock: Any, role: int, before: Any) -> Ints:
+        """Return the span of the last thing of a role that each thread clock ran before an instant; 0 for none."""
+        run = self.by_role.last(np.asarray(thread_clock) * _WIDTH + role, before)
         return np.where(run >= 0, self.span[run], 0) if len(self.span) else np.zeros(len(run), np.int64)
 
-    def longest(self, carrier: Ints, role: int, window: tuple[Ints, Ints]) -> Ints:
-        """Return the span that each carrier ran longest for a role within its window; the last before it for none."""
-        track, (start, end) = carrier * _WIDTH + role, window
-        found = self.spans(carrier, role, end)
+    def longest(self, thread_clock: Ints, role: int, window: tuple[Ints, Ints]) -> Ints:
+        """Return the span that each thread ran longest for a role within its window; the last before it for none."""
+        track, (start, end) = thread_clock * _WIDTH + role, window
+        found = self.spans(thread_clock, role, end)
         runs = self.by_role
         first, last = runs.last(track, start), runs.last(track, end)
         for row in np.flatnonzero((last > first) & (last >= 0)).tolist():
@@ -80,8 +80,8 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
         return gaps, gaps.iloc[:0]
     own = held["role"].map(ROLES.index).to_numpy(dtype="int64")
     ready = held["end_ns"] - held["lag_ns"]
-    foreign = holders.shares(held["carrier"], ready, held["end_ns"])
-    carrier, span = (np.array(held[name], dtype=np.int64) for name in ("carrier", "span"))
+    foreign = holders.shares(held["thread_clock"], ready, held["end_ns"])
+    thread_clock, span = (np.array(held[name], dtype=np.int64) for name in ("thread_clock", "span"))
     until = np.array(held["end_ns"], dtype=np.int64)
     window = until - np.array(held["lag_ns"], dtype=np.int64), until
     alike = foreign[np.arange(len(held)), own] >= FELT_NS
@@ -89,12 +89,12 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
     holder = span.copy()
     for role in np.unique(own[alike]).tolist():
         its = alike & (own == role)
-        holder[its] = holders.longest(carrier[its], role, (window[0][its], window[1][its]))
+        holder[its] = holders.longest(thread_clock[its], role, (window[0][its], window[1][its]))
     mixed = np.flatnonzero(foreign.any(axis=1) | (holder != span))
-    held, foreign, carrier, window = (
+    held, foreign, thread_clock, window = (
         held.iloc[mixed],
         foreign[mixed],
-        carrier[mixed],
+        thread_clock[mixed],
         (window[0][mixed], until[mixed]),
     )
     end = window[1]
@@ -106,7 +106,7 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
     end = end - rest
     for role in np.flatnonzero(foreign.any(axis=0)).tolist():
         lasted = foreign[:, role]
-        span = holders.longest(carrier, role, window)
+        span = holders.longest(thread_clock, role, window)
         rows.append(_lag(held, end - lasted, end, ROLES[role], span, joins))
         end = end - lasted
     gaps.loc[held.index, "end_ns"] = end

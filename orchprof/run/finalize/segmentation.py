@@ -51,7 +51,7 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
         seen: what was seen of its threads, and of its end, from outside.
         around: where its process stands among the others.
     """
-    threads = {carrier: tid for _, carrier, tid in journal.notes["carrier"]}
+    threads = {thread_clock: tid for _, thread_clock, tid in journal.notes["thread_clock"]}
     turns = waits_apart(_turns(journal, seen), threads, seen.looks, around)
     turns["role"] = turns["span"].map(roles).astype("object").fillna("framework")
     holders = Holders.of(turns, threads)
@@ -79,19 +79,19 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
 
 
 def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
-    """Return what each carrier ran between two successive cuts; the last cut of a carrier opens nothing."""
+    """Return what each thread clock ran between two successive cuts; the last cut of a thread clock opens nothing."""
     rows = last_rows(journal, seen.deaths, seen.looks)
     # Where CPU was taken to move with the wall it can have gone ahead of itself: what comes next pays that back.
-    rows = rows.assign(cpu_ns=rows.groupby("carrier")["cpu_ns"].cummax())
-    after = rows.groupby("carrier")[["wall_ns", "cpu_ns", "delay_ns", "gc_ns"]].shift(-1)
+    rows = rows.assign(cpu_ns=rows.groupby("thread_clock")["cpu_ns"].cummax())
+    after = rows.groupby("thread_clock")[["wall_ns", "cpu_ns", "delay_ns", "gc_ns"]].shift(-1)
     known = after["wall_ns"].notna() & (rows["strand"] > 0)
     rows, after = rows[known], after[known].astype("int64")
     cpu = after["cpu_ns"] - rows["cpu_ns"]
     turns = pd.DataFrame(
         {
             "strand": rows["strand"],
-            "carrier": rows["carrier"],
-            "thread": rows["carrier"] + journal.offset,
+            "thread_clock": rows["thread_clock"],
+            "thread": rows["thread_clock"] + journal.offset,
             "start_ns": rows["wall_ns"],
             "end_ns": after["wall_ns"],
             "span": rows["span"],
@@ -116,8 +116,10 @@ def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
 def _is_own(journal: Journal, turns: pd.DataFrame) -> "pd.Series[bool]":
     """Return which turns were recording's own: until it began, and whenever it loaded a part of itself."""
     own = turns["strand"].eq(main_strand(journal) or 0) & (turns["end_ns"] <= journal.began_ns)
-    for _, carrier, (start, end) in journal.notes["own"]:
-        own |= (turns["carrier"] == carrier) & (turns["start_ns"] >= start) & (turns["end_ns"] <= end)
+    for _, thread_clock, (start, end) in journal.notes["own"]:
+        own |= (
+            (turns["thread_clock"] == thread_clock) & (turns["start_ns"] >= start) & (turns["end_ns"] <= end)
+        )
     return own
 
 
@@ -150,7 +152,7 @@ def _looked_up(rows: pd.DataFrame, key: str, value: str, gaps: pd.DataFrame, at:
 def _gaps(
     journal: Journal, turns: pd.DataFrame, strands: pd.DataFrame, own_tasks: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return the time in which a strand of this process was not on any carrier, from its birth to its end."""
+    """Return the time in which a strand of this process was not on any thread clock, from its birth to its end."""
     turns = turns.sort_values(["strand", "start_ns", "end_ns"], kind="stable")
     ended = turns.groupby("strand")["end_ns"].shift()
     born = turns["strand"].map(strands.set_index("strand")["start_ns"])
@@ -159,7 +161,7 @@ def _gaps(
     gaps = pd.DataFrame(
         {
             "strand": turns["strand"],
-            "carrier": turns["carrier"],  # on which it goes on
+            "thread_clock": turns["thread_clock"],  # on which it goes on
             "start_ns": ended.fillna(born).astype("int64"),
             "end_ns": turns["start_ns"],
             "span": turns.groupby("strand")["span"].shift().fillna(turns["span"]).astype("int64"),

@@ -154,15 +154,15 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
         columns = ("pid", "tid", "state", "start_ns", "last_ns", "end_ns", "looks", "holder")
         nothing = pd.DataFrame({name: np.zeros(0, np.int64) for name in columns})
         return Looks(nothing, _timeline([], [], [], []), Points.of(nothing), {})
-    rows = rows.astype("int64").sort_values(["carrier", "wall_ns"], kind="stable")
-    following = rows.groupby("carrier")["wall_ns"].shift(-1)
+    rows = rows.astype("int64").sort_values(["thread_clock", "wall_ns"], kind="stable")
+    following = rows.groupby("thread_clock")["wall_ns"].shift(-1)
     silent = following.isna() | (following - rows["cpu_ns"] > _SILENCE_NS)
     end = following.where(~silent, rows["cpu_ns"] + _FADES_NS)
     rows, end = rows.reset_index(drop=True), end.reset_index(drop=True)
     runs = pd.DataFrame(
         {
             "pid": rows["strand"],
-            "tid": rows["carrier"],
+            "tid": rows["thread_clock"],
             "state": rows["state"].clip(upper=OTHER),
             "start_ns": rows["wall_ns"],
             "last_ns": rows["cpu_ns"],

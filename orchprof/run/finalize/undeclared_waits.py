@@ -1,4 +1,4 @@
-"""Waits: what nobody declared inside the process, told apart by what was seen of the thread from outside.
+"""Waits: what nobody declared inside the process, classified by what was seen of the thread from outside.
 
 A turn's wall less its CPU and its run delay is an exact length; the looks only say how it divides. What was seen as
 waiting for the interpreter takes the role of the thread that was seen running then.
@@ -34,17 +34,17 @@ def told_apart(
     Returned too: when its threads waited for other processes, by process.
 
     Args:
-        turns: of one process, with `carrier`, `role` and `released_ns`: when the last of those had ended that it waited
-            for; until then it waited for them, whatever else its thread wanted.
-        threads: carrier to the system's number of its thread.
+        turns: of one process, with `thread_clock`, `role` and `released_ns`: when the last of those had ended that it
+            waited for; until then it waited for them, whatever else its thread wanted.
+        threads: thread clock to the system's number of its thread.
         looks: what was seen of threads.
-        holders: what its carriers ran.
+        holders: what its thread clocks ran.
         around: where the process stands among the others.
     """
     turns = turns.assign(at_ns=turns["end_ns"], within_join=False)
     if not looks.watched or turns.empty:
         return turns, {}
-    tid = np.asarray(turns["carrier"].map(threads).fillna(0), dtype=np.int64)
+    tid = np.asarray(turns["thread_clock"].map(threads).fillna(0), dtype=np.int64)
     start, end = (np.asarray(turns[name], dtype=np.int64) for name in ("start_ns", "end_ns"))
     within = looks.threads.within(tid, start, end)
     seen = looks.of_threads(tid, start, end)
@@ -77,7 +77,7 @@ def _locks_first(turns: pd.DataFrame, threads: Mapping[int, int], looks: Looks) 
     start, end, cpu, runq, gil = (np.array(turns[name], dtype=np.int64) for name in names)
     waited = end - start - cpu - runq - gil
     long = ((turns["wait_state"] == rec.LOOKS[LOCK]) & (turns["state"] == 0)).to_numpy()
-    tid = turns["carrier"].map(threads).fillna(0).to_numpy(dtype="int64")
+    tid = turns["thread_clock"].map(threads).fillna(0).to_numpy(dtype="int64")
     locked = looks.runs[looks.runs["state"] == LOCK]
     until = end.copy()
     for row in np.flatnonzero(long & (waited >= FELT_NS) & (cpu >= FELT_NS)).tolist():
@@ -142,7 +142,7 @@ def _divided(seen: Ints, rest: Ints, turns: pd.DataFrame) -> Ints:
     waiting = seen.astype(np.float64)
     waiting[:, RUNNING] = 0
     pooled = waiting.copy()
-    for key in ([turns["carrier"], turns["span"]], [turns["carrier"]]):
+    for key in ([turns["thread_clock"], turns["span"]], [turns["thread_clock"]]):
         blind = ~pooled.any(axis=1)
         if blind.any():
             group = (
@@ -160,17 +160,17 @@ def _divided(seen: Ints, rest: Ints, turns: pd.DataFrame) -> Ints:
 
 def _keepers(looks: Looks, holders: Holders) -> Holders:
     """Return, by the thread that waited for the interpreter, who was seen running meanwhile."""
-    runs = looks.runs[(looks.runs["state"] == GIL) & looks.runs["holder"].isin(list(holders.carriers))]
+    runs = looks.runs[(looks.runs["state"] == GIL) & looks.runs["holder"].isin(list(holders.thread_clocks))]
     middle = (runs["start_ns"] + runs["end_ns"]) // 2
-    run = holders.by_time.last(runs["holder"].map(holders.carriers), middle)
+    run = holders.by_time.last(runs["holder"].map(holders.thread_clocks), middle)
     runs, run = runs[run >= 0], run[run >= 0]
     role = holders.by_time.kind[run]
-    carrier = runs["holder"].map(holders.carriers)
+    thread_clock = runs["holder"].map(holders.thread_clocks)
     span = np.zeros(len(runs), np.int64)
     for number in np.unique(role):
         its = role == number
-        span[its] = holders.spans(carrier[its], int(number), middle[runs.index][its])
-    return Holders.of(runs.assign(carrier=runs["tid"], role=np.array(ROLES)[role], span=span), {})
+        span[its] = holders.spans(thread_clock[its], int(number), middle[runs.index][its])
+    return Holders.of(runs.assign(thread_clock=runs["tid"], role=np.array(ROLES)[role], span=span), {})
 
 
 def _carved(turns: pd.DataFrame, parts: Ints, foreign: Ints, spans: list[Ints], work: Ints) -> pd.DataFrame:

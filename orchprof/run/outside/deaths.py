@@ -66,11 +66,11 @@ def last_rows(journal: Journal, died: Mapping[int, Death], looks: Looks) -> pd.D
         return rows
     at_ns = died[journal.pid].at_ns
     ended = set(journal.of(rec.END)["strand"])
-    last = rows.groupby("carrier").tail(1)
+    last = rows.groupby("thread_clock").tail(1)
     homes = last["strand"].isin(ended)
     last = last[~homes & (last["strand"] > 0) & (last["wall_ns"] < at_ns)]
-    threads = {carrier: tid for _, carrier, tid in journal.notes["carrier"]}
-    tid = np.asarray(last["carrier"].map(threads).fillna(0), np.int64)
+    threads = {thread_clock: tid for _, thread_clock, tid in journal.notes["thread_clock"]}
+    tid = np.asarray(last["thread_clock"].map(threads).fillna(0), np.int64)
     start = last["wall_ns"].to_numpy()
     seen = (
         looks.of_threads(tid, start, np.full(len(last), at_ns)) if looks.watched else np.zeros((len(last), 8))

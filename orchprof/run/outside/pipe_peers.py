@@ -91,12 +91,12 @@ def waits_apart(
 def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFrame) -> dict[Any, Windows]:
     """Return, by turn that nobody declared a wait, the windows of some looks in it."""
     bare = turns[(turns["state"] == 0) & turns["wait_state"].isna()]
-    carriers = {tid: carrier for carrier, tid in threads.items()}
+    thread_clocks = {tid: thread_clock for thread_clock, tid in threads.items()}
     found: defaultdict[Any, Windows] = defaultdict(list)
-    groups = dict(iter(bare.groupby("carrier")))
+    groups = dict(iter(bare.groupby("thread_clock")))
     tids: Any
     for tids, runs in asking.groupby("tid"):
-        mine = groups.get(carriers.get(int(tids), 0))
+        mine = groups.get(thread_clocks.get(int(tids), 0))
         if mine is None:
             continue
         starts, ends, index = mine["start_ns"].to_numpy(), mine["end_ns"].to_numpy(), mine.index
@@ -146,7 +146,7 @@ def answers(
 
     Args:
         turns: of one process.
-        threads: carrier to the system's number of its thread.
+        threads: thread clock to the system's number of its thread.
         looks: what was seen of threads.
         around: where the process stands among the others.
         parts: (n, states) how long each turn was in each state; what an answer slept, wrote or read goes to its state.
@@ -189,7 +189,7 @@ def _answer(
 ) -> None:
     """Put the answers in the place of the waits. A turn too short to be seen is answered as its span's others."""
     pooled: defaultdict[Any, Floats] = defaultdict(lambda: np.zeros(len(rec.LOOKS) + 2))
-    keys = list(zip(turns["carrier"].tolist(), turns["span"].tolist(), strict=True))
+    keys = list(zip(turns["thread_clock"].tolist(), turns["span"].tolist(), strict=True))
     for row, (answer, length) in known.items():
         pooled[keys[place[row]]] += answer * length
     waited = parts[:, FOR_OTHERS].sum(axis=1)

@@ -32,5 +32,5 @@ def judged_requests(strands: pd.DataFrame, programs: Sequence[Journal]) -> tuple
 
 def _served_by_main(journal: Journal, requests: set[int]) -> set[int]:
     rows, main = journal.of(*CLOCKED), main_strand(journal)
-    carrier = rows.loc[rows["strand"] == main, "carrier"]
-    return set(rows.loc[rows["carrier"].isin(carrier.head(1)), "strand"]) & requests
+    thread_clock = rows.loc[rows["strand"] == main, "thread_clock"]
+    return set(rows.loc[rows["thread_clock"].isin(thread_clock.head(1)), "strand"]) & requests

@@ -188,14 +188,14 @@ def test_a_second_interrupt_does_not_cost_the_run(tmp_path, monkeypatch):
         if event.phase == "tasks" and event.done == 2:
             signal.raise_signal(signal.SIGINT)
 
-    real = driver.Crew.stop
+    real = driver.WorkerPool.stop
 
     def stop(crew):
         signal.raise_signal(signal.SIGINT)
         real(crew)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(driver.Crew, "stop", stop)
+    monkeypatch.setattr(driver.WorkerPool, "stop", stop)
     with pytest.raises(driver.Interrupted) as stopped:
         driver.run(plan(tasks=7, settings={"nap_s": "0.2"}), tmp_path / "run", notify)
     result = open_run(stopped.value.path)

@@ -70,39 +70,39 @@ def test_a_machine_without_schedstat_has_no_delay(monkeypatch):
     assert clock.delay_ns() == 0
 
 
-def carrier_of(tmp_path, clock):
+def thread_clock_of(tmp_path, clock):
     log = Log(tmp_path)
-    return Strands(log, lambda: clock).carrier(), log
+    return Strands(log, lambda: clock).thread_clock(), log
 
 
 def test_a_snapshot_torn_by_a_preemption_is_taken_again(tmp_path):
     clock = FakeClock()
-    carrier, log = carrier_of(tmp_path, clock)
+    thread_clock, log = thread_clock_of(tmp_path, clock)
     clock.run(1 * MS)
     clock.preempt_ns = 5 * MS  # strikes between the reads of wall and CPU
-    wall = carrier.cut()
+    wall = thread_clock.snapshot()
     assert wall == clock.wall  # not the stale first read
-    assert carrier.delay == 5 * MS  # and the lost time is run delay, not somebody's wait
+    assert thread_clock.delay == 5 * MS  # and the lost time is run delay, not somebody's wait
     log.close()
 
 
 def test_run_delay_is_read_only_when_the_wall_ran_ahead(tmp_path):
     clock = FakeClock()
-    carrier, log = carrier_of(tmp_path, clock)
+    thread_clock, log = thread_clock_of(tmp_path, clock)
     clock.run(10 * MS)
     clock.delay = 7  # nobody looks: wall and CPU agree
-    carrier.cut()
-    assert carrier.delay == 0
+    thread_clock.snapshot()
+    assert thread_clock.delay == 0
     clock.wait(10 * MS)
-    carrier.cut()
-    assert carrier.delay == 7
+    thread_clock.snapshot()
+    assert thread_clock.delay == 7
     log.close()
 
 
 def test_a_cut_is_one_row_of_nine_numbers(tmp_path):
-    carrier, log = carrier_of(tmp_path, FakeClock())
+    thread_clock, log = thread_clock_of(tmp_path, FakeClock())
     before = len(log._rows)
-    carrier.cut()
+    thread_clock.snapshot()
     assert len(log._rows) - before == 9 * 8
     log.close()
     assert [tag for tag, _ in read_frames(log.path)] == [b"NOTE", b"ROWS"]

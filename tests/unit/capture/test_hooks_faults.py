@@ -133,8 +133,8 @@ def break_births(monkeypatch):
 
 
 def break_clocks(monkeypatch):
-    carrier = STATE.recorder.strands.carrier()
-    monkeypatch.setattr(carrier, "_wall_ns", _FAILS)
+    thread_clock = STATE.recorder.strands.thread_clock()
+    monkeypatch.setattr(thread_clock, "_wall_ns", _FAILS)
     monkeypatch.setattr(STATE.recorder.strands, "_new_clock", _FAILS)
 
 
@@ -169,12 +169,12 @@ def test_a_fault_of_recording_changes_nothing(tmp_path, monkeypatch, program, fa
 
 def test_a_fault_is_noted_once_and_the_thread_recorded_no_further(tmp_path):
     with recording(tmp_path):
-        carrier = STATE.recorder.strands.carrier()
-        carrier.emit = functools.partial(_FAILS, "no row")
+        thread_clock = STATE.recorder.strands.thread_clock()
+        thread_clock.emit = functools.partial(_FAILS, "no row")
         for _ in range(3):
             with orchprof.span("lost"):
                 pass
-        assert STATE.recorder.strands.carrier() is not carrier
+        assert STATE.recorder.strands.thread_clock() is not thread_clock
     assert "lost" not in seal(tmp_path.glob("*.bin"))[0]["spans"]["name"].tolist()
     (note,) = [log for log in tmp_path.glob("*.bin") if b'"hook","strands","TypeError' in log.read_bytes()]
     assert note.read_bytes().count(b'"hook","strands"') == 1
@@ -188,12 +188,12 @@ def test_an_exception_of_the_programs_own_that_strikes_in_our_midst_reaches_the_
         raise AlarmError  # as a signal handler would, from the program's own frame
 
     with recording(tmp_path):
-        carrier = STATE.recorder.strands.carrier()
-        kept, carrier.emit = carrier.emit, handler
+        thread_clock = STATE.recorder.strands.thread_clock()
+        kept, thread_clock.emit = thread_clock.emit, handler
         with pytest.raises(AlarmError):
             time.sleep(0.001)
-        carrier.emit = kept
-        assert carrier.fiber.wait == 0
+        thread_clock.emit = kept
+        assert thread_clock.execution.wait == 0
 
 
 def test_whatever_pool_is_imported_first_all_of_them_are_followed(tmp_path):
@@ -215,5 +215,5 @@ def test_a_fault_in_a_forked_child_that_sleeps_reaches_nobody(tmp_path):
     sleeping.sleep(lambda: woken.append(True))
     sleeping.fail(ValueError("ours"))
     assert not woken
-    assert sleeping.carrier() is not None
+    assert sleeping.thread_clock() is not None
     assert woken

@@ -16,7 +16,7 @@ from support import assert_tiled
 import orchprof
 from orchprof.capture.hooks.http import call as calls
 from orchprof.capture.state import STATE
-from orchprof.capture.strands import Carrier
+from orchprof.capture.strands import ThreadClock
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +312,7 @@ def test_what_fails_in_us_never_reaches_the_program(recorded, url, client, broke
 def test_a_recorder_that_fails_never_reaches_the_program(recorded, url, client, monkeypatch):
     def program():
         with monkeypatch.context() as patch:
-            patch.setattr(Carrier, "cut", failing(threading.get_ident(), Carrier.cut))
+            patch.setattr(ThreadClock, "snapshot", failing(threading.get_ident(), ThreadClock.snapshot))
             assert json.loads(client.post(url + MODEL, {"do": "plain"})) == REPLY
 
     recorded(program)

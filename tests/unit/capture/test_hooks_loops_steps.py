@@ -249,16 +249,16 @@ def test_what_runs_in_the_background_is_joined_by_nobody(recorded):
 def test_a_declared_wait_that_a_time_out_ends_is_a_timeout(recorded):
     async def program():
         with orchprof.task("t"):
-            carrier = STATE.here.carrier
+            thread_clock = STATE.here.thread_clock
             for patience in (WAIT_S, 9):
-                carrier.wait("join")
+                thread_clock.wait("join")
                 try:
                     async with asyncio.timeout(patience):
                         await asyncio.sleep(2 * WAIT_S)
                 except TimeoutError:
                     pass
                 finally:
-                    carrier.joined([])
+                    thread_clock.joined([])
 
     tables = recorded(lambda: asyncio.run(program()))
     root = tables["tasks"]["task"].iloc[0]

@@ -223,7 +223,7 @@ def told(log, kind):
     return [note[1:] for note in _notes(log) if note[0] == kind]
 
 
-def cuts(log):
+def snapshots(log):
     return [row for row, _ in _rows(log) if row[0] & 0xFF == CUT]
 
 
@@ -246,7 +246,7 @@ def test_a_forked_child_is_recorded_from_its_fork_on_as_soon_as_there_is_somethi
     child = next(log for log in logs.glob("*.bin") if told(log, "meta")[0][0]["ppid"] != os.getpid())
     [_, [woke_ns, _]], *_ = told(child, "own")
     [[began_ns]] = told(child, "began")
-    rows = cuts(child)
+    rows = snapshots(child)
     assert rows[0][1:4] == (began_ns, 0, 0)
     assert rows[1][1] >= woke_ns > began_ns
     assert rows[1][2] >= 50_000_000
@@ -257,13 +257,13 @@ def test_a_program_runs_from_when_it_was_started(program, logs):
     environment = {"ORCHPROF_STARTED": f"{os.getpid()} {started_ns}"}
     program("import os, sys\nprint(os.getpid())", environment=environment)
     [log] = logs.glob("*.bin")
-    first, second = cuts(log)[:2]
+    first, second = snapshots(log)[:2]
     assert first[1] == started_ns < second[1]
     assert WAITS[first[0] >> STATE_SHIFT] == "startup"
     assert first[2] <= second[2]
     program("pass", environment={"ORCHPROF_STARTED": f"1 {started_ns}"})
     other = next(each for each in logs.glob("*.bin") if each != log)
-    assert cuts(other)[0][1] > started_ns
+    assert snapshots(other)[0][1] > started_ns
 
 
 def test_a_forked_child_may_begin_with_a_job_for_a_pool_of_processes(program, logs):

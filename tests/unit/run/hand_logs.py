@@ -15,9 +15,9 @@ class HandLog:
         self.name = self.log.path.name
         self.log.note(("meta", {"version": VERSION, "pid": pid, "python": "3.11", **meta}))
 
-    def row(self, what, wall, cpu=0, delay=0, carrier=0, strand=0, span=0, arg=0):
+    def row(self, what, wall, cpu=0, delay=0, thread_clock=0, strand=0, span=0, arg=0):
         times = (round(wall * MS), round(cpu * MS), round(delay * MS), 0)
-        self.log.emit(pack(what, *times, carrier, strand, span, arg))
+        self.log.emit(pack(what, *times, thread_clock, strand, span, arg))
         return self
 
     def note(self, *note):
@@ -26,23 +26,30 @@ class HandLog:
 
     def born(self, strand, at, kind="thread", parent=0, span=0, name="s"):
         return self.row(
-            rec.SPAWN | rec.KIND[kind], at, carrier=self.log.name(name), strand=strand, span=span, arg=parent
+            rec.SPAWN | rec.KIND[kind],
+            at,
+            thread_clock=self.log.name(name),
+            strand=strand,
+            span=span,
+            arg=parent,
         )
 
-    def cut(self, at, cpu, strand, span=0, wait="", carrier=9, delay=0):
-        return self.row(rec.CUT | rec.WAIT[wait], at, cpu, delay, carrier, strand, span)
+    def cut(self, at, cpu, strand, span=0, wait="", thread_clock=9, delay=0):
+        return self.row(rec.CUT | rec.WAIT[wait], at, cpu, delay, thread_clock, strand, span)
 
-    def enter(self, at, cpu, strand, span, role, carrier=9):
-        return self.row(rec.ENTER | rec.ROLE[role], at, cpu, 0, carrier, strand, span, self.log.name(role))
+    def enter(self, at, cpu, strand, span, role, thread_clock=9):
+        return self.row(
+            rec.ENTER | rec.ROLE[role], at, cpu, 0, thread_clock, strand, span, self.log.name(role)
+        )
 
-    def exit(self, at, cpu, strand, span, outer=0, carrier=9):
-        return self.row(rec.EXIT, at, cpu, 0, carrier, strand, outer, span)
+    def exit(self, at, cpu, strand, span, outer=0, thread_clock=9):
+        return self.row(rec.EXIT, at, cpu, 0, thread_clock, strand, outer, span)
 
     def wake(self, strand, at, by):
         return self.row(rec.WAKE, at, strand=strand, arg=by)
 
     def join(self, strand, at, target):
-        return self.row(rec.JOIN, at, carrier=9, strand=strand, arg=target)
+        return self.row(rec.JOIN, at, thread_clock=9, strand=strand, arg=target)
 
     def end(self, strand, at):
         return self.row(rec.END, at, strand=strand)

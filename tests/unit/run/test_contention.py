@@ -1,4 +1,4 @@
-"""Contention names its holder, untold waits are told apart: worked out by hand."""
+"""Contention names its holder, untold waits are classified: worked out by hand."""
 
 import pytest
 from hand_logs import MS, HandLog, HandWatch, joins, rows, sealed
@@ -74,7 +74,7 @@ def test_a_declared_wait_is_divided_where_the_loop_was_held(tmp_path):
 
 def thread_with(directory, cpu=20, runq=0, wait=""):
     """Thread 1, which the system calls 7, for 100 ms."""
-    log = HandLog(directory).note("carrier", 9, 7).born(1, 0).cut(0, 0, 1, wait=wait)
+    log = HandLog(directory).note("thread_clock", 9, 7).born(1, 0).cut(0, 0, 1, wait=wait)
     return log.cut(100, cpu, 0, delay=runq).end(1, 100)
 
 
@@ -94,7 +94,7 @@ def test_the_run_queue_is_no_wait_to_divide(tmp_path):
 
 
 def test_a_wait_for_the_interpreter_takes_the_role_of_whoever_was_seen_running(tmp_path):
-    log = thread_with(tmp_path).note("carrier", 8, 70).born(2, 0)
+    log = thread_with(tmp_path).note("thread_clock", 8, 70).born(2, 0)
     log.row(rec.CUT, 0, 0, 0, 8, 2).row(rec.ENTER | rec.ROLE["tool"], 1, 1, 0, 8, 2, 50, log.log.name("grep"))
     log.row(rec.CUT, 100, 100, 0, 8, 0).end(2, 100)
     watch = (
@@ -129,7 +129,7 @@ def test_what_was_never_looked_at_stays_off(tmp_path):
 
 
 def test_a_turn_too_short_to_be_seen_divides_as_its_span_does(tmp_path):
-    log = HandLog(tmp_path).note("carrier", 9, 7).born(1, 0)
+    log = HandLog(tmp_path).note("thread_clock", 9, 7).born(1, 0)
     log.cut(0, 0, 1).enter(10, 10, 1, 50, "tool").cut(50, 10, 1, 50).cut(52, 11, 1, 50).exit(60, 12, 1, 50)
     log.cut(70, 22, 0).end(1, 70)
     watch = HandWatch(tmp_path).looked("running", 0, 10).looked("file", 11, 49).looked("running", 50, 71)
@@ -139,7 +139,7 @@ def test_a_turn_too_short_to_be_seen_divides_as_its_span_does(tmp_path):
 
 def test_a_time_out_is_no_wait_for_what_was_given_up(tmp_path):
     log = HandLog(tmp_path).born(1, 0).born(2, 0, parent=1).cut(0, 0, 1, wait="join").cut(30, 1, 1)
-    log.row(rec.EXPIRED, 30, carrier=9, strand=1).join(1, 30, 2).cut(40, 11, 0).end(1, 40)
+    log.row(rec.EXPIRED, 30, thread_clock=9, strand=1).join(1, 30, 2).cut(40, 11, 0).end(1, 40)
     tables, *_ = sealed(tmp_path, log)
     assert rows(tables, 1)[0] == ("framework", "timeout", 0, 30, 1)
 
@@ -158,7 +158,7 @@ def test_what_else_a_coroutine_waited_for_is_joined_where_its_wait_ends(tmp_path
 
 
 def test_a_log_that_ended_before_anything_ran_is_no_obstacle(tmp_path):
-    log = HandLog(tmp_path).note("carrier", 9, 7).born(1, 0).cut(0, 0, 1)
+    log = HandLog(tmp_path).note("thread_clock", 9, 7).born(1, 0).cut(0, 0, 1)
     tables, *_ = sealed(tmp_path, log, HandWatch(tmp_path).looked("net", 0, 60))
     assert tables["segments"].empty
 
@@ -166,13 +166,13 @@ def test_a_log_that_ended_before_anything_ran_is_no_obstacle(tmp_path):
 def test_after_a_declared_wait_the_interpreter_is_its_holders_too(tmp_path):
     log = (
         HandLog(tmp_path)
-        .note("carrier", 9, 7)
+        .note("thread_clock", 9, 7)
         .born(1, 0)
         .cut(0, 0, 1, wait="join")
         .cut(100, 5, 1)
         .join(1, 100, 2)
     )
-    log.cut(110, 15, 0).end(1, 110).note("carrier", 8, 70).born(2, 0)
+    log.cut(110, 15, 0).end(1, 110).note("thread_clock", 8, 70).born(2, 0)
     log.row(rec.CUT, 0, 0, 0, 8, 2).row(rec.ENTER | rec.ROLE["tool"], 1, 1, 0, 8, 2, 50, log.log.name("grep"))
     log.row(rec.CUT, 75, 75, 0, 8, 0).end(2, 75)
     watch = (
@@ -186,10 +186,10 @@ def test_after_a_declared_wait_the_interpreter_is_its_holders_too(tmp_path):
 def test_a_wait_that_goes_on_is_not_cut_where_others_had_their_turn(tmp_path):
     log = (
         HandLog(tmp_path)
-        .note("carrier", 9, 7)
+        .note("thread_clock", 9, 7)
         .born(1, 0)
         .born(3, 0, "coroutine")
-        .note("carrier", 8, 70)
+        .note("thread_clock", 8, 70)
         .born(2, 0)
     )
     log.row(rec.CUT, 0, 0, 0, 8, 2).row(rec.ENTER | rec.ROLE["tool"], 1, 1, 0, 8, 2, 50, log.log.name("grep"))
@@ -226,7 +226,7 @@ def test_a_step_is_a_wake_and_the_cut_by_which_its_strand_goes_on(tmp_path):
             log.wake(2, 8, rec.BY_TIMER).cut(20, 15, 2, 7, "sleep")
         else:
             what = rec.STEP | rec.WAIT["sleep"] | 12 * MS << rec.LAG_SHIFT
-            log.row(what, 20, 15, carrier=9, strand=2, span=7, arg=rec.BY_TIMER)
+            log.row(what, 20, 15, thread_clock=9, strand=2, span=7, arg=rec.BY_TIMER)
         log.cut(30, 20, 0).end(2, 30).end(1, 30)
         tables.append(sealed(tmp_path / how, log)[0])
     assert rows(tables[0], 2) == rows(tables[1], 2)

@@ -9,7 +9,7 @@ from orchprof.capture import strands as rec
 
 def agent(directory):
     """The beginning of an agent's log: process 1, whose thread 7 runs strand 1."""
-    log = HandLog(directory, pid=1, main="agent.py").note("main", 1).note("carrier", 9, 7)
+    log = HandLog(directory, pid=1, main="agent.py").note("main", 1).note("thread_clock", 9, 7)
     return log.born(1, 0).cut(0, 0, 1)
 
 
@@ -143,7 +143,7 @@ def test_a_killed_program_is_known_until_its_end_and_failed(tmp_path):
     log = (
         HandLog(tmp_path, pid=5, main="agent.py")
         .note("main", 1)
-        .note("carrier", 9, 5)
+        .note("thread_clock", 9, 5)
         .born(1, 0)
         .cut(0, 0, 1)
     )
@@ -191,12 +191,12 @@ def test_an_interpreter_that_is_not_tested_is_a_finding(tmp_path, meta, codes):
 def test_a_worker_that_waits_for_more_by_then_released_its_waiter_before(tmp_path):
     """Thread 2 serves task 3 by conditions, 12-40: when the task runs again, at 42, it waits for its next job."""
     log = HandLog(tmp_path).note("main", 1).born(1, 0).cut(0, 0, 1).born(2, 0, "thread", 1)
-    log.cut(0, 0, 2, wait="join", carrier=8).task(3, 10, 1).cut(10, 10, 3).cut(11, 11, 3, wait="join")
-    log.cut(12, 0, 2, carrier=8).row(rec.JOIN, 12, carrier=8, strand=2, arg=3)
-    log.cut(40, 28, 2, wait="join", carrier=8)
+    log.cut(0, 0, 2, wait="join", thread_clock=8).task(3, 10, 1).cut(10, 10, 3).cut(11, 11, 3, wait="join")
+    log.cut(12, 0, 2, thread_clock=8).row(rec.JOIN, 12, thread_clock=8, strand=2, arg=3)
+    log.cut(40, 28, 2, wait="join", thread_clock=8)
     log.cut(42, 11, 3).join(3, 42, 2).cut(50, 19, 1).end(3, 50).cut(60, 29, 1)
-    log.cut(59, 28, 2, carrier=8).row(rec.JOIN, 59, carrier=8, strand=2, arg=1)
-    log.cut(70, 39, 2, carrier=8).end(2, 70).cut(71, 40, 0).end(1, 71)
+    log.cut(59, 28, 2, thread_clock=8).row(rec.JOIN, 59, thread_clock=8, strand=2, arg=1)
+    log.cut(70, 39, 2, thread_clock=8).end(2, 70).cut(71, 40, 0).end(1, 71)
     tables, *_ = sealed(tmp_path, log)
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 3)] == [
         (None, 10, 11), ("pool_wait", 11, 12), (None, 12, 40), ("wakeup", 40, 42), (None, 42, 50),

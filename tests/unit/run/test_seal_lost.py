@@ -13,13 +13,13 @@ META = ("meta", {"version": VERSION, "pid": 1, "python": "3.11"})
 
 
 def written(tmp_path, rows, notes=(META,)):
-    """Write a log by hand: rows of (what, wall, cpu, carrier, strand, span, arg)."""
+    """Write a log by hand: rows of (what, wall, cpu, thread clock, strand, span, arg)."""
     tmp_path.mkdir(exist_ok=True)
     log = Log(tmp_path)
     for note in notes:
         log.note(note)
-    for what, wall, cpu, carrier, strand, span, arg in rows:
-        log.emit(pack(what, wall, cpu, 0, 0, carrier, strand, span, arg))
+    for what, wall, cpu, thread_clock, strand, span, arg in rows:
+        log.emit(pack(what, wall, cpu, 0, 0, thread_clock, strand, span, arg))
     log.close()
     return [log.path]
 

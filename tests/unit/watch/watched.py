@@ -68,11 +68,11 @@ def told(folder):
             if row["what"] & 0xFF == LOOKED:
                 state = LOOKS[row["what"] >> STATE_SHIFT]
                 times = (row["wall_ns"], row["cpu_ns"], row["delay_ns"])
-                said.runs.append(Run(state, *times, row["carrier"], row["strand"], row["arg"]))
+                said.runs.append(Run(state, *times, row["thread_clock"], row["strand"], row["arg"]))
             elif row["what"] & 0xFF == SAMPLE:
                 used = (row["wall_ns"], row["cpu_ns"], row["delay_ns"], row["arg"])
                 assert row["strand"] == 0
-                said.samples.append(Sample(row["carrier"], *used))
+                said.samples.append(Sample(row["thread_clock"], *used))
     return said
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 
 from orchprof.capture.descriptors import words_of
+from orchprof.capture.executions import Execution
 from orchprof.capture.hooks.patches import wraps
 from orchprof.capture.hooks.waits import awake, wait_for
-from orchprof.capture.strands import Fiber
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def _bound(make: Callable[[Strands, _Call], _Call], strands: Strands) -> Callabl
     return lambda original: make(strands, original)
 
 
-def started(strands: Strands, fiber: Fiber, pid: int) -> None:
+def started(strands: Strands, execution: Execution, pid: int) -> None:
     """Note that the child strand is process `pid`, which this process has to reap."""
-    strands.children[pid] = fiber
-    strands.log.note(("pid", fiber.strand, pid))
+    strands.children[pid] = execution
+    strands.log.note(("pid", execution.strand, pid))
 
 
 def command_name(command: Any) -> str:
@@ -72,11 +72,11 @@ def reap(strands: Strands, pid: int, options: int) -> tuple[int, int, Any]:
 
 def seen_over(strands: Strands, pid: int) -> None:
     """Note that a child has ended by now, if it has: who waits for it from here on does not wait."""
-    fiber = strands.children.get(pid)
-    if fiber is not None and not fiber.ready_ns:
+    execution = strands.children.get(pid)
+    if execution is not None and not execution.ready_ns:
         try:
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
-                fiber.ready_ns = strands.carrier().clock.wall_ns()
+                execution.ready_ns = strands.thread_clock().clock.wall_ns()
         except OSError:
             return  # somebody else's to reap
 
@@ -88,13 +88,13 @@ def _reaped(strands: Strands, pid: int, options: int, targets: list[int]) -> tup
     except ChildProcessError:  # somebody else reaped it: it has ended, but what it used is theirs to know
         lost = strands.children.pop(pid, None)
         if lost is not None:
-            strands.end(lost.strand, strands.carrier().clock.wall_ns())
+            strands.end(lost.strand, strands.thread_clock().clock.wall_ns())
         raise
-    fiber = strands.children.get(found[0])
-    if fiber is not None and (os.WIFEXITED(found[1]) or os.WIFSIGNALED(found[1])):
+    execution = strands.children.get(found[0])
+    if execution is not None and (os.WIFEXITED(found[1]) or os.WIFSIGNALED(found[1])):
         del strands.children[found[0]]
-        strands.safely(_account, strands, fiber, found[2], delay_ns)
-        targets.append(fiber.strand)
+        strands.safely(_account, strands, execution, found[2], delay_ns)
+        targets.append(execution.strand)
     return found
 
 
@@ -114,14 +114,14 @@ def _waited_ns(pid: int) -> int:
         return 0
 
 
-def _account(strands: Strands, fiber: Fiber, used: Any, delay_ns: int) -> None:
-    carrier = strands.carrier()
-    end_ns = fiber.ready_ns or carrier.clock.wall_ns()
-    strands.child(fiber.strand, end_ns, (_cpu_ns(used), delay_ns, used.ru_maxrss * _KIB))
+def _account(strands: Strands, execution: Execution, used: Any, delay_ns: int) -> None:
+    thread_clock = strands.thread_clock()
+    end_ns = execution.ready_ns or thread_clock.clock.wall_ns()
+    strands.child(execution.strand, end_ns, (_cpu_ns(used), delay_ns, used.ru_maxrss * _KIB))
     if (
-        carrier.cause.strand < 0
+        thread_clock.cause.strand < 0
     ):  # a loop heard of the end from its descriptor: what it does now comes from the child
-        carrier.cause = Fiber(fiber.strand, fiber.span, fiber.task, end_ns)
+        thread_clock.cause = Execution(execution.strand, execution.span, execution.task, end_ns)
 
 
 def _cpu_ns(used: Any) -> int:
@@ -170,9 +170,9 @@ def _system(strands: Strands, original: _Call) -> _Call:
     def system(command: Any) -> int:
         if strands.asleep:
             return awake(strands, os, "system")(command)  # type: ignore[no-any-return]
-        carrier = strands.carrier()
+        thread_clock = strands.thread_clock()
         name = strands.safely(command_name, command) or "child"
-        fiber = strands.spawn("child", name, carrier.fiber, carrier.cut())
+        execution = strands.spawn("child", name, thread_clock.execution, thread_clock.snapshot())
         import resource
 
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -183,22 +183,24 @@ def _system(strands: Strands, original: _Call) -> _Call:
             finally:
                 after = resource.getrusage(resource.RUSAGE_CHILDREN)
                 used = (_cpu_ns(after) - _cpu_ns(before), 0, after.ru_maxrss * _KIB)
-                strands.child(fiber.strand, carrier.clock.wall_ns(), used)
+                strands.child(execution.strand, thread_clock.clock.wall_ns(), used)
 
-        return wait_for(strands, [fiber.strand], block)  # type: ignore[no-any-return]
+        return wait_for(strands, [execution.strand], block)  # type: ignore[no-any-return]
 
     return system
 
 
 def _follow(strands: Strands, name: str, start: Callable[[], Any], pid_of: Callable[[Any], int]) -> Any:
     """Return `start()`, which starts a child of this name; in the child itself nothing is done."""
-    carrier = strands.carrier()
-    inside = carrier.fiber.wait  # of a call that follows its child itself
-    wall_ns = carrier.cut()
+    thread_clock = strands.thread_clock()
+    inside = thread_clock.execution.wait  # of a call that follows its child itself
+    wall_ns = thread_clock.snapshot()
     result = start()
     pid = pid_of(result)
     if pid and not inside:
-        strands.safely(lambda: started(strands, strands.spawn("child", name, carrier.fiber, wall_ns), pid))
+        strands.safely(
+            lambda: started(strands, strands.spawn("child", name, thread_clock.execution, wall_ns), pid)
+        )
     return result
 
 

@@ -54,8 +54,10 @@ def _about_to_send(strands: Strands, pid: object = None, number: object = None) 
     if pid == os.getpid():
         _before(number)
     elif number:
-        carrier = strands.carrier()
-        strands.log.note(("signal", carrier.fiber.strand, [int(pid), carrier.cut(), int(number)]))
+        thread_clock = strands.thread_clock()
+        strands.log.note(
+            ("signal", thread_clock.execution.strand, [int(pid), thread_clock.snapshot(), int(number)])
+        )
 
 
 def _raise(original: _Call) -> _Call:
@@ -100,7 +102,7 @@ def _exec(strands: Strands, original: _Call) -> _Call:
 
 
 def _becomes(strands: Strands) -> None:
-    strands.log.note(("exec", strands.carrier().cut()))
+    strands.log.note(("exec", strands.thread_clock().snapshot()))
 
 
 def _write() -> None:

@@ -10,9 +10,9 @@ import functools
 import os
 import subprocess
 
+from orchprof.capture.executions import EXECUTION
 from orchprof.capture.hooks.children import reaping
 from orchprof.capture.hooks.waits import awake, wait_as, wait_for
-from orchprof.capture.strands import FIBER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ def _init(strands: Strands, original: _Call) -> _Call:
         if strands.asleep:
             awake(strands, subprocess.Popen, "__init__")(process, *args, **kwargs)
             return
-        carrier = strands.carrier()
+        thread_clock = strands.thread_clock()
         name = strands.safely(reaping.command_name, args[0] if args else kwargs.get("args")) or "child"
-        fiber = strands.spawn("child", name, carrier.fiber, carrier.cut())
-        setattr(process, FIBER, fiber)
+        execution = strands.spawn("child", name, thread_clock.execution, thread_clock.snapshot())
+        setattr(process, EXECUTION, execution)
         try:
             wait_as(strands, "startup", lambda: original(process, *args, **kwargs))
         except BaseException:
-            strands.end(fiber.strand, carrier.wall)
-            delattr(process, FIBER)
+            strands.end(execution.strand, thread_clock.wall)
+            delattr(process, EXECUTION)
             raise
-        strands.safely(reaping.started, strands, fiber, process.pid)
+        strands.safely(reaping.started, strands, execution, process.pid)
 
     return init
 
@@ -58,12 +58,12 @@ def _init(strands: Strands, original: _Call) -> _Call:
 def _blocking(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def blocking(process: Any, *args: Any, **kwargs: Any) -> Any:
-        fiber = strands.fiber_of(process)
+        execution = strands.execution_of(process)
         block = functools.partial(original, process, *args, **kwargs)
-        if fiber is None or process.returncode is not None:
+        if execution is None or process.returncode is not None:
             return block()
         strands.safely(reaping.seen_over, strands, process.pid)
-        return wait_for(strands, [fiber.strand], block, lambda: process.returncode is not None)
+        return wait_for(strands, [execution.strand], block, lambda: process.returncode is not None)
 
     return blocking
 

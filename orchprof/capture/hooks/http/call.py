@@ -12,11 +12,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from orchprof.capture.executions import Execution
 from orchprof.capture.frames import hide, is_ours
 from orchprof.capture.hooks.http.kept import Kept
 from orchprof.capture.hooks.http.wire import Wire
 from orchprof.capture.hooks.patches import Patches
-from orchprof.capture.strands import WAIT, Carrier, Fiber, Strands
+from orchprof.capture.strands import WAIT, Strands, ThreadClock
 from orchprof.clocks import reply
 from orchprof.clocks.encodings import decoded
 
@@ -115,7 +116,7 @@ class Call:
     """One request. Its methods say what the library is about to do; none of them raises."""
 
     __slots__ = (
-        "__weakref__", "_asked_ns", "_before", "_fiber", "_has_ended", "_headers", "_is_whole", "_kept", "_last_ns",
+        "__weakref__", "_asked_ns", "_before", "_execution", "_has_ended", "_headers", "_is_whole", "_kept", "_last_ns",
         "_left_bytes", "_phase_ns", "_seeks_token", "_strands", "is_lost", "is_model",
         "library", "note", "request", "strand", "wire",
     )  # fmt: skip
@@ -124,7 +125,7 @@ class Call:
         self.library, self.request, self._strands = library, request, library.strands
         self.is_lost = self.is_model = self._has_ended = self._is_whole = False
         self.strand = self._asked_ns = self._last_ns = self._phase_ns = self._before = 0
-        self._fiber: Fiber | None = None
+        self._execution: Execution | None = None
         self.wire: Wire | None = None  # of a connection that cannot be asked: each read is taken for a wait
         self._left_bytes = -1  # not known
         self._headers: dict[str, str] = {}
@@ -139,9 +140,9 @@ class Call:
     def lose(self, error: Exception) -> None:
         """Follow this call no longer; the strand that it left waiting waits no more."""
         self.is_lost = True
-        fiber, self._fiber = self._fiber, None
-        if fiber is not None:
-            fiber.wait = self._before
+        execution, self._execution = self._execution, None
+        if execution is not None:
+            execution.wait = self._before
         self.library.complain(error)
 
     @_quiet
@@ -158,7 +159,7 @@ class Call:
     def connected(self, column: str) -> None:
         """A phase of connecting is over; `column` of the call takes what it took."""
         self.note[column] = (
-            self.note.get(column, 0) + self._strands.carrier().clock.wall_ns() - self._phase_ns
+            self.note.get(column, 0) + self._strands.thread_clock().clock.wall_ns() - self._phase_ns
         )
 
     @_quiet
@@ -175,7 +176,7 @@ class Call:
         """
         self.wire = wire
         if not self.strand:
-            self._begin(self._wait("join") if wire is None else self._carrier().cut())
+            self._begin(self._wait("join") if wire is None else self._thread_clock().snapshot())
 
     @_quiet
     def headers(self, response: Any) -> None:
@@ -208,7 +209,7 @@ class Call:
     @_quiet
     def heard(self) -> None:
         """A read returned, after a wait or without one: what it brought arrived when the kernel took it in."""
-        self._arrived(self._resume() if self._fiber is not None else self._carrier().clock.wall_ns())
+        self._arrived(self._resume() if self._execution is not None else self._thread_clock().clock.wall_ns())
 
     @_quiet
     def took(self, data: bytes) -> None:
@@ -221,21 +222,21 @@ class Call:
     @_quiet
     def came(self, data: bytes) -> None:
         """A piece arrived; whoever waits for it is told later."""
-        self._arrived(self._carrier().clock.wall_ns())
+        self._arrived(self._thread_clock().clock.wall_ns())
         if self.is_model:
             self._keep(data)
 
     @_quiet
     def came_whole(self) -> None:
         """The last byte arrived; whoever waits for it is told later."""
-        self._arrived(self._carrier().clock.wall_ns())
+        self._arrived(self._thread_clock().clock.wall_ns())
         self._is_whole = True
         self.end()
 
     @_quiet
     def whole(self) -> None:
         """There is no further piece: its end was waited for, or had arrived."""
-        if self._fiber is not None:
+        if self._execution is not None:
             self._last_ns = self._resume()
         self._is_whole = True
 
@@ -248,16 +249,16 @@ class Call:
     @_quiet
     def gave_up(self, error: BaseException) -> None:
         """The wait ended with an exception."""
-        waited = self._fiber is not None
+        waited = self._execution is not None
         self._last_ns = self._resume()
         if waited and isinstance(error, self.library.expiries):
-            self._carrier().expired()
+            self._thread_clock().expired()
 
     @_quiet
     def close(self) -> None:
         """The client is done with the reply, read to its end or not."""
         if not self._is_whole:
-            self._last_ns = self._carrier().clock.wall_ns()
+            self._last_ns = self._thread_clock().clock.wall_ns()
         self.end()
 
     @_quiet
@@ -278,39 +279,39 @@ class Call:
     def _arrived(self, now_ns: int) -> None:
         self._last_ns = now_ns if self.wire is None else max(self.wire.arrived_ns(now_ns), self._last_ns)
 
-    def fiber(self) -> Fiber:
+    def execution(self) -> Execution:
         """Return what runs on the calling thread."""
-        return self._carrier().fiber
+        return self._thread_clock().execution
 
-    def _carrier(self) -> Carrier:
-        return self._strands.here.carrier or self._strands.carrier()
+    def _thread_clock(self) -> ThreadClock:
+        return self._strands.here.thread_clock or self._strands.thread_clock()
 
     def _wait(self, state: str) -> int:
         """Wait from here on, or wait for something else than until now; return the wall."""
-        carrier = self._carrier()
-        fiber = carrier.fiber
-        if self._fiber is not fiber:
-            self._fiber, self._before = fiber, fiber.wait
-        fiber.wait = WAIT[state]
-        wall = carrier.cut()
-        carrier.trusted = 0  # a wait, however short, is not CPU
+        thread_clock = self._thread_clock()
+        execution = thread_clock.execution
+        if self._execution is not execution:
+            self._execution, self._before = execution, execution.wait
+        execution.wait = WAIT[state]
+        wall = thread_clock.snapshot()
+        thread_clock.trusted = 0  # a wait, however short, is not CPU
         return wall
 
     def _resume(self) -> int:
         """End the wait, if there is one, and return when; the wait around it goes on."""
-        fiber, self._fiber = self._fiber, None
-        if fiber is None:
-            return self._last_ns or self._carrier().clock.wall_ns()
-        carrier = self._carrier()
-        if carrier.fiber is fiber:
-            return carrier.joined((self.strand,) if self.strand else (), self._before)
-        fiber.wait = self._before  # a coroutine that was thrown away while it waited
-        return carrier.clock.wall_ns()
+        execution, self._execution = self._execution, None
+        if execution is None:
+            return self._last_ns or self._thread_clock().clock.wall_ns()
+        thread_clock = self._thread_clock()
+        if thread_clock.execution is execution:
+            return thread_clock.joined((self.strand,) if self.strand else (), self._before)
+        execution.wait = self._before  # a coroutine that was thrown away while it waited
+        return thread_clock.clock.wall_ns()
 
     def _begin(self, wall: int) -> None:
         method, host, path = self.library.asked(self.request)
         self.is_model = asks_model(method, path)
-        name, asker = f"{method} {host}", self._carrier().fiber
+        name, asker = f"{method} {host}", self._thread_clock().execution
         self.strand = self._strands.spawn("remote", name, asker, wall).strand
         self.note |= {"name": name, "span": asker.span, "sent_ns": wall}
         self._last_ns = wall

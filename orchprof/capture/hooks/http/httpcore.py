@@ -88,17 +88,17 @@ def _follow(library: Library, request: Any) -> Call:
 class _Asking:
     """While it lasts, what the strand that runs here reads from a connection is this call's reply."""
 
-    __slots__ = ("_call", "_fiber", "_outer")
+    __slots__ = ("_call", "_execution", "_outer")
 
     def __init__(self, call: Call) -> None:
         self._call = call
 
     def __enter__(self) -> None:
-        fiber = self._fiber = self._call.fiber()
-        self._outer, fiber.request = fiber.request, self._call
+        execution = self._execution = self._call.execution()
+        self._outer, execution.request = execution.request, self._call
 
     def __exit__(self, *_: object) -> None:
-        self._fiber.request = self._outer
+        self._execution.request = self._outer
 
 
 def _handle(library: Library, original: _Call) -> _Call:
@@ -155,8 +155,8 @@ def _wire(stream: Any) -> Wire | None:
 
 def _asked_here(strands: Strands) -> Call | None:
     """Return the call whose reply is about to be read here, if its connection can be asked."""
-    carrier = strands.here.carrier
-    call: Call | None = None if carrier is None else carrier.fiber.request
+    thread_clock = strands.here.thread_clock
+    call: Call | None = None if thread_clock is None else thread_clock.execution.request
     return call if call is not None and call.wire is not None and call.strand else None
 
 

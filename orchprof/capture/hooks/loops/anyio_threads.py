@@ -31,15 +31,15 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _run_sync(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     async def run_sync(backend: Any, func: _Call, *args: Any, **kwargs: Any) -> Any:
-        carrier = strands.carrier()
+        thread_clock = strands.thread_clock()
         name = strands.safely(name_of, func) or "job"
-        fiber = strands.spawn("job", name, carrier.fiber, carrier.cut())
+        execution = strands.spawn("job", name, thread_clock.execution, thread_clock.snapshot())
         begun: list[bool] = []
 
         def job(*given: Any) -> Any:
             begun.append(True)
             try:
-                return run_job(strands, fiber, func, *given)
+                return run_job(strands, execution, func, *given)
             except BaseException as error:
                 hide(error)
                 raise
@@ -48,6 +48,6 @@ def _run_sync(strands: Strands, original: _Call) -> _Call:
             return await original(backend, job, *args, **kwargs)
         finally:
             if not begun:  # cancelled while it waited for a thread
-                strands.end(fiber.strand, strands.carrier().cut())
+                strands.end(execution.strand, strands.thread_clock().snapshot())
 
     return run_sync

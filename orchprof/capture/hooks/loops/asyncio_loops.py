@@ -14,6 +14,7 @@ from asyncio import base_events, events, futures, selector_events
 from collections.abc import Callable
 from typing import Any, Final
 
+from orchprof.capture.executions import EXECUTION, NOBODY, Execution
 from orchprof.capture.flows import abandoned
 from orchprof.capture.frames import hide
 from orchprof.capture.hooks.patches import Patches
@@ -24,13 +25,10 @@ from orchprof.capture.strands import (
     BY_TIMEOUT,
     BY_TIMER,
     FALLBACK,
-    FIBER,
     LIMIT,
     NATURAL,
-    NOBODY,
-    Carrier,
-    Fiber,
     Strands,
+    ThreadClock,
 )
 from orchprof.capture.yields import STREAMS, stepped
 from orchprof.units import nanoseconds
@@ -100,13 +98,13 @@ def _timed(strands: Strands, start: _Call) -> _Call:
     def init(handle: Any, *args: Any, **kwargs: Any) -> None:
         start(handle, *args, **kwargs)
         origin = handle._orchprof_origin = timer(handle._when, handle._callback)
-        carrier = strands.here.carrier
-        if carrier is None:
+        thread_clock = strands.here.thread_clock
+        if thread_clock is None:
             return
         if origin[1] == BY_TIMEOUT:
-            carrier.say(LIMIT, origin[0])
+            thread_clock.say(LIMIT, origin[0])
         elif isinstance(sys.exception(), TimeoutError):
-            carrier.say(FALLBACK, AFTER_STEP)
+            thread_clock.say(FALLBACK, AFTER_STEP)
 
     return init
 
@@ -119,9 +117,9 @@ def _cancelled(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def cancel(handle: Any) -> None:
         if handle._callback is sleep:
-            due_ns, carrier = handle._orchprof_origin[0], strands.here.carrier
-            if carrier is not None and due_ns > clock_ns():
-                carrier.say(NATURAL, due_ns)
+            due_ns, thread_clock = handle._orchprof_origin[0], strands.here.thread_clock
+            if thread_clock is not None and due_ns > clock_ns():
+                thread_clock.say(NATURAL, due_ns)
         original(handle)
 
     return cancel
@@ -133,7 +131,7 @@ def _at_once(strands: Strands, start: _Call) -> _Call:
     def init(handle: Any, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
         start(handle, callback, args, loop, context)
         # As `now`, without the cost of one more call per step of a loop.
-        cause = (here.carrier or strands.carrier()).cause
+        cause = (here.thread_clock or strands.thread_clock()).cause
         ready_ns = cause.ready_ns or clock_ns()
         handle._orchprof_origin = (ready_ns, cause.strand, cause.span, cause.task, cause.others)
 
@@ -142,7 +140,7 @@ def _at_once(strands: Strands, start: _Call) -> _Call:
 
 def now(strands: Strands) -> Origin:
     """Return the origin of what the calling strand schedules to run at once."""
-    cause = (strands.here.carrier or strands.carrier()).cause
+    cause = (strands.here.thread_clock or strands.thread_clock()).cause
     return (cause.ready_ns or time.monotonic_ns(), cause.strand, cause.span, cause.task, cause.others)
 
 
@@ -160,61 +158,61 @@ def run_as(strands: Strands, origin: Origin, callback: Any, loop: Any, run: _Cal
     Where the loop has more to run at once, the next step's row says that this one has ended, too: what the loop itself
     does in between is less than a row of its own would cost.
     """
-    carrier = strands.here.carrier or strands.carrier()
-    outer, cause = carrier.fiber, carrier.cause
+    thread_clock = strands.here.thread_clock or strands.thread_clock()
+    outer, cause = thread_clock.execution, thread_clock.cause
     task = getattr(callback, "__self__", None)
     if isinstance(task, asyncio.Task) and getattr(callback, "__name__", None) in _STEPS:
-        fiber = _mounted(strands, carrier, task, origin)
+        execution = _mounted(strands, thread_clock, task, origin)
         try:
             run(*args)
         finally:
             if STREAMS:
                 strands.safely(stepped)
-            carrier.fiber, carrier.cause = outer, cause
+            thread_clock.execution, thread_clock.cause = outer, cause
             # Only asyncio's own loops tell what they run next; what was cancelled is not run.
             ready: Any = getattr(loop, "_ready", None)
             if task.done():
-                strands.end(fiber.strand, carrier.cut())
+                strands.end(execution.strand, thread_clock.snapshot())
             elif ready and not ready[0]._cancelled:
-                carrier.loose = True
+                thread_clock.loose = True
             else:
-                carrier.cut()
+                thread_clock.snapshot()
     else:
-        if carrier.loose:
-            carrier.loose = False
-            carrier.cut()
-        carrier.cause = acting = _acting_for(carrier, origin)
+        if thread_clock.loose:
+            thread_clock.loose = False
+            thread_clock.snapshot()
+        thread_clock.cause = acting = _acting_for(thread_clock, origin)
         if origin[1] > 0 and getattr(callback, "__name__", None) in _COUNTING:
             acting.others = strands.safely(_counted, strands, callback, origin[1]) or NOBODY
         try:
             run(*args)
         finally:
-            carrier.cause = cause
+            thread_clock.cause = cause
 
 
-def _mounted(strands: Strands, carrier: Carrier, task: Any, origin: Origin) -> Fiber:
-    """Return the fiber of a task, which runs from here on."""
-    fiber: Fiber | None = getattr(task, FIBER, None)
-    carrier.loose = False
-    if fiber is None or fiber.of is not strands:
-        fiber = _newborn(strands, task, origin)
-        carrier.mount(fiber)
+def _mounted(strands: Strands, thread_clock: ThreadClock, task: Any, origin: Origin) -> Execution:
+    """Return the execution of a task, which runs from here on."""
+    execution: Execution | None = getattr(task, EXECUTION, None)
+    thread_clock.loose = False
+    if execution is None or execution.of is not strands:
+        execution = _newborn(strands, task, origin)
+        thread_clock.mount(execution)
     else:
-        if origin[1] != fiber.strand:  # what it does itself on its way out changes nothing
-            fiber.late = origin[1] == BY_TIMEOUT and fiber.wait > 0
-        carrier.step(fiber, origin[0], origin[1])
+        if origin[1] != execution.strand:  # what it does itself on its way out changes nothing
+            execution.late = origin[1] == BY_TIMEOUT and execution.wait > 0
+        thread_clock.step(execution, origin[0], origin[1])
     if origin[4]:
-        strands.joined_too(carrier, origin[4])
-    return fiber
+        strands.joined_too(thread_clock, origin[4])
+    return execution
 
 
-def _newborn(strands: Strands, task: Any, origin: Origin) -> Fiber:
-    """Return the fiber of a task about to take its first step."""
+def _newborn(strands: Strands, task: Any, origin: Origin) -> Execution:
+    """Return the execution of a task about to take its first step."""
     ready_ns, waker, span, in_task, _ = origin
     name = strands.safely(_name, task) or "coroutine"
-    fiber = strands.spawn("coroutine", name, Fiber(max(waker, 0), span, in_task), ready_ns)
-    setattr(task, FIBER, fiber)
-    return fiber
+    execution = strands.spawn("coroutine", name, Execution(max(waker, 0), span, in_task), ready_ns)
+    setattr(task, EXECUTION, execution)
+    return execution
 
 
 def _counted(strands: Strands, callback: Any, strand: int) -> list[int]:
@@ -236,12 +234,12 @@ def _name(task: Any) -> str:
     return str(getattr(task.get_coro(), "__qualname__", None) or "coroutine")
 
 
-def _acting_for(carrier: Carrier, origin: Origin) -> Fiber:
+def _acting_for(thread_clock: ThreadClock, origin: Origin) -> Execution:
     """Return the cause of what a plain callback does; for I/O and the clock, ready since before it was called."""
     ready_ns, waker, span, task, _ = origin
     if not ready_ns:
-        return Fiber(waker, span, task, carrier.selected_ns)
-    return Fiber(waker, span, task, ready_ns if waker < 0 else 0)
+        return Execution(waker, span, task, thread_clock.selected_ns)
+    return Execution(waker, span, task, ready_ns if waker < 0 else 0)
 
 
 def _by_io(strands: Strands, original: _Call) -> _Call:
@@ -258,20 +256,20 @@ def _by_io(strands: Strands, original: _Call) -> _Call:
 def _io(strands: Strands, callback: Any) -> Origin:
     """Return the origin of what a descriptor's readiness calls: at the other end of a child's pipe is the child."""
     pipe = getattr(getattr(callback, "__self__", None), "_protocol", None)
-    child = strands.fiber_of(getattr(getattr(pipe, "proc", None), "_proc", None))
+    child = strands.execution_of(getattr(getattr(pipe, "proc", None), "_proc", None))
     return _BY_IO if child is None else (0, child.strand, child.span, child.task, NOBODY)
 
 
 def _process_events(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def process(loop: Any, event_list: Any) -> None:
-        carrier = strands.carrier()
+        thread_clock = strands.thread_clock()
         now_ns = time.monotonic_ns()
         # A loop that comes from a step straight to its descriptors did not wait for them: what is ready now can have
         # been so ever since it looked before.
-        waited = not carrier.loose and now_ns - carrier.wall > _STRAIGHT_NS
-        carrier.selected_ns = now_ns if waited else carrier.looked_ns or now_ns
-        carrier.looked_ns = now_ns
+        waited = not thread_clock.loose and now_ns - thread_clock.wall > _STRAIGHT_NS
+        thread_clock.selected_ns = now_ns if waited else thread_clock.looked_ns or now_ns
+        thread_clock.looked_ns = now_ns
         original(loop, event_list)
 
     return process
@@ -282,8 +280,8 @@ def _run_forever(strands: Strands, original: _Call) -> _Call:
 
     @functools.wraps(original)
     def run_forever(loop: Any) -> None:
-        carrier = strands.carrier()
-        cause, carrier.cause = carrier.cause, Fiber(BY_IO)
+        thread_clock = strands.thread_clock()
+        cause, thread_clock.cause = thread_clock.cause, Execution(BY_IO)
         stopper: list[int] = []
 
         def run() -> None:
@@ -295,7 +293,7 @@ def _run_forever(strands: Strands, original: _Call) -> _Call:
         try:
             wait_for(strands, filter(None, stopper), run)
         finally:
-            carrier.cause = cause
+            thread_clock.cause = cause
 
     return run_forever
 
@@ -303,7 +301,7 @@ def _run_forever(strands: Strands, original: _Call) -> _Call:
 def _stop(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def stop(loop: Any) -> None:
-        vars(loop)[_STOPPER] = max(strands.carrier().cause.strand, 0)
+        vars(loop)[_STOPPER] = max(strands.thread_clock().cause.strand, 0)
         original(loop)
 
     return stop
@@ -325,22 +323,22 @@ def _create_task(strands: Strands, original: _Call) -> _Call:
     def create_task(loop: Any, coro: Any, **kwargs: Any) -> Any:
         if loop.get_task_factory() is None and not kwargs.get("eager_start"):
             return original(loop, coro, **kwargs)
-        carrier = strands.carrier()
-        outer, cause = carrier.fiber, carrier.cause
+        thread_clock = strands.thread_clock()
+        outer, cause = thread_clock.execution, thread_clock.cause
         name = kwargs.get("name") or getattr(coro, "__qualname__", "coroutine")
-        fiber = strands.spawn("coroutine", str(name), outer, carrier.cut())
+        execution = strands.spawn("coroutine", str(name), outer, thread_clock.snapshot())
         task = None
-        carrier.mount(fiber)
+        thread_clock.mount(execution)
         try:
             task = original(loop, coro, **kwargs)
         finally:
             # Until its first wait the maker waited for it.
-            strands.woken(outer, carrier.cut(), fiber.strand)
-            carrier.fiber, carrier.cause = outer, cause
-            carrier.cut()
+            strands.woken(outer, thread_clock.snapshot(), execution.strand)
+            thread_clock.execution, thread_clock.cause = outer, cause
+            thread_clock.snapshot()
             if task is None or task.done():
-                strands.end(fiber.strand, carrier.wall)
-        strands.safely(setattr, task, FIBER, fiber)
+                strands.end(execution.strand, thread_clock.wall)
+        strands.safely(setattr, task, EXECUTION, execution)
         return task
 
     return create_task

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
+from orchprof.capture.executions import Execution
 from orchprof.capture.hooks.patches import Patches
-from orchprof.capture.strands import Fiber, Strands
+from orchprof.capture.strands import Strands
 
 _Call = Callable[..., Any]
 _SAID: Final = (
@@ -40,36 +41,36 @@ def _follow(strands: Strands, patches: Patches, module: ModuleType) -> None:
 
 
 def _trace(strands: Strands, hub: Any) -> None:
-    if strands.here.carrier is None:  # recording's own thread
+    if strands.here.thread_clock is None:  # recording's own thread
         return
     greenlet: Any = importlib.import_module("greenlet")
     strands.log.note(_SAID)
-    fibers: Any = weakref.WeakKeyDictionary()
-    fibers[hub] = strands.spawn("coroutine", "gevent hub", None, strands.carrier().clock.wall_ns())
+    executions: Any = weakref.WeakKeyDictionary()
+    executions[hub] = strands.spawn("coroutine", "gevent hub", None, strands.thread_clock().clock.wall_ns())
     before = greenlet.gettrace()
 
     def switched(event: str, args: Any) -> None:
-        strands.safely(_switch, strands, fibers, *args)
+        strands.safely(_switch, strands, executions, *args)
         if before is not None:
             before(event, args)
 
     greenlet.settrace(switched)
 
 
-def _switch(strands: Strands, fibers: Any, origin: Any, target: Any) -> None:
-    carrier = strands.here.carrier
-    if carrier is None:
+def _switch(strands: Strands, executions: Any, origin: Any, target: Any) -> None:
+    thread_clock = strands.here.thread_clock
+    if thread_clock is None:
         return
-    left = carrier.fiber
-    fibers[origin] = left
-    fiber = fibers.get(target) or _newborn(strands, fibers, target)
-    carrier.mount(fiber)
-    if origin.dead and left is not carrier.home:
-        strands.end(left.strand, carrier.wall)
+    left = thread_clock.execution
+    executions[origin] = left
+    execution = executions.get(target) or _newborn(strands, executions, target)
+    thread_clock.mount(execution)
+    if origin.dead and left is not thread_clock.home:
+        strands.end(left.strand, thread_clock.wall)
 
 
-def _newborn(strands: Strands, fibers: Any, target: Any) -> Fiber:
+def _newborn(strands: Strands, executions: Any, target: Any) -> Execution:
     spawner = getattr(target, "spawning_greenlet", None)
-    parent = fibers.get(spawner()) if callable(spawner) else None
+    parent = executions.get(spawner()) if callable(spawner) else None
     name = getattr(getattr(target, "_run", None), "__qualname__", None) or type(target).__name__
-    return strands.spawn("coroutine", str(name), parent, strands.carrier().clock.wall_ns())
+    return strands.spawn("coroutine", str(name), parent, strands.thread_clock().clock.wall_ns())

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from orchprof.capture.executions import Execution
 from orchprof.capture.hooks.patches import Patches
 from orchprof.capture.hooks.waits import wait_for
-from orchprof.capture.strands import BY_IO, Fiber, Strands
+from orchprof.capture.strands import BY_IO, Strands
 
 _Call = Callable[..., Any]
 
@@ -43,21 +44,21 @@ def _follow(strands: Strands, patches: Patches, module: ModuleType) -> None:
 def _run(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def run_until_complete(loop: Any, future: Any) -> Any:
-        carrier = strands.carrier()
+        thread_clock = strands.thread_clock()
         if not asyncio.isfuture(future):
             future = asyncio.ensure_future(future, loop=loop)
             future._log_destroy_pending = False  # as the original does with what it makes itself
-        cause, carrier.cause = carrier.cause, Fiber(BY_IO)
+        cause, thread_clock.cause = thread_clock.cause, Execution(BY_IO)
         try:
             return wait_for(strands, _strand(strands, future), lambda: original(loop, future), future.done)
         finally:
-            carrier.cause = cause
+            thread_clock.cause = cause
 
     return run_until_complete
 
 
 def _strand(strands: Strands, future: Any) -> Any:
     """Yield the strand of a task, once it has begun."""
-    fiber = strands.fiber_of(future)
-    if fiber is not None:
-        yield fiber.strand
+    execution = strands.execution_of(future)
+    if execution is not None:
+        yield execution.strand

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
+from orchprof.capture.executions import NOBODY, Execution
 from orchprof.capture.hooks.patches import Patches
 from orchprof.capture.hooks.threads import name_of, run_job
 from orchprof.capture.hooks.waits import add_other
-from orchprof.capture.strands import BY_IO, BY_TIMEOUT, BY_TIMER, NOBODY, Fiber, Strands
+from orchprof.capture.strands import BY_IO, BY_TIMEOUT, BY_TIMER, Strands
 
 _Call = Callable[..., Any]
 _SLEEP: Final = ("trio._timeouts", "sleep_until")
@@ -65,11 +66,11 @@ class _Instrument:
 
     def __init__(self, strands: Strands, runner: Any) -> None:
         self._strands, self._runner = strands, runner
-        self._fibers: dict[Any, Fiber] = {}
+        self._executions: dict[Any, Execution] = {}
         # Since when a task has been ready, who woke it, and who else was waited for by it.
         self._ready: dict[Any, tuple[int, int, list[int]]] = {}
         self._finished: dict[Any, list[int]] = {}  # children by nursery
-        self._outer: Fiber | None = None  # what the loop's thread runs between steps
+        self._outer: Execution | None = None  # what the loop's thread runs between steps
         self._waker = 0  # what schedules tasks between steps
         self._main: list[int] = []
         self._waits = False
@@ -77,25 +78,25 @@ class _Instrument:
     @_quiet
     def before_run(self) -> None:
         """Whoever runs a loop waits for its main task; a guest's host does something else."""
-        carrier = self._strands.carrier()
-        self._waits = not self._runner.is_guest and not carrier.fiber.wait
+        thread_clock = self._strands.thread_clock()
+        self._waits = not self._runner.is_guest and not thread_clock.execution.wait
         if self._waits:
-            carrier.wait("join")
+            thread_clock.wait("join")
 
     @_quiet
     def after_run(self) -> None:
         """The loop is over."""
         if self._waits:
-            self._strands.carrier().joined(self._main)
+            self._strands.thread_clock().joined(self._main)
 
     @_quiet
     def task_spawned(self, task: Any) -> None:
         """A task was born, of whoever runs here."""
-        cause = self._strands.carrier().cause
+        cause = self._strands.thread_clock().cause
         name = getattr(task.coro, "__qualname__", "")
         name = name if name and task.name.endswith(name) else task.name
-        parent = Fiber(max(cause.strand, 0), cause.span, cause.task)
-        self._fibers[task] = self._strands.spawn("coroutine", name, parent, time.monotonic_ns())
+        parent = Execution(max(cause.strand, 0), cause.span, cause.task)
+        self._executions[task] = self._strands.spawn("coroutine", name, parent, time.monotonic_ns())
 
     @_quiet
     def task_scheduled(self, task: Any) -> None:
@@ -103,7 +104,7 @@ class _Instrument:
         waker = self._waker
         if waker == BY_TIMER and not _has_slept(task):
             waker = BY_TIMEOUT
-        waker = waker or self._strands.carrier().cause.strand
+        waker = waker or self._strands.thread_clock().cause.strand
         self._ready[task] = (time.monotonic_ns(), waker, NOBODY)
 
     @_quiet
@@ -120,44 +121,44 @@ class _Instrument:
     def before_task_step(self, task: Any) -> None:
         """A task runs from here on."""
         self._waker = 0
-        carrier, fiber = self._strands.carrier(), self._fibers.get(task)
-        if fiber is None:  # it was there before recording
+        thread_clock, execution = self._strands.thread_clock(), self._executions.get(task)
+        if execution is None:  # it was there before recording
             return
-        self._outer = carrier.fiber
+        self._outer = thread_clock.execution
         ready_ns, waker, others = self._ready.pop(task, (0, 0, NOBODY))
         if ready_ns:
-            self._strands.woken(fiber, ready_ns, waker)
-            fiber.late = waker == BY_TIMEOUT and fiber.wait > 0
-        carrier.mount(fiber)
+            self._strands.woken(execution, ready_ns, waker)
+            execution.late = waker == BY_TIMEOUT and execution.wait > 0
+        thread_clock.mount(execution)
         if others:
-            self._strands.joined_too(carrier, others)
+            self._strands.joined_too(thread_clock, others)
 
     @_quiet
     def after_task_step(self, task: Any) -> None:
         """The loop's thread is its own again."""
-        carrier, outer = self._strands.carrier(), self._outer
+        thread_clock, outer = self._strands.thread_clock(), self._outer
         if outer is not None:
-            fiber = carrier.fiber
-            carrier.mount(outer)
+            execution = thread_clock.execution
+            thread_clock.mount(outer)
             self._outer = None
-            if task not in self._fibers:
-                self._strands.end(fiber.strand, carrier.wall)
+            if task not in self._executions:
+                self._strands.end(execution.strand, thread_clock.wall)
 
     @_quiet
     def task_exited(self, task: Any) -> None:
         """A task has ended; the last of a nursery wakes who waits for all of them."""
-        fiber = self._fibers.pop(task, None)
-        if fiber is None:
+        execution = self._executions.pop(task, None)
+        if execution is None:
             return
         if task is self._runner.main_task:
-            self._main.append(fiber.strand)
+            self._main.append(execution.strand)
         nursery = task.parent_nursery
         finished = self._finished.setdefault(nursery, [])
-        add_other(finished, fiber.strand)
+        add_other(finished, execution.strand)
         if nursery is not None and not nursery.child_tasks:
             del self._finished[nursery]
             ready = self._ready.get(nursery.parent_task)
-            if ready is not None and ready[1] == fiber.strand:
+            if ready is not None and ready[1] == execution.strand:
                 self._ready[nursery.parent_task] = (*ready[:2], finished)
 
 
@@ -193,33 +194,33 @@ def _run_sync_soon(strands: Strands, original: _Call) -> _Call:
 
     @functools.wraps(original)
     def run_sync_soon(queue: Any, sync_fn: _Call, *args: Any, idempotent: bool = False) -> None:
-        carrier = strands.here.carrier
-        if carrier is None or idempotent:
+        thread_clock = strands.here.thread_clock
+        if thread_clock is None or idempotent:
             original(queue, sync_fn, *args, idempotent=idempotent)
         else:
-            cause = carrier.cause
-            asked = Fiber(cause.strand, cause.span, cause.task)
+            cause = thread_clock.cause
+            asked = Execution(cause.strand, cause.span, cause.task)
             original(queue, functools.partial(_act, strands, asked, sync_fn), *args)
 
     return run_sync_soon
 
 
-def _act(strands: Strands, asked: Fiber, function: _Call, *args: Any) -> None:
-    carrier = strands.carrier()
-    cause, carrier.cause = carrier.cause, asked
+def _act(strands: Strands, asked: Execution, function: _Call, *args: Any) -> None:
+    thread_clock = strands.thread_clock()
+    cause, thread_clock.cause = thread_clock.cause, asked
     try:
         function(*args)
     finally:
-        carrier.cause = cause
+        thread_clock.cause = cause
 
 
 def _start_thread_soon(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def start_thread_soon(function: _Call, deliver: _Call, name: str | None = None) -> None:
-        carrier = strands.carrier()
+        thread_clock = strands.thread_clock()
         job = strands.safely(_asked_for, function) or "job"
-        fiber = strands.spawn("job", job, carrier.fiber, carrier.cut())
-        original(functools.partial(run_job, strands, fiber, function), deliver, name)
+        execution = strands.spawn("job", job, thread_clock.execution, thread_clock.snapshot())
+        original(functools.partial(run_job, strands, execution, function), deliver, name)
 
     return start_thread_soon
 

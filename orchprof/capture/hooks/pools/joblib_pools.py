@@ -43,6 +43,6 @@ def _due(parallel: Any) -> list[Any]:
 
 def _finished(strands: Strands, jobs: list[Any]) -> Iterator[int]:
     for job in jobs:
-        fiber = strands.fiber_of(job)
-        if fiber is not None and (job.done() if hasattr(job, "done") else job.ready()):
-            yield fiber.strand
+        execution = strands.execution_of(job)
+        if execution is not None and (job.done() if hasattr(job, "done") else job.ready()):
+            yield execution.strand

@@ -29,9 +29,9 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _submit(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def submit(pool: Any, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
-        sent, fiber = carry(strands, function, None)
+        sent, execution = carry(strands, function, None)
         start = functools.partial(original, pool, sent, *args, **kwargs)
-        future = submitted(strands, fiber, start, lambda future: future.done())
+        future = submitted(strands, execution, start, lambda future: future.done())
         setattr(future, _SENT, True)
         return future
 
@@ -41,10 +41,10 @@ def _submit(strands: Strands, original: _Call) -> _Call:
 def _complete(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def complete(future: Any, value: Any) -> None:
-        fiber = strands.fiber_of(future) if _SENT in vars(future) else None
-        if fiber is None:
+        execution = strands.execution_of(future) if _SENT in vars(future) else None
+        if execution is None:
             original(future, value)
         else:
-            on_behalf_of(strands, fiber, lambda: original(future, value))
+            on_behalf_of(strands, execution, lambda: original(future, value))
 
     return complete

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from multiprocessing import pool as pools
 from typing import Any
 
+from orchprof.capture.executions import EXECUTION
 from orchprof.capture.hooks.patches import Patches
 from orchprof.capture.hooks.pools.remote_jobs import carry, on_behalf_of, submitted
 from orchprof.capture.hooks.waits import wait_for
-from orchprof.capture.strands import FIBER, Strands
+from orchprof.capture.strands import Strands
 
 _Call = Callable[..., Any]
 
@@ -28,9 +29,9 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _apply_async(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def apply_async(pool: Any, func: _Call, *args: Any, **kwargs: Any) -> Any:
-        sent, fiber = carry(strands, func, func)
+        sent, execution = carry(strands, func, func)
         start = functools.partial(original, pool, sent, *args, **kwargs)
-        return submitted(strands, fiber, start, lambda result: result.ready())
+        return submitted(strands, execution, start, lambda result: result.ready())
 
     return apply_async
 
@@ -40,9 +41,9 @@ def _tasks(strands: Strands, original: _Call) -> _Call:
 
     @functools.wraps(original)
     def tasks(pool: Any, result_job: int, func: _Call, iterable: Iterable[Any]) -> Any:
-        sent, fiber = carry(strands, func, strands.safely(_mapped, func, iterable))
-        if fiber is not None and result_job in pool._cache:
-            setattr(pool._cache[result_job], FIBER, fiber)
+        sent, execution = carry(strands, func, strands.safely(_mapped, func, iterable))
+        if execution is not None and result_job in pool._cache:
+            setattr(pool._cache[result_job], EXECUTION, execution)
         return original(pool, result_job, sent, iterable)
 
     return tasks
@@ -58,11 +59,11 @@ def _mapped(func: Any, iterable: Any) -> Any:
 def _set(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def set_part(result: Any, *args: Any) -> None:
-        fiber, jobs = strands.fiber_of(result), result._cache
-        if fiber is None:
+        execution, jobs = strands.execution_of(result), result._cache
+        if execution is None:
             original(result, *args)
         else:
-            on_behalf_of(strands, fiber, lambda: original(result, *args), lambda: result._job not in jobs)
+            on_behalf_of(strands, execution, lambda: original(result, *args), lambda: result._job not in jobs)
 
     return set_part
 
@@ -70,11 +71,11 @@ def _set(strands: Strands, original: _Call) -> _Call:
 def _wait(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def wait(result: Any, timeout: float | None = None) -> None:
-        fiber = strands.fiber_of(result)
-        if fiber is None or result.ready():
+        execution = strands.execution_of(result)
+        if execution is None or result.ready():
             original(result, timeout)
         else:
-            wait_for(strands, [fiber.strand], lambda: original(result, timeout), result.ready)
+            wait_for(strands, [execution.strand], lambda: original(result, timeout), result.ready)
 
     return wait
 
@@ -84,9 +85,9 @@ def _next(strands: Strands, original: _Call) -> _Call:
 
     @functools.wraps(original)
     def following(results: Any, timeout: float | None = None) -> Any:
-        fiber = strands.fiber_of(results)
-        if fiber is None or results._items or results._job not in results._cache:
+        execution = strands.execution_of(results)
+        if execution is None or results._items or results._job not in results._cache:
             return original(results, timeout)
-        return wait_for(strands, [fiber.strand], lambda: original(results, timeout))
+        return wait_for(strands, [execution.strand], lambda: original(results, timeout))
 
     return following

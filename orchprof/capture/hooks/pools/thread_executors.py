@@ -8,10 +8,11 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from orchprof.capture.executions import EXECUTION, Execution
 from orchprof.capture.hooks.patches import Patches
 from orchprof.capture.hooks.threads import new_job, run_job
 from orchprof.capture.hooks.waits import wait_for
-from orchprof.capture.strands import FIBER, Fiber, Strands
+from orchprof.capture.strands import Strands
 
 _JOBS: Final = "_orchprof_jobs"
 _POOL: Final = "_orchprof_pool"
@@ -36,14 +37,14 @@ def hook(strands: Strands, patches: Patches) -> None:
 def _submit(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def submit(pool: Any, function: _Call, /, *args: Any, **kwargs: Any) -> Any:
-        fiber = new_job(strands, function, strands.safely(_pool, pool) or (0, 0))
+        execution = new_job(strands, function, strands.safely(_pool, pool) or (0, 0))
         try:
-            future = original(pool, run_job, strands, fiber, function, *args, **kwargs)
+            future = original(pool, run_job, strands, execution, function, *args, **kwargs)
         except BaseException:
-            strands.end(fiber.strand, strands.carrier().wall)
+            strands.end(execution.strand, strands.thread_clock().wall)
             raise
-        setattr(future, FIBER, fiber)
-        vars(pool).setdefault(_JOBS, weakref.WeakValueDictionary())[fiber.strand] = future
+        setattr(future, EXECUTION, execution)
+        vars(pool).setdefault(_JOBS, weakref.WeakValueDictionary())[execution.strand] = future
         return future
 
     return submit
@@ -79,36 +80,38 @@ class _Finished:
         self._strands, self._waited = strands, waited
 
     def __iter__(self) -> Any:
-        fibers = [
-            self._strands.fiber_of(one) for one in list(self._waited) if one.done() and not one.cancelled()
+        executions = [
+            self._strands.execution_of(one)
+            for one in list(self._waited)
+            if one.done() and not one.cancelled()
         ]
-        return iter([fiber.strand for fiber in fibers if fiber is not None])
+        return iter([execution.strand for execution in executions if execution is not None])
 
 
 def _result(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def result(future: Any, timeout: float | None = None) -> Any:
-        fiber = strands.fiber_of(future)
+        execution = strands.execution_of(future)
         # A future of no pool's is told by whoever completes it, as any condition is.
-        if fiber is None or (future.done() and not _belongs(strands, fiber, future)):
+        if execution is None or (future.done() and not _belongs(strands, execution, future)):
             return original(future, timeout)
-        return wait_for(strands, [fiber.strand], lambda: original(future, timeout), future.done)
+        return wait_for(strands, [execution.strand], lambda: original(future, timeout), future.done)
 
     return result
 
 
-def _belongs(strands: Strands, fiber: Fiber, future: Any) -> bool:
+def _belongs(strands: Strands, execution: Execution, future: Any) -> bool:
     """Return whether a job that is done is joined all the same: a longer one would have been waited for here."""
-    return not future.cancelled() and 0 < fiber.task == strands.carrier().fiber.task
+    return not future.cancelled() and 0 < execution.task == strands.thread_clock().execution.task
 
 
 def _cancel(strands: Strands, original: _Call) -> _Call:
     @functools.wraps(original)
     def cancel(future: Any) -> bool:
         before, cancelled = future.cancelled(), original(future)
-        fiber = strands.fiber_of(future)
-        if fiber is not None and cancelled and not before:
-            strands.end(fiber.strand, strands.carrier().cut())
+        execution = strands.execution_of(future)
+        if execution is not None and cancelled and not before:
+            strands.end(execution.strand, strands.thread_clock().snapshot())
         return bool(cancelled)
 
     return cancel
@@ -135,7 +138,7 @@ def _waiters(strands: Strands, original: _Call) -> _Call:
         waited = list(waited)
         waiter = original(waited, return_when)
         # Futures of no pool's are told by whoever completes them.
-        if not waiter.event.is_set() and any(map(strands.fiber_of, waited)):
+        if not waiter.event.is_set() and any(map(strands.execution_of, waited)):
             waiter.event = _JoinEvent(strands, waiter)
         return waiter
 
