@@ -52,7 +52,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A machine's cores, for the option --calibration of `orchprof plan`; speeds in million spin steps per CPU second."""
+    """A machine's cores, as `plan` takes them with --calibration; speeds in million spin steps per CPU second."""
 
     core_speed: Annotated[float, Meta(gt=0, description="of a core while the others are idle")]
     all_core_speed: Annotated[float, Meta(gt=0, description="of each core while all are at work")]
