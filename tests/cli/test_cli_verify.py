@@ -1,15 +1,19 @@
 """`orchprof verify` with an examiner that only pretends: options, exit codes, where output goes."""
 
+import dataclasses
 import json
 
 import pytest
 
+from orchprof.run import machine
 from orchprof.verify.compare import compare
 from orchprof.verify.measurement import Cost, Trial
 from orchprof.verify.shapes import SHAPES
 
 LABELS = [label for shape in SHAPES.values() for label in shape.labels]
-MACHINE = {"load_average": [0.1, 0.1, 0.1], "cores": 2.0, "cpu_model": "a processor", "architecture": "x"}
+MACHINE = dataclasses.replace(
+    machine.fingerprint(), load_average=[0.1, 0.1, 0.1], cores=2.0, cpu_model="a processor", architecture="x"
+)
 
 
 @pytest.fixture
