@@ -39,19 +39,19 @@ cover: export PYTEST_ADDOPTS = --cov --cov-report=term:skip-covered --cov-fail-u
 cover: test ## the tests again, with branch coverage: takes several times as long
 
 frameworks: $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## unmodified agents of every framework, recorded and counted
-	for group in $(FRAMEWORKS); do .venv-frameworks-$$group/bin/python -m pytest tests/frameworks || exit; done
+	for group in $(FRAMEWORKS); do .venv-frameworks-$$group/bin/python -m pytest -n 0 tests/frameworks || exit; done
 
 .venv-frameworks-%/.ready: tests/frameworks/%.txt pyproject.toml
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
-	$(@D)/bin/python -m pip install --quiet -r $< -e . pytest
+	$(@D)/bin/python -m pip install --quiet -r $< -e . pytest pytest-xdist
 	touch $@
 
 docs: setup ## the pages that are generated: docs/cli.md
 	python docs/reference.py > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
 bench: setup ## what orchprof itself costs, peers beside it
-	python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds
+	python -m pytest -n 0 benchmarks --benchmark-columns=min,median,iqr,rounds
 
 overhead: setup $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## what every framework costs per step: the table of docs/frameworks.md
 	python -m orchprof_workloads.overhead $(VENV)/bin/python $(FRAMEWORKS:%=.venv-frameworks-%/bin/python)
