@@ -36,7 +36,7 @@ def start(
         directory: where logs go.
         clock: what to measure threads with; the real clocks when None.
         hooks: what to put in place besides the hooks that are always there, in a forked child too.
-        cut_ns: what a cut costs here, if that is known; measured when None.
+        cut_ns: what a snapshot costs here, if that is known; measured when None.
         since_ns: when this program was started, on the monotonic clock, if that is known.
 
     Raises:
@@ -113,7 +113,7 @@ def _after_stopping(original: Callable[[int], object]) -> Callable[[int], object
 
 
 def own_cost_ns(directory: str | os.PathLike[str]) -> int:
-    """Return what one cut costs here, from opening and closing spans on a log that is thrown away."""
+    """Return what one snapshot costs here, from opening and closing spans on a log that is thrown away."""
     scratch = Recorder(directory)
     kept = STATE.record_with(scratch)
     try:

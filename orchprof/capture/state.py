@@ -40,7 +40,7 @@ class Recorder:
         self.log.note(("meta", facts | {"main": os.path.basename(sys.argv[0]) if sys.argv else ""}))  # noqa: PTH119
 
     def start(self, cut_ns: int, since_ns: int = 0, wait: str = "") -> None:
-        """Note what a cut costs here and which strand is the calling thread's; flush from now on until `stop`.
+        """Note what a snapshot costs here and which strand is the calling thread's; flush from now on until `stop`.
 
         That thread runs since `since_ns`, if that is known, and waited for `wait` until now, if it did.
         """
@@ -74,7 +74,7 @@ class Recorder:
         self.log.flush()
 
     def rest(self) -> None:
-        """Pause until the calling thread's next cut: a program must not fork with a thread that is not its own.
+        """Pause until the calling thread's next snapshot: a program must not fork with a thread that is not its own.
 
         Python warns a program that does, and looks right after the fork.
         """

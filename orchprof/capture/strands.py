@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
 CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT, STEP = range(1, 15)
-# Of time-outs: one was set, to the instant in the argument; the wait that ended with the last cut was cancelled, and
-# would have ended then; a strand does something only because of one: a span, what it waits for from the last cut on, or
-# after its step. To what the argument says it did: let go of a unit of so many, put an item of that number, took it.
+# Of time-outs: one was set, to the instant in the argument; the wait that ended with the last snapshot was cancelled,
+# and would have ended then; a strand does something only because of one: a span, what it waits for from the last
+# snapshot on, or after its step. To what the argument says it did: let go of a unit of so many, put an item of that
+# number, took it.
 LIMIT, NATURAL, FALLBACK, LET_GO, PUT, TOOK = range(15, 21)
 IN_WAIT, AFTER_STEP = 0, -1
 ROLE_SHIFT, STATE_SHIFT = 8, 16
@@ -88,7 +89,7 @@ class ThreadClock:
         """Log that the current execution runs from here on, with one snapshot of the clocks; return the wall.
 
         A thread that was last looked at less than `CLOSE_NS` ago cannot have lost its core for longer than that: its
-        CPU is taken to have moved with the wall, which saves a system call per cut where spans are dense. The next
+        CPU is taken to have moved with the wall, which saves a system call per snapshot where spans are dense. The next
         reading, `TRUST_NS` later at the latest, puts right what that took too much.
         """
         try:
@@ -119,7 +120,7 @@ class ThreadClock:
         return self.wall
 
     def step(self, execution: Execution, ready_ns: int, waker: int) -> None:
-        """Run `execution` from here on, made ready by `waker`: `Strands.woken` and `mount` in one row, as in `cut`."""
+        """Run `execution` from here on, made ready by `waker`: `Strands.woken` and `mount` in one row."""
         self.execution = self.cause = execution
         try:
             wall = self._wall_ns()
@@ -138,7 +139,7 @@ class ThreadClock:
                 what, waker = CUT | execution.wait, 0
             clocks = (wall, cpu, self.delay, self.gc_ns)
             self.emit(pack(what, *clocks, self.ident, execution.strand, execution.span, waker))
-        except Exception as error:  # noqa: BLE001 - as in `cut`
+        except Exception as error:  # noqa: BLE001 - as in `snapshot`
             self.strands.fail(error)
 
     def _read(self) -> tuple[int, int]:
@@ -168,7 +169,7 @@ class ThreadClock:
         return wall, cpu
 
     def expired(self) -> None:
-        """Say that the wait that ended with the last cut ended by a time-out: nobody it waited for released it."""
+        """Say that the wait that ended with the last snapshot ended by a time-out: nobody it waited for released it."""
         self.say(EXPIRED, 0)
 
     def mount(self, execution: Execution) -> None:
@@ -200,11 +201,11 @@ class ThreadClock:
         return wall
 
     def say(self, what: int, arg: int) -> None:
-        """Log one more fact about the segment that ended with the last cut."""
+        """Log one more fact about the segment that ended with the last snapshot."""
         execution = self.execution
         try:
             self.emit(pack(what, self.wall, 0, 0, 0, self.ident, execution.strand, execution.span, arg))
-        except Exception as error:  # noqa: BLE001 - as in `cut`
+        except Exception as error:  # noqa: BLE001 - as in `snapshot`
             self.strands.fail(error)
 
 
@@ -303,15 +304,15 @@ class Strands:
         self.log.emit(pack(END, at_ns, 0, 0, 0, 0, strand, 0, 0))
 
     def woken(self, execution: Execution, ready_ns: int, waker: int) -> None:
-        """Log which strand, or what else, made a execution ready to go on, and when."""
+        """Log which strand, or what else, made an execution ready to go on, and when."""
         try:  # as `_guarded`, without the cost of one more call per step of a loop
             self.log.emit(pack(WAKE, ready_ns, 0, 0, 0, 0, execution.strand, 0, waker))
-        except Exception as error:  # noqa: BLE001 - as in `cut`
+        except Exception as error:  # noqa: BLE001 - as in `snapshot`
             self.fail(error)
 
     @_guarded
     def joined_too(self, thread_clock: ThreadClock, others: list[int]) -> None:
-        """Log that what the thread clock goes on with, as of its last cut, had waited for these strands too."""
+        """Log that what the thread clock goes on with, as of its last snapshot, had waited for these strands too."""
         execution = thread_clock.execution
         for other in others:
             self.log.emit(
@@ -337,7 +338,7 @@ class Strands:
 
     @_guarded
     def did(self, what: int, thread_clock: ThreadClock, thing: int, number: int) -> None:
-        """Log what the strand on a thread clock did to a thing (LET_GO, PUT, TOOK), maybe long after the last cut."""
+        """Log what the running strand did to a thing (LET_GO, PUT, TOOK), maybe long after the last snapshot."""
         self.log.emit(
             pack(what, thread_clock._wall_ns(), number, 0, 0, 0, thread_clock.execution.strand, 0, thing)
         )

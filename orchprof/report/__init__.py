@@ -30,7 +30,7 @@ CONSOLE: Final[dict[str, Callable[[Any, bool], str]]] = {
     "orchprof.workloads/1": workloads.render,
 }
 RENDERERS: Final[dict[str, Callable[[Any, bool], str]]] = {
-    "console": lambda record, details: CONSOLE[_schema(record)](visible_record(record), details),
+    "console": lambda record, details: CONSOLE[record.schema](visible_record(record), details),
     "json": lambda record, _details: json_text.render(record),
 }
 
@@ -44,7 +44,3 @@ def render(record: Any, form: str, *, details: bool = False) -> str:
         details: console only: all that was measured after the one table; JSON always has it all.
     """
     return RENDERERS[form](record, details)
-
-
-def _schema(record: Any) -> str:
-    return str(record["schema"] if isinstance(record, dict) else record.schema)

@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from costed_runs import HOSTED, PRICES, TERMS, costed, keep
 from msgspec import convert
 from support import plain
-from test_cost_command import HOSTED, PRICES, TERMS, costed, keep
 
 from orchprof import report
 from orchprof.contract.brief import Brief

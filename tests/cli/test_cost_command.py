@@ -1,68 +1,16 @@
 """`orchprof cost`: runs written by hand are priced as on paper; bad input is one clear error or a reason."""
 
-import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from msgspec import convert
-from support import KINDS, plain
 
-from orchprof import report
 from orchprof.run import store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "ledger"))
 
+from costed_runs import GIB, PRICES, TERMS, S, costed, keep
 from ledger_tables import Run
-
-S = 1_000_000_000
-GIB = 2**30
-PACED = {"spec": "paced:llama-3.1-8b@h100-sxm", "provenance": "modelled", "band": [0.5, 2.0]}
-HOSTED = {"spec": "https://api.openai.com/v1#gpt-5", "provenance": "client_only"}
-# 1e-5 USD a core-second, 1e-6 a GiB-second, 1e-3 an accelerator-second
-PRICES = ("--price", "core=0.036", "--price", "memory=0.0036", "--price", "accelerator/h100-sxm=3.6")
-TERMS = ("--price-per-task", "0.05", "--fixed-per-month", "20000")
-
-
-def keep(path, tasks=6, *, ok=True, calls=True, model=PACED, provenance="modelled", sampled=True):
-    """Store tasks of 3 s: 1 s of a tool at work on a core, then 2 s of a model that takes 1 s of an accelerator."""
-    run = Run()
-    for task in range(1, tasks + 1):
-        at = [(task * 4 + each) * S for each in (0, 1, 3)]
-        run.task(task, at[0], at[2], ok=ok if isinstance(ok, bool | None) else ok[task - 1])
-        run.strand(task, at[0], at[2], task=task)
-        run.span(500 + task, "tool", "search", strand=task, task=task)
-        run.segment(task, at[0], at[1], "tool", cpu=S, span=500 + task)
-        if sampled:
-            run.sample(7, at[0], task * S, rss=GIB, task=task)
-            run.sample(7, at[2], (task + 1) * S, rss=GIB, task=task)
-        run.wait(task, at[1], at[2], [100 + task] if calls else [], "model")
-        if calls:
-            run.strand(100 + task, at[1], at[2], kind="remote", parent=task, task=task)
-            spent = {"accelerator": S, "decode": S} if model is PACED else {}
-            run.call(
-                100 + task, at[1], at[2], task=task, provenance=provenance, model="gpt-5",
-                input_tokens=1000, output_tokens=100, cached_tokens=0, **spent,
-            )  # fmt: skip
-    meta = {
-        "id": path.name, "workload": "rag", "variant": None, "model": model, "params": {"cores_per_worker": 1},
-        "machine": {"cpu_model": "a", "architecture": "x86_64", "cores": 2},
-    }  # fmt: skip
-    store.create(path, meta)
-    for name, table in run.tables().items():
-        table.to_parquet(path / f"{name}.parquet")
-    store.update(path, sealed=True)
-    return path
-
-
-def costed(run, *arguments):
-    said = run("cost", *arguments, "--format", "json")
-    assert (said.code, said.err) == (0, "")
-    record = json.loads(said.out)
-    report.validate(record)
-    assert plain(convert(record, KINDS[record["schema"]])) == record  # every key has its place in the type
-    return record
 
 
 def test_a_run_by_hand(run, tmp_path):
@@ -105,27 +53,6 @@ def test_a_run_by_hand(run, tmp_path):
     assert record["claim_in_money"]["waiting_for_model_usd"] == pytest.approx(2.2e-5)
 
 
-def test_prices_say_where_they_are_from(run, tmp_path):
-    one = keep(tmp_path / "one")
-    rows = {row["name"]: row for row in costed(run, one)["prices"]}
-    assert rows["core"]["unit"] == "usd_per_core_hour"
-    accelerator = rows["accelerator/h100-sxm"]
-    assert (accelerator["value"], accelerator["purchase"], accelerator["region"]) == (
-        2.95,
-        "on-demand",
-        "eu-north1",
-    )
-    assert (accelerator["as_of"], accelerator["stale"]) == (None, True)
-    assert "host included" in accelerator["source"]
-    assert rows["core"]["as_of"]
-    given = {row["name"]: row for row in costed(run, one, *PRICES)["prices"]}
-    assert given["core"] | {"as_of": None} == {
-        "name": "core", "value": 0.036, "unit": "usd_per_core_hour", "basis": "cash", "source": "--price",
-        "as_of": None, "stale": False, "purchase": None, "region": None,
-    }  # fmt: skip
-    assert given["core"]["as_of"] == datetime.now(UTC).date().isoformat()
-
-
 def test_failures_are_paid_for(run, tmp_path):
     some = keep(tmp_path / "some", 8, ok=[True, False] * 4)
     record = costed(run, some, *PRICES)
@@ -160,66 +87,6 @@ def test_what_was_not_sampled_is_unpriced(run, tmp_path):
     record = costed(run, keep(tmp_path / "one", sampled=False))
     assert (record["per_task"]["memory_usd"], record["per_task"]["cpu_busy_usd"]) == (None, None)
     assert "memory" in record["partial"]
-
-
-def test_a_vendors_model_is_paid_by_tokens(run, tmp_path):
-    hosted = keep(tmp_path / "one", model=HOSTED, provenance="client_only")
-    record = costed(run, hosted, "--tornado")
-    # gpt-5: 1.25 USD a million tokens in, 10 out
-    assert record["per_task"]["token_usd"] == pytest.approx(1000 * 1.25e-6 + 100 * 10e-6)
-    assert record["per_task"]["accelerator_usd"] == 0
-    assert record["route"]["kind"] == "token"
-    assert record["per_success_band_usd"] is None
-    assert any(row["name"].startswith("token/") for row in record["prices"])
-    assert "gpu_price" not in {row["input"] for row in record["sensitivity"]}
-
-
-def test_recorded_tokens_at_another_models_price(run, tmp_path):
-    record = costed(run, keep(tmp_path / "one"), "--token-model", "gpt-5-mini")
-    assert record["per_task"]["token_usd"] == pytest.approx(1000 * 0.25e-6 + 100 * 2e-6)
-    assert record["per_task"]["accelerator_usd"] == 0
-
-
-def test_a_model_without_a_price_leaves_no_cost_no_margin_and_no_frontier(run, tmp_path):
-    bench = tmp_path / "bench"
-    bench.mkdir()
-    own = {"spec": "http://localhost:9/v1#mine", "provenance": "client_only"}
-    keep(bench / "one", 25, model=own, provenance="client_only")
-    keep(bench / "two", 25)
-    record = costed(
-        run, bench / "one", *TERMS, "--tasks-per-month", "1000", "--tornado", "--monte-carlo", "100"
-    )
-    assert record["per_task"]["token_usd"] is None
-    assert "token" in record["partial"]
-    for name in ("per_success_usd", "average_usd", "marginal_usd", "marginal_with_room_usd"):
-        assert record[name] is None
-        assert "no token price" in record["reasons"][name]
-    assert record["per_success_at_least_usd"] > 0
-    for name in ("contribution_margin", "gross_margin", "operating_margin", "cogs_usd_per_month"):
-        assert record["margin"][name] is None
-        assert record["margin"]["reasons"][name]
-    assert record["break_even"]["price_usd"] is None
-    assert record["claim_in_money"]["cpu_side_share_of_cost"] is None
-    assert (record["sensitivity"], record["curve"], record["per_success_range"]) == ([], [], None)
-    assert (record["monte_carlo"]["p50"], "not known" in record["monte_carlo"]["reason"]) == (None, True)
-    words = " ".join(run("cost", bench / "one", *TERMS).out.split())
-    assert words.startswith("Cost per 1,000 successful tasks: unknown, the model has no price; all else: $")
-    assert "% contribution" not in words
-    assert "of total" not in words
-    rows = {row["name"]: row for row in costed(run, bench)["frontier"]}
-    assert (rows["one"]["on_frontier"], rows["one"]["reason"]) == (None, "unpriced")
-    assert "No cost rag" in " ".join(run("cost", bench).out.split())
-
-
-@pytest.mark.parametrize("spec", ["zero", "llama:default"])
-def test_a_model_without_a_price_is_unpriced_and_said_so(run, tmp_path, spec):
-    one = keep(tmp_path / "one", model={"spec": spec, "provenance": "measured"}, provenance="measured")
-    record = costed(run, one)
-    assert record["per_task"]["accelerator_usd"] is None
-    assert record["claim_in_money"]["cpu_side_share_of_cost"] is None
-    said = run("cost", one)
-    assert ("model calls have no price" in said.out) == (spec == "zero")
-    assert "the model has no price; all else: $" in said.out
 
 
 def test_a_model_on_this_machines_cores_is_paid_by_its_servers_cpu(run, tmp_path):
@@ -364,53 +231,6 @@ def test_nothing_is_said_of_cash_that_nobody_named(run, tmp_path):
     assert "payback" not in out
 
 
-def test_all_prices_known_make_a_whole_total(run, tmp_path):
-    free = ("--price", "tool/search=free", "--price", "network=free")
-    record = costed(run, keep(tmp_path / "one"), *PRICES, *free, "--price", "accelerator/h100-sxm=free")
-    part = record["per_task"]
-    assert (part["tool_usd"], part["network_usd"], part["accelerator_usd"]) == (0, 0, 0)
-    assert (record["partial"], record["unpriced"]) == ([], [])
-    assert record["usd_per_mtok"] == 0  # known, and not null
-    assert record["per_success_usd"] == pytest.approx(3.3e-5)
-
-
-def test_a_part_known_in_part_says_at_least(run, tmp_path):
-    one = keep(tmp_path / "one")
-    spans, segments = (store.open_run(one).tables[name].copy() for name in ("spans", "segments"))
-    spans.loc[spans.index[0], "name"] = "parse"
-    spans.to_parquet(one / "spans.parquet")
-    segments.loc[segments["role"] == "tool", ["wait_state", "cpu_ns"]] = ["net", 0]
-    segments.to_parquet(one / "segments.parquet")
-    record = costed(run, one, "--price", "tool/search=0.006", *TERMS)
-    assert record["per_task"]["tool_usd"] == pytest.approx(0.005)  # 5 calls by 6 tasks
-    assert (record["partial"], record["at_least"]) == (["tool", "network"], True)
-    words = " ".join(run("cost", one, "--price", "tool/search=0.006", *TERMS).out.split())
-    assert "Cost per 1,000 successful tasks: at least ~$" in words
-    assert "at least $5.00" in words
-    assert "Margin at most ~" in words
-    assert "parse reached a connection whose other end was not seen" in words
-
-
-def test_several_runs_have_a_frontier(run, tmp_path):
-    bench = tmp_path / "bench"
-    bench.mkdir()
-    keep(bench / "one", 25)
-    keep(bench / "two", 25, ok=[True] * 20 + [False] * 5)
-    keep(bench / "dead", 0)
-    record = costed(run, bench, "--slo", "5")
-    assert record["schema"] == "orchprof.costs/1"
-    assert [each["schema"] for each in record["costs"]] == ["orchprof.cost/1"] * 2
-    rows = {row["name"]: row for row in record["frontier"]}
-    assert rows["one"]["on_frontier"]
-    assert rows["two"]["beaten_by"] == "one"
-    assert rows["one"]["good_per_day"] == pytest.approx(1000 / record["costs"][0]["per_task"]["total_usd"])
-    assert [left["run"] for left in record["left_out"]] == ["dead"]
-    said = run("cost", bench, "--details")
-    assert said.code == 0
-    assert max(map(len, said.out.splitlines())) <= 80
-    assert "beaten by" in said.out
-
-
 def test_the_latest_run_is_the_default(run, tmp_path):
     keep(tmp_path / "orchprof-runs" / "one")
     assert costed(run)["run"]["id"] == "one"
@@ -486,110 +306,6 @@ def test_tasks_that_share_a_worker_and_use_more_than_it_holds_are_said_so(run, t
     said = run("cost", path)
     assert said.code == 0
     assert "unknown model" in said.out
-
-
-@pytest.mark.parametrize(
-    ("basis", "usd", "other"),
-    [
-        ("spot", 1.25, "no price on the basis spot, so on another one: aws/m8i.2xlarge (on-demand)"),
-        ("3y", 1.3, "no price on the basis 3y, so on another one: aws/m8i.2xlarge (on-demand)"),
-        ("owned", 1.69, "no price on the basis owned, so on another one: aws/m8i.2xlarge (on-demand)"),
-        ("on-demand", 2.95, None),
-    ],
-)
-def test_the_basis_is_one_for_all_that_has_it_and_the_rest_is_named(run, tmp_path, basis, usd, other):
-    record = costed(run, keep(tmp_path / "one"), "--basis", basis)
-    prices = {each["name"]: each for each in record["prices"]}
-    paid = prices["accelerator/h100-sxm"]
-    assert (paid["value"], paid["purchase"], record["assumed"]["basis"]) == (usd, basis, basis)
-    assert [note for note in record["notes"] if "on the basis" in note] == ([other] if other else [])
-
-
-BOXES = """provider,instance,vcpus,memory_gib,usd_per_hour,accelerator,accelerator_count,usd_per_hour_1y
-me,small,16,200,4,h100-sxm,1,2
-me,large,128,1600,40,h100-sxm,8,30
-"""
-
-
-@pytest.mark.parametrize(
-    ("basis", "low", "high"),
-    [
-        ("on-demand", 1.3, 12.29),
-        ("spot", 1.25, 6.6034),
-        ("3y", 1.3, 1.3),
-        ("owned", 1.3, 1.69),
-        ("1y", 2, 3.75),
-    ],
-)
-def test_a_cost_lies_within_its_own_draws_whatever_the_basis(run, tmp_path, basis, low, high):
-    boxes = tmp_path / "boxes.csv"
-    boxes.write_text(BOXES)
-    asked = (
-        "--basis",
-        basis,
-        *(("--machines", boxes) if basis == "1y" else ()),
-        "--tornado",
-        "--monte-carlo",
-        "2000",
-    )
-    record = costed(run, keep(tmp_path / "one", 20), *asked)
-    drawn = record["monte_carlo"]
-    assert drawn["p5"] <= record["per_success_usd"] <= drawn["p95"]
-    (gpu,) = (row for row in record["sensitivity"] if row["input"] == "gpu_price")
-    assert (gpu["low"], gpu["high"]) == (low, high)
-    assert "OUTSIDE" not in run("cost", tmp_path / "one", *asked).out
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [[], ["--basis", "spot"], ["--basis", "owned"], ["--price", "h100=2"], ["--machine", "aws/p5.4xlarge"]],
-)
-def test_cost_and_plan_pay_the_same_for_an_accelerator(run, tmp_path, asked):
-    one = keep(tmp_path / "one", 20)
-    prices = {each["name"]: each for each in costed(run, one, *asked)["prices"]}
-    (paid,) = (each for name, each in prices.items() if name.startswith("accelerator/"))
-    said = run("plan", one, "--rate", "1", "--slo", "p50=60s", *asked, "--format", "json")
-    assert said.code == 0, said.err
-    machines = json.loads(said.out)["machines"]
-    report.validate(json.loads(said.out))
-    (has,) = (each for each in machines if each["accelerator"])
-    assert has["usd_per_hour"] / has["accelerators"] == pytest.approx(paid["value"])
-    assert (has["purchase"], has["stale"]) == (paid["purchase"], paid["stale"])
-    words = " ".join(run("plan", one, "--rate", "1", "--slo", "p50=60s", *asked).out.split())
-    assert ("a STALE price" in words) == paid["stale"]
-
-
-def test_a_machine_that_is_named_is_the_offer(run, tmp_path):
-    one = keep(tmp_path / "one")
-    record = costed(run, one, "--machine", "aws/p5.48xlarge", "--machine", "aws/m8i.large")
-    prices = {each["name"]: each["value"] for each in record["prices"]}
-    assert prices["accelerator/h100-sxm"] == pytest.approx(55.04 / 8)
-    assert record["assumed"]["machine"] == "aws/m8i.large"
-    notes = " ".join(costed(run, one, "--price", "aws/p5.48xlarge=54")["notes"])
-    assert "the price of aws/p5.48xlarge is not used, as nebius/gpu-h100" in notes
-
-
-def test_what_is_asked_of_several_runs_is_answered_for_each(run, tmp_path):
-    bench = tmp_path / "bench"
-    bench.mkdir()
-    keep(bench / "one")
-    keep(bench / "two", ok=[True, False] * 3)
-    plain = run("cost", bench).out
-    for asked, said in [
-        (["--tornado"], "Sensitivity, one input at a time"),
-        (["--monte-carlo", "200"], "Monte Carlo"),
-        (["--market"], "The CPU market in 2030"),
-        (["--price-per-task", "0.05"], "Unit economics"),
-        (["--fixed-per-month", "10"], "Unit economics"),
-        (["--tasks-per-month", "10"], "Unit economics"),
-        (["--cash", "10"], "Unit economics"),
-        (["--value-per-task", "10"], "Unit economics"),
-        (["--tasks-per-user-month", "10"], "Unit economics"),
-    ]:
-        assert said not in plain
-        out = run("cost", bench, *asked).out
-        assert out.count(f"\n{said}") == 2, asked
-        assert [line for line in out.splitlines() if line in ("rag #1:", "rag #2:")] == ["rag #1:", "rag #2:"]
 
 
 def test_a_market_is_not_stated_from_one_request_at_a_time(run, tmp_path):

@@ -74,7 +74,7 @@ def _born(strands: Strands, thread_clock: ThreadClock, thread: threading.Thread)
     if thread.ident is not None:  # started before: the second call only raises
         return None
     parent = None if serves_many(thread) else thread_clock.execution
-    # The cut puts the spawn at an instant that is a bound of the parent's segments.
+    # The snapshot puts the spawn at an instant that is a bound of the parent's segments.
     execution = strands.spawn("thread", thread.name, parent, thread_clock.snapshot())
     setattr(thread, EXECUTION, execution)
     return execution

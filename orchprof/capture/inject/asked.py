@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TASK_FROM: Final = "ORCHPROF_TASK_FROM"
 TOOLS: Final = "ORCHPROF_TOOLS"
-# What a cut costs, measured by whoever started the recording, and in which Python: `3.11 950`.
+# What a snapshot costs, measured by whoever started the recording, and in which Python: `3.11 950`.
 CUT: Final = "ORCHPROF_CUT"
 # When the command was started, and by which process: `4711 123456789` on the monotonic clock.
 STARTED: Final = "ORCHPROF_STARTED"
@@ -27,7 +27,7 @@ PYTHON: Final = "{}.{}".format(*sys.version_info)
 
 
 def known_cut_ns() -> int | None:
-    """Return what a cut costs in this Python; None if nobody has measured it."""
+    """Return what a snapshot costs in this Python; None if nobody has measured it."""
     python, _, ns = os.environ.get(CUT, "").partition(" ")
     return int(ns) if python == PYTHON and ns.isdigit() else None
 

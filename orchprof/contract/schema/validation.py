@@ -31,12 +31,6 @@ def load(name: str) -> dict[str, Any]:
     return schema
 
 
-def by_id(urn: str) -> dict[str, Any]:
-    """Return the schema whose `$id` this is, such as `urn:orchprof:report:1`."""
-    _, product, name, version = urn.split(":")
-    return load(f"{product}.{name}/{version}")
-
-
 def validate(record: Any) -> None:
     """Check a record, of its type or as JSON, against the schema it names.
 

@@ -23,6 +23,7 @@ UNITS: Final = {
     "core_price": "usd_per_core_hour",
 }
 _PRICES: Final = ("gpu_price", "core_price")
+_KEPT: Final = 0.5  # as likely as not: nothing says how often the cheapest offer cannot be had
 LIMITS: Final = (1e-9, 1e9)  # what lies beyond is a slip of the pen
 _HAD: Final = ("owner", "rental", "accelerator")
 GENERATIONS: Final = ("a100-80gb-sxm", "h100-sxm", "h200-sxm", "b200-sxm")
@@ -147,7 +148,11 @@ def _keeps_its_price(each: Range) -> Range:
     The cheapest offer is not one among many that chance would take: it is what is bought wherever it can be had.
     """
     is_at_end = each.low < each.high and each.base in (each.low, each.high)
-    return replace(each, kept=0.5) if each.input in _PRICES and is_at_end else each
+    if each.input not in _PRICES or not is_at_end:
+        return each
+    return replace(
+        each, kept=_KEPT, source=f"{each.source}; assumed: {_KEPT:.0%} of draws pay what is bought"
+    )
 
 
 def _prices(known: Mapping[str, float]) -> tuple[float, float, str] | None:
