@@ -13,18 +13,18 @@ _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 def decimal(text: str) -> Decimal | None:
     """Return exactly the number that is written in plain digits, however large or small; None if it is none."""
-    return Decimal(text) if _NUMBER.fullmatch(text) else None
+    return Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
 
 
 def number(text: str) -> float | None:
     """Return the number that is written in plain digits: `5`, `-0.5`, `1e6`; None if it is none, or not finite."""
-    value = float(text) if _NUMBER.fullmatch(text) else math.inf
+    value = float(text) if _NUMBER.fullmatch(text.strip()) else math.inf
     return value if math.isfinite(value) else None
 
 
 def whole_number(text: str) -> int | None:
     """Return the whole number that is written in plain digits; None if it is none, or has more than 18."""
-    return int(text) if _WHOLE.fullmatch(text) else None
+    return int(text) if _WHOLE.fullmatch(text.strip()) else None
 
 
 def seconds(ns: float) -> float:

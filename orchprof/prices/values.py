@@ -13,8 +13,8 @@ FREE: Final = "free"
 # Nothing priced here costs more an hour, a kWh, a call or a GiB: a larger figure is a slip of the pen.
 MOST: Final = Decimal(1_000_000)
 _PLAIN: Final = re.compile(
-    r"[-+.0-9a-zA-Z]+"
-)  # of what Decimal reads: no digits of other scripts, no underscores, no spaces
+    r"[-+.0-9a-zA-Z ]+"
+)  # of what Decimal reads: no digits of other scripts, no underscores
 LEAST: Final = Decimal("1e-12")
 
 
@@ -27,7 +27,7 @@ def amount(text: str, where: str) -> Decimal:
     if text.strip() == FREE:
         return Decimal(0)
     try:
-        value = Decimal(text if _PLAIN.fullmatch(text) else "")
+        value = Decimal(text.strip() if _PLAIN.fullmatch(text) else "")
     except InvalidOperation:
         raise UsageError(
             f"not an amount, {text!r} @ {where}, write a plain number such as 0.42, or {FREE}"
