@@ -1,11 +1,12 @@
 """The recorder as a fixture: with the real clocks, or with one that only the test moves."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from turns import is_quiet, turn
 
 from orchprof.capture import recorder
 from orchprof.capture.clock import FakeClock
@@ -16,6 +17,13 @@ Tables = dict[str, pd.DataFrame]
 # A shell's background job ignores Ctrl-C, one under nohup a hangup, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test, with what is made for it, in its turn."""
+    with turn(alone=is_quiet(item.path)):
+        return (yield)
 
 
 @pytest.fixture
