@@ -328,7 +328,8 @@ class Several:
         """Return when a turn begins (K,) that is asked for then."""
         waits: Bools = (self._until > asked) & (self._since <= asked)
         at = np.where(waits, self._until, asked)
-        unit = at.argmin(axis=0)
+        # Of units that would do, one that nobody holds: who asked first may begin second where workers wake up late.
+        unit = np.lexsort((self._until, at), axis=0)[0]
         mine = unit, self._case
         # Where records contradict themselves nobody may be said to have let go.
         granted = np.where(np.isinf(at[mine]), asked, at[mine])

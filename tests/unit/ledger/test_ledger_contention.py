@@ -124,6 +124,18 @@ def test_a_job_begins_on_the_first_thread_that_is_free(workers, ends, scale, exp
     assert after(pool(workers, ends), **scale) == pytest.approx(expected)
 
 
+def test_a_pool_whose_workers_woke_up_in_another_order_has_all_of_them():
+    run = Drawn(110, "a", "b", "c")
+    run.lives(1, 0, 110)
+    run.waits(1, 3, 110, [2, 3, 4])
+    for strand, name, asked, start, end in ((2, "a", 0, 6, 106), (3, "b", 1, 5, 60), (4, "c", 2, 60, 110)):
+        run.lives(strand, asked, end, kind="job", pool=9, workers=2)
+        run.does(strand, asked, start, wait_state="pool_wait")
+        run.does(strand, start, end, name, wait_state="sleep", thread=10 + strand)
+    assert after(run.graph()) == pytest.approx(110)
+    assert after(run.graph(), a=0.2) == pytest.approx(76)  # c begins when a is over, at 26
+
+
 def lock(*, others=()):
     """`h` sleeps under a lock for 60 ms and works for 1; `w` waits for it from 1 to 61, and then sleeps for 20."""
     run = Drawn(81, "h", "w")
