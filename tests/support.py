@@ -17,6 +17,7 @@ from orchprof.contract.schema import encoding
 from orchprof.contract.schema.kinds import KINDS
 from orchprof.ledger import summary
 from orchprof.run.meta import typed
+from orchprof.run.store import Run
 
 Tables = dict[str, pd.DataFrame]
 
@@ -55,6 +56,11 @@ def run_meta(**document: Any) -> RunMeta:
     return typed(document)
 
 
+def run_of(tables: Tables, meta: dict[str, Any] | RunMeta) -> Run:
+    """Return tables and a run.json as a run that was read."""
+    return Run(Path("made"), typed(plain(meta)), tables)
+
+
 def some(kind: type, /, **given: Any) -> Any:
     """Return an object of a contract's type of which only so much is known."""
     names = getattr(kind, "__struct_fields__", None) or [field.name for field in dataclasses.fields(kind)]
@@ -68,7 +74,7 @@ def plain(record: Any) -> Any:
 
 def summarise(tables: Tables, meta: dict[str, Any] | RunMeta, *, per_task: bool = False) -> dict[str, Any]:
     """Return the report of a run as the JSON that it becomes."""
-    return plain(summary.summarise(tables, typed(plain(meta)), per_task=per_task))
+    return plain(summary.summarise(run_of(tables, meta), per_task=per_task))
 
 
 def record_of(kind: Any, document: dict[str, Any]) -> Any:

@@ -71,15 +71,16 @@ def measured(configuration: Row, out: Path) -> Row:
     """Return what a configuration gives here, beside what was published."""
     pairs = dict(pair.split("=", 1) for pair in configuration["settings"].split())
     run(configuration, pairs, out)
-    record, tables = summary(out), store.open_run(out).tables
-    modelled = next(row for row in claim([(record, tables)])["rows"] if row["reading"] == "not_model")
-    reading, mean_s = configuration["reading"], record["latency_s"]["mean"]
+    opened = store.open_run(out)
+    record, tables = summary(opened), opened.tables
+    modelled = next(row for row in claim([(record, opened)]).rows if row.reading == "not_model")
+    reading, mean_s = configuration["reading"], record.latency_s.mean
     if reading == "not_model":
-        share, interval, band = modelled["share"], modelled["ci95"], modelled["share_in_band"]
+        share, interval, band = modelled.share, modelled.ci95, modelled.share_in_band
     else:
         share, interval = tool_share(tables, reading.removeprefix("tool:"))
         # Nothing here runs beside the model, so a tool's part of the rest is the same at any speed of it.
-        band = [share / modelled["share"] * end for end in modelled["share_in_band"]]
+        band = [share / modelled.share * end for end in modelled.share_in_band]
     published = float(configuration["published_share"])
     return {
         **{key: configuration[key] for key in ("id", "benchmark", "system", "grade", "reading")},
@@ -105,7 +106,7 @@ def unqueued(record: Row, share: float) -> Row:
     Others' work on the same cores makes a run longer by waits that are measured; tasks do one thing at a time here,
     so that taking them out of the whole and of its part says what a machine of one's own would have shown.
     """
-    mean_s = record["latency_s"]["mean"]
+    mean_s = record.latency_s.mean
     waits_s = {
         row["role"]: row["cp_s"]
         for row in record["ledger"]

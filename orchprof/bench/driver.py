@@ -24,6 +24,7 @@ from orchprof.models import endpoint_process
 from orchprof.models.explain import explain
 from orchprof.models.spec import PacedSpec, parse
 from orchprof.run import machine, store
+from orchprof.run.tables import read_one
 from orchprof.units import NS_PER_S
 from orchprof.watch.watch import Watch
 
@@ -239,8 +240,10 @@ def _finish(out: Path, *, complete: bool) -> None:
 def _band_of_what_was_asked(out: Path, meta: RunMeta) -> dict[str, Any]:
     """Return a paced model's band for requests like those of the run, and whether published rows are like them."""
     spec = str(meta.model.spec)
-    tokens = store.open_run(out).tables["model_calls"][["input_tokens", "output_tokens"]].mean()
-    if not isinstance(parse(spec), PacedSpec) or tokens.isna().any():
+    if not isinstance(parse(spec), PacedSpec):
+        return {}
+    tokens = read_one(out, "model_calls")[["input_tokens", "output_tokens"]].mean()
+    if tokens.isna().any():
         return {}
     into, out_of = (max(1, round(n)) for n in tokens)
     said = explain(spec, into, out_of, meta.params.concurrency or 1)

@@ -5,29 +5,29 @@ from typing import Final
 
 from orchprof.contract.bench import Headline, Scale, Win
 from orchprof.contract.report import Report
-from orchprof.ledger.graph.task_strands import Tables
+from orchprof.run.store import Run
 from orchprof.whatif.biggest_win import HALF, biggest_win
 
 RATE_PER_S: Final = 50.0
 BUSY: Final = 0.7  # cores busier than this make tasks wait for them
 
 
-def headline(runs: Sequence[tuple[Report, Tables]]) -> Headline:
+def headline(runs: Sequence[tuple[Report, Run]]) -> Headline:
     """Return `win` and `scale`, each None where no run has what it takes.
 
     Args:
-        runs: orchprof.report/1 and the tables of each, which stay as they are.
+        runs: orchprof.report/1 of each, and the run.
     """
-    wins = [win for report, tables in runs if (win := _win(report, tables))]
+    wins = [win for report, run in runs if (win := _win(report, run))]
     return Headline(
         win=max(wins, key=lambda win: win.gain_share, default=None),
         scale=_scale([report for report, _ in runs]),
     )
 
 
-def _win(report: Report, tables: Tables) -> Win | None:
+def _win(report: Report, run: Run) -> Win | None:
     """Return by how much a run's tasks would be shorter with half the time of the name that buys most."""
-    win = biggest_win(tables)
+    win = run.of(biggest_win)
     if win is None or win.part.name is None:
         return None
     return Win(

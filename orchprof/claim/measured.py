@@ -10,8 +10,9 @@ from orchprof.claim.verdict import UNDECIDED, UNLABELLED, decide
 from orchprof.contract.claim import Definition, Judged, MadeOf, NamedRun, Point, Row
 from orchprof.contract.report import Report, Share
 from orchprof.errors import RunError
-from orchprof.ledger.graph.task_graph import TaskGraph, reported
-from orchprof.ledger.graph.task_strands import Tables
+from orchprof.ledger.graph.task_graph import TaskGraph
+from orchprof.ledger.run_graphs import reported
+from orchprof.run.store import Run
 from orchprof.stats.intervals import Interval, ratio_intervals
 
 Ends = tuple[Outcome, Outcome]  # of the band of the model's time
@@ -57,12 +58,12 @@ class Measured:
         return NamedRun(run=run.id, workload=run.workload, setting=setting(self.report, self.tells))
 
 
-def measured(report: Report, tables: Tables, tells: tuple[str, ...] = ()) -> Measured:
+def measured(report: Report, run: Run, tells: tuple[str, ...] = ()) -> Measured:
     """Return a run for the claim.
 
     Args:
         report: orchprof.report/1 of it.
-        tables: its tables, which stay as they are.
+        run: it.
         tells: names of the settings that tell it from other runs of its workload.
 
     Raises:
@@ -75,8 +76,8 @@ def measured(report: Report, tables: Tables, tells: tuple[str, ...] = ()) -> Mea
         raise RunError(f"no task asked a model, {where} @ claim, a share of latency outside it says nothing")
     if report.run.model.spec == "zero":
         raise RunError(f"its model takes no time by design, {where} @ claim, run it on another --model")
-    graphs = reported(tables)
-    return Measured(report, tuple(graphs), tuple(map(scalable, graphs)), tells)
+    graphs = run.of(reported)
+    return Measured(report, graphs, tuple(map(scalable, graphs)), tells)
 
 
 def share_by(report: Report, definition: Definition) -> Share | None:

@@ -11,7 +11,7 @@ import typer
 
 from orchprof.cli.levels import levels, load_of, path_name, run_names
 from orchprof.cli.progress import progress
-from orchprof.cli.report import bench_record, summary
+from orchprof.cli.report import bench_record
 from orchprof.cli.words import (
     INTERRUPTED,
     BurstinessOption,
@@ -170,12 +170,15 @@ def _given(context: typer.Context) -> set[str]:
 
 def _bench(plans: list["Plan"], folder: Path, form: str, details: bool) -> int:
     """Run every plan, print what was measured and return the exit code."""
-    reports, runs, interrupted = _run_all(plans, folder)
-    show(bench_record(reports, runs), form, details=details)
-    if reports:
+    from orchprof.run import store
+
+    runs, interrupted = _run_all(plans, folder)
+    record = bench_record([store.open_run(run) for run in runs], whole=form != "console")
+    show(record, form, details=details)
+    if runs:
         # Next to the table for a person; a program gets nothing but JSON on stdout.
         (write if form == "console" else sys.stderr.write)(saved(folder))
-    return INTERRUPTED if interrupted else int(not any(map(_succeeded, reports)))
+    return INTERRUPTED if interrupted else int(not any(map(_succeeded, record.reports)))
 
 
 def _succeeded(report: Report) -> bool:
@@ -184,18 +187,16 @@ def _succeeded(report: Report) -> bool:
     return bool(tasks.ok or tasks.n > tasks.failed + tasks.unfinished)
 
 
-def _saturated(report: Report) -> bool:
-    return report.load is not None and report.load.saturated
-
-
-def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Report], list[Path], bool]:
-    """Run plans one after the other; return their reports, their runs, and whether somebody stopped them.
+def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Path], bool]:
+    """Run plans one after the other; return their runs, and whether somebody stopped them.
 
     One of several that cannot run says why and leaves the others alone; a workload that cannot run, or was
     saturated, is not run again at a higher level.
     """
+    from orchprof.ledger.load import is_saturated
+    from orchprof.run.meta import read_meta
+
     runs: list[Path] = []
-    reports: list[Report] = []
     over: set[str] = set()
     try:
         with progress() as notify:
@@ -204,18 +205,17 @@ def _run_all(plans: list["Plan"], folder: Path) -> tuple[list[Report], list[Path
                     continue
                 run, interrupted = _run(plan, folder / name, notify, alone=len(plans) == 1)
                 runs += [run] if run else []
-                reports += [summary(run)] if run else []
                 _index(folder, runs)
                 if interrupted:
-                    return reports, runs, True
-                if run is None or _saturated(reports[-1]):
+                    return runs, True
+                if run is None or is_saturated(read_meta(run)):
                     over.add(plan.workload)
     finally:
         if not runs:
             with suppress(OSError):  # what is not empty is evidence, and stays
                 folder.rmdir()
                 folder.parent.rmdir()
-    return reports, runs, False
+    return runs, False
 
 
 def _run(plan: "Plan", out: Path, notify: "Notify", *, alone: bool) -> tuple[Path | None, bool]:

@@ -68,5 +68,4 @@ def brief(  # noqa: PLR0913  typer reads the options from the signature
     options = Options(machines=machine or (), terms=terms, slos=limits(slo) if slo is not None else ())
     sold = book(machines, price or (), basis=basis)
     opened = store.open_run(run or store.latest())
-    report = summarise(opened.tables, opened.meta)
-    show(briefed(report, opened.tables, opened.meta, sold, options), form)
+    show(briefed(opened.of(summarise), opened, sold, options), form)

@@ -52,7 +52,7 @@ def judged(runs: list[Path], beyond: dict[str, float]) -> Claim:
     from orchprof.run import store
 
     opened = [store.open_run(each) for each in runs]
-    return judge([(summarise(each.tables, each.meta), each.tables) for each in opened], beyond)
+    return judge([(each.of(summarise), each) for each in opened], beyond)
 
 
 def _values(pairs: list[str]) -> dict[str, float]:

@@ -191,5 +191,5 @@ def _record(paths: list[Path], book: Any, options: "Options") -> Cost | Costs:
 
     found = [each for path in paths or [store.latest()] for each in store.runs_in(path)]
     opened = [store.open_run(each) for each in dict.fromkeys(found)]
-    read = [(summarise(each.tables, each.meta), each.tables, each.meta) for each in opened]
+    read = [(each.of(summarise), each) for each in opened]
     return cost_of(*read[0], book, options) if len(read) == 1 else costs_of(read, book, options)

@@ -209,8 +209,7 @@ def _tokens(run: "Run", demand: "Demand", sold: "Book") -> "Tokens":
     from orchprof.ledger.summary import summarise
     from orchprof.plan.question import Tokens
 
-    report = summarise(run.tables, run.meta)
-    return Tokens(*tokens_per_task(report, run.tables, run.meta, sold, is_planned=demand.model is not None))
+    return Tokens(*tokens_per_task(run.of(summarise), run, sold, is_planned=demand.model is not None))
 
 
 def _backtested(runs: list[tuple[Path, float]], mode: str | None, seed: int, found: "Plan | None") -> "Plan":

@@ -199,6 +199,7 @@ def _say(run: Path, *, quiet: bool) -> None:
         return
     from orchprof import report as rendering
     from orchprof.cli.report import summary
+    from orchprof.run import store
 
-    sys.stderr.write(rendering.render(summary(run), "console"))
+    sys.stderr.write(rendering.render(summary(store.open_run(run)), "console"))
     sys.stderr.write(saved(run))

@@ -3,7 +3,7 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,8 @@ from orchprof.contract.report import Report
 from orchprof.errors import OrchprofError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchprof.run.store import Run
 
 
@@ -34,19 +36,21 @@ def report(
     from orchprof import report as rendering
 
     target = out and new_path(out, "--out")
-    text = rendering.render(read(run or [], per_task=per_task), form, details=details)
+    record = read(run or [], per_task=per_task, whole=form != "console")
+    text = rendering.render(record, form, details=details)
     if target is None:
         write(text)
     else:
         _save(text, target)
 
 
-def read(paths: list[Path], *, per_task: bool = False) -> Report | Bench:
+def read(paths: list[Path], *, per_task: bool = False, whole: bool = True) -> Report | Bench:
     """Return orchprof.report/1 for one run, orchprof.bench/1 for a bench or several runs.
 
     Args:
         paths: run and bench directories; the latest when empty.
         per_task: whether each task is reported as well.
+        whole: of a bench, all that JSON has, not only what the table shows.
 
     Raises:
         RunError: a path holds no run that can be read, or there is no run yet.
@@ -55,55 +59,61 @@ def read(paths: list[Path], *, per_task: bool = False) -> Report | Bench:
 
     asked = paths or [store.latest()]
     runs = [run for path in asked for run in store.runs_in(path)]
-    reports = [summary(run, per_task=per_task) for run in runs]
-    return reports[0] if runs == asked and len(runs) == 1 else bench_record(reports, runs)
+    opened = [store.open_run(run) for run in runs]
+    alone = runs == asked and len(runs) == 1
+    if alone:
+        return summary(opened[0], per_task=per_task)
+    return bench_record(opened, per_task=per_task, whole=whole)
 
 
-def summary(run: Path, *, per_task: bool = False) -> Report:
-    """Return the report of one run directory."""
+def summary(run: "Run", *, per_task: bool = False) -> Report:
+    """Return the report of a run."""
     from orchprof.ledger.summary import summarise
-    from orchprof.run import store
 
-    opened = store.open_run(run)
-    return summarise(opened.tables, opened.meta, per_task=per_task)
+    return summarise(run, per_task=True) if per_task else run.of(summarise)
 
 
-def bench_record(reports: list[Report], runs: list[Path]) -> Bench:
-    """Return several reports as one record, with what follows from them together.
+def bench_record(runs: "Sequence[Run]", *, per_task: bool = False, whole: bool = True) -> Bench:
+    """Return the reports of several runs as one record, with what follows from them together.
 
     Args:
-        reports: orchprof.report/1.
-        runs: the directory of each.
+        runs: each read once, and its graphs built once.
+        per_task: whether each task is reported as well.
+        whole: all that JSON has, not only what the table shows.
     """
     from orchprof.claim.headline import headline
-    from orchprof.run import store
 
-    opened = [store.open_run(run) for run in runs]
-    pairs = [(report, run.tables) for report, run in zip(reports, opened, strict=True)]
-    return Bench(reports=reports, claim=_claim(pairs), cost=_costs(reports, opened), headline=headline(pairs))
+    pairs = [(summary(run, per_task=per_task), run) for run in runs]
+    return Bench(
+        reports=[report for report, _ in pairs],
+        claim=_claim(pairs, whole),
+        cost=_costs(pairs, whole),
+        headline=headline(pairs),
+    )
 
 
-def _claim(runs: list[tuple[Report, Any]]) -> Claim | None:
+def _claim(runs: "list[tuple[Report, Run]]", whole: bool) -> Claim | None:
     """Return orchprof.claim/1; None of runs that say nothing about it, or of several machines."""
     from orchprof.claim.claim import claim
 
     try:
-        return claim(runs)
+        return claim(runs, verdicts_only=not whole)
     except OrchprofError:
         return None
 
 
-def _costs(reports: list[Report], opened: "list[Run]") -> list[Cost]:
+def _costs(runs: "list[tuple[Report, Run]]", whole: bool) -> list[Cost]:
     """Return orchprof.cost/1 of each run that has one; what is missing, `orchprof cost` says."""
     from orchprof.economics.cost import cost_of
+    from orchprof.economics.options import Options
     from orchprof.prices.book import book
 
     found: list[Cost] = []
     with suppress(OrchprofError):
         prices = book()
-        for report, run in zip(reports, opened, strict=True):
+        for report, run in runs:
             with suppress(OrchprofError):
-                found.append(cost_of(report, run.tables, run.meta, prices))
+                found.append(cost_of(report, run, prices, Options(bill_only=not whole)))
     return found
 
 

@@ -62,8 +62,7 @@ def whatif(  # noqa: PLR0913  typer reads the options from the signature
     pairs = [_pair(each, "--swap", "KEY=RUN") for each in swap or []]
     others = [(key, store.open_run(Path(path))) for key, path in pairs]
     opened = store.open_run(run or store.latest())
-    swaps = [(key, other.tables, other.meta) for key, other in others]
-    found = ask(opened.tables, opened.meta, Asked(scaled, swaps, cores, workers, model))
+    found = ask(opened, Asked(scaled, others, cores, workers, model))
     show(_with_cost(found, opened) if found.ranking else found, form, details=details)
 
 
@@ -76,8 +75,7 @@ def _with_cost(found: "Whatif", opened: "Run") -> "Whatif":
     from orchprof.prices.book import book
 
     with suppress(OrchprofError):
-        report = summarise(opened.tables, opened.meta)
-        cost = priced(report, opened.tables, opened.meta, book(), Options()).parts(right=True)
+        cost = priced(opened.of(summarise), opened, book(), Options()).parts(right=True)
         return replace(found, ranking=priced_ranking(found.ranking, found.base_s, cost))
     return found
 

@@ -9,15 +9,15 @@ from orchprof.contract.brief import Brief, BriefLoad, BriefTasks, Figure, Reader
 from orchprof.contract.cost import Cost, Ends
 from orchprof.contract.economics import AtVolume
 from orchprof.contract.report import Report
-from orchprof.contract.run import Provenance, RunMeta
+from orchprof.contract.run import Provenance
 from orchprof.economics.bill.bill_record import run_ref
 from orchprof.economics.bill.priced_run import Priced, priced
 from orchprof.economics.cost import VOLUME, cost_of
 from orchprof.economics.curve import MONTH_S
 from orchprof.economics.halving import MONTHS, NO_LABELS
 from orchprof.economics.options import Options
-from orchprof.ledger.graph.task_strands import Tables
 from orchprof.prices.price import Book
+from orchprof.run.store import Run
 from orchprof.whatif.biggest_win import biggest_win
 
 ENGINEER: Final = "engineer"
@@ -39,8 +39,7 @@ _PAID: Final[dict[str, Provenance]] = {"token": "reported", "cpu": "measured"}
 
 def brief(
     report: Report,
-    tables: Tables,
-    meta: RunMeta,
+    run: Run,
     book: Book,
     options: Options = Options(),  # noqa: B008  it is frozen
 ) -> Brief:
@@ -51,8 +50,7 @@ def brief(
 
     Args:
         report: orchprof.report/1 of the run.
-        tables: its tables, which stay as they are.
-        meta: its run.json.
+        run: it.
         book: every price there is.
         options: how to price it, and on which terms it is sold.
 
@@ -62,9 +60,9 @@ def brief(
     """
     asked = options.terms.tasks_per_month
     if asked is None:
-        options = _at_measured(options, priced(report, tables, meta, book, options))
-    cost = cost_of(report, tables, meta, book, options)
-    figures = [*_engineer(report, tables), *_platform(report, cost), *_payer(report, cost)]
+        options = _at_measured(options, priced(report, run, book, options))
+    cost = cost_of(report, run, book, options)
+    figures = [*_engineer(report, run), *_platform(report, cost), *_payer(report, cost)]
     volume = cost.at_volume
     return Brief(
         run=run_ref(report.run),
@@ -112,7 +110,7 @@ def _model(report: Report) -> Provenance:
     return report.model_calls.provenance or "measured"
 
 
-def _engineer(report: Report, tables: Tables) -> Iterator[Figure]:
+def _engineer(report: Report, run: Run) -> Iterator[Figure]:
     found, shares = report.latency_s, report.shares
     # Whatever is known of what the model's server did, how long a task took is measured, unless that was simulated.
     whole: Provenance = "modelled" if _model(report) == "modelled" else "measured"
@@ -141,12 +139,12 @@ def _engineer(report: Report, tables: Tables) -> Iterator[Figure]:
         yield _figure(
             ENGINEER, f"{name}_share", None if share is None else share.cp, "share", told, why=NO_LABELS
         )
-    yield from _win(tables)
+    yield from _win(run)
 
 
-def _win(tables: Tables) -> Iterator[Figure]:
+def _win(run: Run) -> Iterator[Figure]:
     """Yield the part of the agent and its tools that saves most at half its time."""
-    win, why = biggest_win(tables), "nothing to replay"
+    win, why = run.of(biggest_win), "nothing to replay"
     key, gain_share = (None, None) if win is None else (win.part.key, win.gain_share)
     yield _figure(ENGINEER, "biggest_win", key, "part", "modelled", why=why)
     yield _figure(ENGINEER, "biggest_win_share", gain_share, "share", "modelled", why=why)

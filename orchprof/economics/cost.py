@@ -19,7 +19,6 @@ from orchprof.contract.cost import (
 from orchprof.contract.costs import Costs, LeftOut
 from orchprof.contract.economics import At, AtVolume, CurveRow, Load
 from orchprof.contract.report import Report
-from orchprof.contract.run import RunMeta
 from orchprof.economics.answers import Answer, amounts, reasons
 from orchprof.economics.bill import bill_record as fields
 from orchprof.economics.bill.bill import Bill, exact
@@ -34,8 +33,8 @@ from orchprof.economics.planned import Planned, planned, saved_at
 from orchprof.economics.sensitivity.decisions import decisions
 from orchprof.economics.sensitivity.spread import band, spread
 from orchprof.errors import RunError
-from orchprof.ledger.graph.task_strands import Tables
 from orchprof.prices.price import Book
+from orchprof.run.store import Run
 
 _MTOK: Final = 1_000_000
 VOLUME: Final[Load] = "volume"  # the loads that a sale's cost is at
@@ -44,8 +43,7 @@ MEASURED: Final[Load] = "measured"
 
 def cost_of(
     report: Report,
-    tables: Tables,
-    meta: RunMeta,
+    run: Run,
     book: Book,
     options: Options = Options(),  # noqa: B008  it is frozen
 ) -> Cost:
@@ -53,8 +51,7 @@ def cost_of(
 
     Args:
         report: orchprof.report/1 of the run.
-        tables: its tables, which stay as they are.
-        meta: its run.json.
+        run: it.
         book: every price there is.
         options: how to price it, and what else to ask.
 
@@ -62,18 +59,18 @@ def cost_of(
         UsageError: options that contradict each other or the run, or names that nothing has.
         RunError: no task finished.
     """
-    return _record(priced(report, tables, meta, book, options), tables, meta, book)
+    return _record(priced(report, run, book, options), run, book)
 
 
 def costs_of(
-    runs: Sequence[tuple[Report, Tables, RunMeta]],
+    runs: Sequence[tuple[Report, Run]],
     book: Book,
     options: Options = Options(),  # noqa: B008  it is frozen
 ) -> Costs:
     """Return orchprof.costs/1: a cost per run, their frontier, and which runs say nothing, with the reason.
 
     Args:
-        runs: report, tables and run.json of each.
+        runs: orchprof.report/1 of each, and the run.
         book: every price there is.
         options: the same for all.
 
@@ -84,14 +81,14 @@ def costs_of(
     costs: list[Cost] = []
     candidates: list[Candidate] = []
     left_out: list[LeftOut] = []
-    for report, tables, meta in runs:
+    for report, run in runs:
         try:
-            run = priced(report, tables, meta, book, options)
+            bought = priced(report, run, book, options)
         except RunError as error:
             left_out.append(LeftOut(run=report.run.id, reason=str(error)))
             continue
-        costs.append(_record(run, tables, meta, book))
-        candidates.append(_candidate(run))
+        costs.append(_record(bought, run, book))
+        candidates.append(_candidate(bought))
     if not costs:
         raise RunError(left_out[0].reason if left_out else "no runs @ RUN, make some with `orchprof bench`")
     return Costs(costs=costs, frontier=frontier(candidates, options.slo_s), left_out=left_out)
@@ -108,15 +105,15 @@ def _candidate(run: Priced) -> Candidate:
     )
 
 
-def _record(run: Priced, tables: Tables, meta: RunMeta, book: Book) -> Cost:
+def _record(run: Priced, recorded: Run, book: Book) -> Cost:
     bill, terms, fleet = run.bill, run.options.terms, run.fleet()
     mean, success = fields.intervals(bill, run.usage.ok)
-    load, supply = run.tasks_per_s(), planned(run, tables, meta, book)
+    load, supply = run.tasks_per_s(), planned(run, recorded, book)
     volume = None if load is None else _at_volume(run, supply, load)
     is_planned = volume is not None and volume.per_success_usd is not None
     times = supply.batching(load) if is_planned and load and isinstance(supply, Planned) else 1.0
     rows = _curve(run, supply, {"measured": run.usage.tasks_per_s, "asked": load if is_planned else None})
-    sold_at, decided = _per_success(bill, times), decisions(run, tables, book)
+    sold_at, decided = _per_success(bill, times), decisions(run, recorded, book)
     answers = _answers(run, fleet)
     usd = amounts(answers)
     return Cost(

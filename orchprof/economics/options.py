@@ -27,6 +27,7 @@ class Options:
         assume: `NAME=VALUE` in place of the market's assumptions.
         slos: limits of latency that hold at the volume that is sold: which share of tasks keeps each, or None for the
             mean, and its seconds.
+        bill_only: no machines for a load and nothing to fix: what a table of several runs has no room for.
         today: the day prices are looked at; None: today.
     """
 
@@ -42,6 +43,7 @@ class Options:
     ranges: Sequence[str] = ()
     assume: Sequence[str] = ()
     slos: Sequence[tuple[float | None, float]] = ()
+    bill_only: bool = False
     today: date | None = None
 
     @property

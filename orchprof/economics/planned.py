@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from orchprof.contract.economics import AtVolume, FixRow
-from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.bill.payment import TOKEN
 from orchprof.economics.bill.priced_run import Priced
@@ -13,7 +11,6 @@ from orchprof.economics.curve import HOUR_S, MONTH_S, Fleet
 from orchprof.economics.failures import CALLS, LESS_OFTEN, PER, SOONER
 from orchprof.economics.halving import MODEL
 from orchprof.errors import OrchprofError
-from orchprof.ledger.graph.task_strands import Tables
 from orchprof.plan.demand import Demand, demand
 from orchprof.plan.laws import TARGET_BUSY
 from orchprof.plan.question import Slo
@@ -110,13 +107,15 @@ class Planned:
         )
 
 
-def planned(run: Priced, tables: Tables, meta: RunMeta, book: Book) -> Planned | str:
+def planned(run: Priced, recorded: Run, book: Book) -> Planned | str:
     """Return what can be bought for loads of a run's tasks, or why nobody can say.
 
     The load that is sold is bought for with its limits of latency, where those were asked for.
     """
+    if run.options.bill_only:
+        return "not asked"
     try:
-        asks = demand(Run(Path(str(meta.id)), meta, dict(tables)))
+        asks = demand(recorded)
         # Calls that were simulated here but are paid elsewhere have no replicas to be simulated on.
         is_hosted = run.route.kind == TOKEN and asks.model is not None
         found = Planned(

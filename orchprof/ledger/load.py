@@ -46,8 +46,13 @@ def load(tables: Tables, meta: RunMeta) -> Load | None:
         throughput_per_s=_throughput(sent, scheduled_per_s),
         send_lag_s=_lag(lag) if len(lag) else None,
         degraded=behind(tables, meta) is not None,
-        saturated="saturated" in {_code(finding) for finding in meta.findings},
+        saturated=is_saturated(meta),
     )
+
+
+def is_saturated(meta: RunMeta) -> bool:
+    """Return whether the bench stopped because more tasks came than went."""
+    return "saturated" in {_code(finding) for finding in meta.findings}
 
 
 def response_ns(tables: Tables, meta: RunMeta, tasks: Ints) -> Floats | None:

@@ -22,24 +22,25 @@ from orchprof.contract.report import (
     TaskReport,
 )
 from orchprof.contract.run import RunMeta
-from orchprof.ledger.account import Account, account, conservation_error_s, share_of_latency
+from orchprof.ledger.account import Account, conservation_error_s, share_of_latency
 from orchprof.ledger.checks import Evidence, findings, is_labelled
 from orchprof.ledger.graph.columns import Floats, flags
 from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.graph.task_graph import reported
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.labels import LABELS
 from orchprof.ledger.load import load, response_ns
 from orchprof.ledger.measures import MEASURES
 from orchprof.ledger.resources import model_calls, model_side, resources
+from orchprof.ledger.run_graphs import books as books_of
 from orchprof.ledger.shares import NEED_LABELS, SHARES
+from orchprof.run.store import Run
 from orchprof.stats.intervals import Interval, percentile, percentile_interval, rate_interval, ratio_intervals
 from orchprof.units import NS_PER_S
 
 _SHARE_MEASURES: Final = MEASURES[:4]
 
 
-def summarise(tables: Tables, meta: RunMeta, *, per_task: bool = False) -> Report:
+def summarise(run: Run, *, per_task: bool = False) -> Report:
     """Return the report of one run; floats are not rounded, None is not known.
 
     Figures are over the finished tasks that are no warm-up and whose answer is right or was not judged: a task
@@ -49,15 +50,14 @@ def summarise(tables: Tables, meta: RunMeta, *, per_task: bool = False) -> Repor
     Percentiles and intervals for which the tasks are too few are None, with a finding.
 
     Args:
-        tables: the tables of a run, which stay as they are.
-        meta: its run.json.
+        run: a sealed run; `run.of(summarise)` makes its report once.
         per_task: add every task's own ledger and shares.
 
     Raises:
         RunError: the tables hold what this version does not know.
     """
-    books = account(reported(tables))
-    meta = dataclasses.replace(meta, model=model_side(tables, meta, books))
+    tables, books = run.tables, run.of(books_of)
+    meta = dataclasses.replace(run.meta, model=model_side(tables, run.meta, books))
     labelled = is_labelled(tables, meta)
     response = response_ns(tables, meta, books.task)
     return Report(

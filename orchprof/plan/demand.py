@@ -15,8 +15,9 @@ from orchprof.ledger.calls import refused
 from orchprof.ledger.graph.columns import Floats, Ints
 from orchprof.ledger.graph.segments import CPU as CPU_SLOT
 from orchprof.ledger.graph.segments import PROFILER
-from orchprof.ledger.graph.task_graph import TaskGraph, build
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.labels import N_STATES, ROLE
+from orchprof.ledger.run_graphs import finished
 from orchprof.ledger.summary import summarise
 from orchprof.models.explain import resolve
 from orchprof.models.paced.timing import Paced
@@ -130,8 +131,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     Raises:
         RunError: it holds no finished task, or its sender fell behind.
     """
-    report = summarise(run.tables, run.meta)
-    graphs = build(run.tables)
+    report, graphs = run.of(summarise), run.of(finished)
     _refuse(run, report, len(graphs))
     extra = extra or Extra()
     spec = report.run.model.spec

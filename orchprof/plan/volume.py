@@ -70,7 +70,7 @@ def fleet_for(
     Without any it takes milliseconds.
 
     Args:
-        demands: of one run, or of each in a mix: `demand(Run(path, meta, tables))`.
+        demands: of one run, or of each in a mix: `demand(run)`.
         rate_per_s: tasks that arrive per second, poisson.
         book: what is sold; the only source of prices.
         slos: limits that have to hold; none: pools are to be at most `most_busy` full.
@@ -90,13 +90,14 @@ def fleet_for(
     if slos:
         return _searched(question, candidates)
     refuse_limits(question, Traffic(rate_per_s))
-    enough = [each for kind in candidates if (each := _by_law(question, kind, rate_per_s, most_busy))]
+    asked = _Asked(question, rate_per_s, most_busy)
+    enough = [fleet for kind in candidates if (fleet := asked.fleet(kind))]
     if not enough:
         raise OrchprofError(
             f"no machine has the memory, {sum(question.size) / GIB:.1f} GiB of a worker and its task @ --machine, "
             "name a larger one, or add it with --machines FILE"
         )
-    return min(enough, key=lambda each: each.usd_per_hour)
+    return asked.held(min(enough, key=lambda fleet: fleet.usd_per_hour))
 
 
 def _searched(question: Question, candidates: list[Kind]) -> Held:
@@ -112,28 +113,46 @@ def _held(question: Question, fleet: Fleet, busy: dict[str, float], rule: str) -
     return Held(fleet, fleet.usd_per_hour, tightest(question, fleet, busy), busy, rule, own_s)
 
 
-def _by_law(question: Question, kind: Kind, rate_per_s: float, most_busy: float) -> Held | None:
-    """Return the fewest machines of a kind whose pools are at most so full; None where no worker fits the memory.
+class _Asked:
+    """A rate for which the fewest machines are sought whose pools are at most so full.
 
     Source: Lazowska et al. (1984), Quantitative System Performance, chapter 3: utilisation and Little's laws.
     """
-    base, each = question.size
-    room = kind.host.memory_gib * GIB * USABLE_MEMORY
-    if base + each > room:
-        return None
-    cores = cores_of(kind.host, question.calibration, question.demands[0].core_speed)
-    busy = rate_per_s * question.core_s / (cores.count * cores.speed)
-    replicas = ceil(rate_per_s * least_accelerator_s(question) / most_busy)
-    queued_s = question.core_s * most_busy / (1 - most_busy) / cores.speed
-    at_once = rate_per_s * (response_s(question, rate_per_s, replicas) + queued_s)
-    held_bytes = at_once * (base + each if question.layout.mode == "processes" else each)
-    hosts = max(1, ceil(busy / most_busy), ceil(held_bytes / room / most_busy))
-    fleet = fleet_of(question, kind, hosts, max(replicas, 1))
-    full = {"cores": busy / fleet.hosts, "memory": held_bytes / room / fleet.hosts}
-    if fleet.replicas:
-        full["accelerator"] = rate_per_s * least_accelerator_s(question) / fleet.replicas
-    rule = f"no pool more than {most_busy:.0%} full, by the utilisation law; no latency is promised"
-    return _held(question, fleet, full, rule)
+
+    def __init__(self, question: Question, rate_per_s: float, most_busy: float) -> None:
+        self.question, self.rate_per_s, self.most_busy = question, rate_per_s, most_busy
+        self.served = rate_per_s * least_accelerator_s(question)
+        self.replicas = ceil(self.served / most_busy)
+        self.response_s = response_s(question, rate_per_s, self.replicas)
+
+    def fleet(self, kind: Kind) -> Fleet | None:
+        """Return the fewest machines of a kind; None where no worker fits the memory."""
+        base, each = self.question.size
+        if base + each > kind.host.memory_gib * GIB * USABLE_MEMORY:
+            return None
+        busy, held = self._demand(kind)
+        hosts = max(1, ceil(busy / self.most_busy), ceil(held / self.most_busy))
+        return fleet_of(self.question, kind, hosts, max(self.replicas, 1))
+
+    def _demand(self, kind: Kind) -> tuple[float, float]:
+        """Return how many machines of a kind the cores, and the memory, would fill."""
+        question = self.question
+        base, each = question.size
+        cores = cores_of(kind.host, question.calibration, question.demands[0].core_speed)
+        queued_s = question.core_s * self.most_busy / (1 - self.most_busy) / cores.speed
+        at_once = self.rate_per_s * (self.response_s + queued_s)
+        held_bytes = at_once * (base + each if question.layout.mode == "processes" else each)
+        busy = self.rate_per_s * question.core_s / (cores.count * cores.speed)
+        return busy, held_bytes / (kind.host.memory_gib * GIB * USABLE_MEMORY)
+
+    def held(self, fleet: Fleet) -> Held:
+        """Return a fleet with how full its pools are."""
+        busy, held = self._demand(fleet.kind)
+        full = {"cores": busy / fleet.hosts, "memory": held / fleet.hosts}
+        if fleet.replicas:
+            full["accelerator"] = self.served / fleet.replicas
+        rule = f"no pool more than {self.most_busy:.0%} full, by the utilisation law; no latency is promised"
+        return _held(self.question, fleet, full, rule)
 
 
 def _own_s(question: Question, rate_per_s: float, replicas: int) -> float:

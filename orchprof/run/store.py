@@ -12,10 +12,10 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psutil
 
@@ -32,15 +32,29 @@ BENCH: Final = "bench.json"
 LOGS: Final = "logs"
 ROOT: Final = Path("orchprof-runs")
 _INTERRUPTED: Final = 130  # by somebody at the terminal: that says nothing of the program
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A sealed run: where it lies, its run.json, and its tables."""
+    """A sealed run: where it lies, its run.json, its tables, and what was made of them: each thing once.
+
+    The tables stay as they are; one made by hand with other tables is another run.
+    """
 
     path: Path
     meta: RunMeta
     tables: "dict[str, pd.DataFrame]"
+    _made: "dict[Callable[[Run], Any], Any]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def of(self, make: "Callable[[Run], Made]") -> Made:
+        """Return what a function makes of the run: made when first asked for, and shared from then on."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
 
 
 def create(path: Path, meta: dict[str, Any]) -> Path:

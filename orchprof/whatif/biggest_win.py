@@ -7,9 +7,9 @@ import numpy as np
 
 from orchprof.contract.whatif import RankedPart
 from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.graph.task_graph import reported
-from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.replay.together import together
+from orchprof.ledger.run_graphs import reported
+from orchprof.run.store import Run
 from orchprof.units import NS_PER_S
 from orchprof.whatif.ranking import ours, ranking
 
@@ -40,19 +40,19 @@ class BiggestWin:
         return 1 - self.halved_s / self.base_s
 
 
-def biggest_win(tables: Tables) -> BiggestWin | None:
+def biggest_win(run: Run) -> BiggestWin | None:
     """Return the named part whose halving shortens the mean task most; where none has a name, the role.
 
     None where no task took any time, or all of it was the model's.
 
     Args:
-        tables: of a run, which stay as they are.
+        run: a sealed run.
     """
-    graphs = reported(tables)
+    graphs = run.of(reported)
     base_s = sum(graph.length_ns for graph in graphs) / max(len(graphs), 1) / NS_PER_S
     if not base_s:
         return None
-    calls = entered(tables, np.array([graph.task for graph in graphs]))
-    rows = ranking(graphs, calls, groups=together(tables, graphs))
+    calls = entered(run.tables, np.array([graph.task for graph in graphs]))
+    rows = ranking(graphs, calls, groups=together(run.tables, graphs))
     part = next(iter([*ours(rows), *(row for row in rows if row.key in _ROLES)]), None)
     return None if part is None else BiggestWin(part, base_s)

@@ -11,15 +11,17 @@ from orchprof.errors import OrchprofError, RunError, UsageError
 from orchprof.ledger.checks import is_labelled
 from orchprof.ledger.graph.columns import Floats
 from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.graph.task_graph import TaskGraph, reported
+from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.replay.replay import Events, contended
 from orchprof.ledger.replay.together import Together, together
+from orchprof.ledger.run_graphs import reported
+from orchprof.run.store import Run
 from orchprof.whatif.model_swap import Pace
 from orchprof.whatif.parts import Change, Part, find, parts_of, scaled_ns, waits_left, weights
 
 Scale = Sequence[tuple[str, float]]
-Swap = Sequence[tuple[str, Tables, RunMeta]]
+Swap = Sequence[tuple[str, Run]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,17 @@ class Recorded:
         return list(zip(self.graphs, self.events, strict=True))
 
     @classmethod
-    def read(cls, tables: Tables, meta: RunMeta, where: str) -> "Recorded":
+    def read(cls, run: Run, where: str) -> "Recorded":
         """Return a run with the graphs of its tasks.
 
         Raises:
             RunError: no task finished.
         """
-        graphs = reported(tables)
+        graphs = run.of(reported)
         if not graphs:
-            raise RunError(f"no task finished, {meta.id} @ {where}, run it again with more time")
+            raise RunError(f"no task finished, {run.meta.id} @ {where}, run it again with more time")
         events = [contended(graph) for graph in graphs]
-        return cls(tables, meta, graphs, events, together(tables, graphs))
+        return cls(run.tables, run.meta, graphs, events, together(run.tables, graphs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Asked:
 
     Attributes:
         scale: keys of parts, and what to multiply their time by.
-        swap: keys of parts, and tables and run.json of the run whose times they would have.
+        swap: keys of parts, and the run whose times they would have.
         cores: how many the machine would have.
         workers: how many tasks would be in flight at a time.
         model: the spec of the accelerator that would answer.
@@ -112,10 +114,8 @@ def changes(run: Recorded, asked: Asked) -> list[Change]:
     parts = parts_of(run.graphs)
     scaled = [Change(_told(run, find(key, parts, "--scale")), _factor(key, by)) for key, by in asked.scale]
     swapped = [
-        Change(
-            _told(run, find(key, parts, "--swap")), _swapped(run, key, Recorded.read(tables, meta, "--swap"))
-        )
-        for key, tables, meta in asked.swap
+        Change(_told(run, find(key, parts, "--swap")), _swapped(run, key, Recorded.read(other, "--swap")))
+        for key, other in asked.swap
     ]
     return scaled + swapped
 

@@ -8,17 +8,16 @@ from typing import Final
 import numpy as np
 
 from orchprof.contract.report import Interval
-from orchprof.contract.run import RunMeta
 from orchprof.contract.whatif import Change, CoresUsed, OtherModel, RankedPart, RunAsked, Whatif, WorkersAsked
 from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.checks import REPLAY_LIMIT
 from orchprof.ledger.graph.columns import Floats
 from orchprof.ledger.graph.span_names import entered
 from orchprof.ledger.graph.task_graph import TaskGraph
-from orchprof.ledger.graph.task_strands import Tables
 from orchprof.ledger.replay.replay import Events, latest, work_before
 from orchprof.ledger.replay.together import Together
 from orchprof.ledger.resources import asked_model
+from orchprof.run.store import Run
 from orchprof.stats.intervals import ratio_intervals
 from orchprof.units import NS_PER_S
 from orchprof.whatif.core_fit import Fitted, fit, recorded_ns, rerun
@@ -30,7 +29,7 @@ from orchprof.whatif.whatif_notes import assumptions, findings
 _IN_PROCESS: Final = ("threads", "async")
 
 
-def whatif(tables: Tables, meta: RunMeta, asked: Asked | None = None) -> Whatif:
+def whatif(of: Run, asked: Asked | None = None) -> Whatif:
     """Return the record of a run's tasks after changes; without any, the ranking of what to fix.
 
     `base_s` and `predicted_s` are mean latencies of the finished tasks that are no warm-up and did not fail, `p50`
@@ -39,8 +38,7 @@ def whatif(tables: Tables, meta: RunMeta, asked: Asked | None = None) -> Whatif:
     fitted to the run.
 
     Args:
-        tables: of the run, which stay as they are.
-        meta: its run.json.
+        of: a sealed run.
         asked: the changes.
 
     Raises:
@@ -49,17 +47,17 @@ def whatif(tables: Tables, meta: RunMeta, asked: Asked | None = None) -> Whatif:
         OrchprofError: the question has no answer in this run.
     """
     asked = asked or Asked()
-    run = Recorded.read(tables, meta, "whatif")
+    run = Recorded.read(of, "whatif")
     error = _replay_error(run)
     altered = Altered(changes(run, asked), _pace(run, asked))
     fitted = _fitted(run, asked)
     latencies = _latencies(run, *_predicted(run, altered, fitted, asked))
     return Whatif(
         run=RunAsked(
-            id=meta.id,
-            workload=meta.workload,
-            variant=meta.variant,
-            model=asked_model(tables["model_calls"], meta),
+            id=run.meta.id,
+            workload=run.meta.workload,
+            variant=run.meta.variant,
+            model=asked_model(run.tables["model_calls"], run.meta),
         ),
         tasks=len(run.graphs),
         base_s=latencies.base_s,

@@ -89,7 +89,8 @@ class FakeBench:
             record["per_task"] = []
         return record_of(Report, record)
 
-    def bench_record(self, reports, _runs):
+    def bench_record(self, runs, *, per_task=False, whole=True):
+        reports = [self.summary(run, per_task=per_task) for run in runs]
         return Bench(reports=reports, claim=None, cost=[], headline=None)
 
 
@@ -99,7 +100,10 @@ def bench(monkeypatch):
     monkeypatch.setattr("orchprof.bench.driver.check", fake.check)
     monkeypatch.setattr("orchprof.bench.driver.run", fake.run)
     monkeypatch.setattr("orchprof.bench.catalogue.names", lambda: ["rag", "swe"])
-    monkeypatch.setattr("orchprof.cli.bench.summary", fake.summary)
+    # A run is its directory here: there is nothing in it to be read.
+    monkeypatch.setattr("orchprof.run.store.open_run", lambda path: path)
+    monkeypatch.setattr("orchprof.run.meta.read_meta", lambda path: path)
+    monkeypatch.setattr("orchprof.ledger.load.is_saturated", lambda path: path.name in fake.saturated)
     monkeypatch.setattr("orchprof.cli.report.summary", fake.summary)
     monkeypatch.setattr("orchprof.cli.report.bench_record", fake.bench_record)
     monkeypatch.setattr("orchprof.cli.bench.bench_record", fake.bench_record)

@@ -10,6 +10,7 @@ from orchprof import report
 from orchprof.bench import driver
 from orchprof.bench.schedule import Load
 from orchprof.cli import progress
+from orchprof.contract.bench import Bench
 from orchprof.errors import MissingExtraError, ModelError, UsageError
 from orchprof.models.spec import DEFAULT_SPEC
 from orchprof.run import store
@@ -235,14 +236,19 @@ def test_an_agent_of_ones_own_has_a_directory_of_its_name(run, bench):
 
 
 def test_answers_that_nobody_judged_are_no_failure(run, bench, monkeypatch):
-    summary = bench.summary
+    record_of_runs = bench.bench_record
     tasks = {"ok": 0, "failed": 0}
 
-    def unjudged(path, **options):
-        record = summary(path, **options)
-        return replace(record, tasks=replace(record.tasks, **tasks))
+    def unjudged(runs, **options):
+        (report,) = record_of_runs(runs, **options).reports
+        return Bench(
+            reports=[replace(report, tasks=replace(report.tasks, **tasks))],
+            claim=None,
+            cost=[],
+            headline=None,
+        )
 
-    monkeypatch.setattr("orchprof.cli.bench.summary", unjudged)
+    monkeypatch.setattr("orchprof.cli.bench.bench_record", unjudged)
     assert run("bench", "rag").code == 0
     tasks["failed"] = 10
     assert run("bench", "rag").code == 1

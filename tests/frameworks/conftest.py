@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from example_agents import AGENTS
-from support import summarise
+from support import plain
 
+from orchprof.ledger.summary import summarise
 from orchprof.models import endpoint_process
 from orchprof.run.store import open_run
 
@@ -68,7 +69,7 @@ class Bench:
         record = [sys.executable, "-m", "orchprof", "record", "--quiet", "--out", run, *options, "--"]
         alone = self._run(name, [*record, sys.executable, self.script], environment)
         found = open_run(run)
-        summary = summarise(found.tables, found.meta)
+        summary = plain(found.of(summarise))
         return Recorded(alone.out, alone.tools, alone.requests, found.tables, found.meta.findings, summary)
 
     def without_labels(self):

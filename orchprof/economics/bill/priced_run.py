@@ -6,7 +6,6 @@ from datetime import datetime
 import numpy as np
 
 from orchprof.contract.report import Report
-from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.bill import Bill, bill
 from orchprof.economics.bill.breakdown import Parts, parts_of
 from orchprof.economics.bill.payment import CPU, Route, route_of
@@ -15,8 +14,8 @@ from orchprof.economics.bill.task_usage import Usage, usage
 from orchprof.economics.curve import MONTH_S, Fleet
 from orchprof.economics.margin import check
 from orchprof.economics.options import Options
-from orchprof.ledger.graph.task_strands import Tables
 from orchprof.prices.price import Book
+from orchprof.run.store import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +75,12 @@ class Priced:
         return float(volume) / self.success_rate / MONTH_S
 
 
-def priced(report: Report, tables: Tables, meta: RunMeta, book: Book, options: Options) -> Priced:
+def priced(report: Report, run: Run, book: Book, options: Options) -> Priced:
     """Return a run with its bill.
 
     Args:
         report: orchprof.report/1 of the run.
-        tables: its tables, which stay as they are.
-        meta: its run.json.
+        run: it.
         book: every price there is.
         options: how to price it.
 
@@ -91,7 +89,7 @@ def priced(report: Report, tables: Tables, meta: RunMeta, book: Book, options: O
         RunError: no task finished.
     """
     check(options.terms)
-    used = usage(report, tables, meta)
+    used = usage(report, run.tables, run.meta)
     route = route_of(report.run.model, options.route, options.accelerator, options.token_model)
     rates = tariff(book, route, used.tools, options.machines, options.utilisation)
     at = _when(report.run.created)

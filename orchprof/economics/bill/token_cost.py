@@ -3,18 +3,17 @@
 from typing import Final
 
 from orchprof.contract.report import Report
-from orchprof.contract.run import RunMeta
 from orchprof.economics.bill.payment import ACCELERATOR, CPU, TOKEN
 from orchprof.economics.bill.priced_run import priced
 from orchprof.economics.options import Options
-from orchprof.ledger.graph.task_strands import Tables
 from orchprof.prices.price import Book
+from orchprof.run.store import Run
 
 _NOT_PLANNED: Final = "its model runs on accelerators that are not planned for, as only a paced: model's are"
 
 
 def tokens_per_task(
-    report: Report, tables: Tables, meta: RunMeta, book: Book, *, is_planned: bool
+    report: Report, run: Run, book: Book, *, is_planned: bool
 ) -> tuple[float | None, str | None]:
     """Return the USD per task, failed ones among them, and why where they are not known.
 
@@ -22,18 +21,17 @@ def tokens_per_task(
 
     Args:
         report: orchprof.report/1 of the run.
-        tables: its tables, which stay as they are.
-        meta: its run.json.
+        run: it.
         book: every price there is.
         is_planned: the model's accelerators are among the planned machines.
 
     Raises:
         RunError: no task finished.
     """
-    run = priced(report, tables, meta, book, Options())
-    if is_planned or run.route.kind == CPU or run.usage.calls.refused.all():
+    bought = priced(report, run, book, Options())
+    if is_planned or bought.route.kind == CPU or bought.usage.calls.refused.all():
         return 0.0, None
-    if run.route.kind != TOKEN:
-        return None, _NOT_PLANNED if run.route.kind == ACCELERATOR else run.route.reason
-    usd = run.usd("token")
-    return usd, None if usd is not None else run.bill.parts["token"].reason
+    if bought.route.kind != TOKEN:
+        return None, _NOT_PLANNED if bought.route.kind == ACCELERATOR else bought.route.reason
+    usd = bought.usd("token")
+    return usd, None if usd is not None else bought.bill.parts["token"].reason

@@ -13,9 +13,9 @@ from orchprof.economics.bill.priced_run import Priced
 from orchprof.economics.curve import MONTH_S
 from orchprof.economics.replayed import TASKS, Recorded, recorded, strata, surface
 from orchprof.economics.sensitivity import ranges, sensitivity
-from orchprof.ledger.graph.task_graph import build
-from orchprof.ledger.graph.task_strands import Tables
+from orchprof.ledger.run_graphs import finished
 from orchprof.prices.price import Book, Price
+from orchprof.run.store import Run
 
 _MODELLED: Final = "modelled"
 UNPRICED: Final = "what the model costs is not known, which may be the most of it"
@@ -34,7 +34,7 @@ class Decisions:
     energy: TaskEnergy
 
 
-def decisions(run: Priced, tables: Tables, book: Book) -> Decisions:
+def decisions(run: Priced, recorded_run: Run, book: Book) -> Decisions:
     """Return what a run's cost hangs on, what to fix first, and what its ratio would mean for the market.
 
     Time and money are of all tasks that are paid for, failed ones among them; in `claim_in_money` of those that
@@ -42,7 +42,7 @@ def decisions(run: Priced, tables: Tables, book: Book) -> Decisions:
     asked, on a sample of the tasks; `sensitivity` is empty, `monte_carlo` and `market` are None where they were not
     asked.
     """
-    tasks = _recorded(run, tables)
+    tasks = None if run.options.bill_only else _recorded(run, recorded_run)
     rows, drawn = _sensitivity(run, tasks, book)
     return Decisions(
         claim_in_money=halving.claim_in_money(run.parts(right=True), run.report.shares),
@@ -54,14 +54,14 @@ def decisions(run: Priced, tables: Tables, book: Book) -> Decisions:
     )
 
 
-def _recorded(run: Priced, tables: Tables) -> Recorded | None:
-    """Return a sample of the tasks to replay, failed ones among them; the others are not even read."""
+def _recorded(run: Priced, recorded_run: Run) -> Recorded | None:
+    """Return a sample of the tasks to replay, failed ones among them."""
     used, rng = run.usage, np.random.default_rng(0)
     kinds = [rng.permutation(used.task[rows]) for rows in (used.ok, ~used.ok)]
     sizes = [len(kind) for kind in kinds]
-    keep = np.concatenate([kind[:most] for kind, most in zip(kinds, strata(TASKS, sizes), strict=True)])
-    table = tables["tasks"]
-    graphs = build({**tables, "tasks": table[table["task"].isin(keep.tolist())]})
+    chosen = [kind[:most] for kind, most in zip(kinds, strata(TASKS, sizes), strict=True)]
+    keep = set(np.concatenate(chosen).tolist())
+    graphs = [graph for graph in recorded_run.of(finished) if graph.task in keep]
     return recorded(graphs, set(kinds[1].tolist()), sizes)
 
 

@@ -107,15 +107,6 @@ class TaskGraph:
     taken: Taken
 
 
-def reported(tables: Tables) -> list[TaskGraph]:
-    """Return the graphs of the tasks that a report's latency is of: those that did not fail; all when every one did.
-
-    Raises:
-        RunError: as `build`.
-    """
-    return build(tables, failed=False) or build(tables)
-
-
 def build(tables: Tables, *, warmup: bool = False, failed: bool = True) -> list[TaskGraph]:
     """Return the graph of every task that ended, in the table's order.
 

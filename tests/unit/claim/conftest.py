@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run
-from support import run_meta
+from support import run_meta, run_of
 
 from orchprof.claim.measured import measured
 from orchprof.claim.scaled import scalable
@@ -65,18 +65,19 @@ PACED = {"spec": "paced:llama-3.1-8b@h100-sxm", "provenance": "modelled", "band"
 
 
 def reported(tables, name, settings=None, concurrency=1, variant=None, mode="sequential"):
-    """The report of tables as those of a run of `rag`, and the tables."""
+    """The report of tables as those of a run of `rag`, and the run."""
     meta = {
         "id": name, "workload": "rag", "variant": variant, "model": PACED, "labelled": True,
         "params": {"mode": mode, "concurrency": concurrency, "settings": settings or {}},
     }  # fmt: skip
     tables["model_calls"]["provenance"] = "modelled"
-    return summarise(tables, run_meta(**meta)), tables
+    run = run_of(tables, run_meta(**meta))
+    return run.of(summarise), run
 
 
 @pytest.fixture
 def rag_run():
-    """Return report and tables of a run of tasks that work so many ms, then wait 10 ms for a model."""
+    """Return report and run of tasks that work so many ms, then wait 10 ms for a model."""
 
     def make(name, work_ms, settings=None, tool="search", **facts):
         return reported(sequential([work_ms] * 6, 10, tool=tool), name, settings, **facts)

@@ -1,5 +1,7 @@
 """A law through known points, tasks replayed along it, and everything that must be refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -131,9 +133,10 @@ def test_waits_for_a_core_are_no_part_of_the_law_nor_of_the_time_it_puts_in(know
     from orchprof.claim.measured import measured
 
     runs = sweep(known, {10: 20, 20: 30})
-    report, tables = rag_run("r40", 70, {"rows": 40})
-    tool = tables["segments"]["role"] == "tool"
-    tables["segments"].loc[tool, ["cpu_ns", "runq_ns"]] = [50_000_000, 20_000_000]
-    (row,) = extrapolate([*runs, measured(report, tables)], "rows", 990)
+    report, run = rag_run("r40", 70, {"rows": 40})
+    segments = run.tables["segments"].copy()
+    segments.loc[segments["role"] == "tool", ["cpu_ns", "runq_ns"]] = [50_000_000, 20_000_000]
+    waited = replace(run, tables=run.tables | {"segments": segments})
+    (row,) = extrapolate([*runs, measured(report, waited)], "rows", 990)
     assert [each.s for each in row.measured] == pytest.approx([0.02, 0.03, 0.05])
     assert row.shares["host"].share == pytest.approx(1 / 1.01)

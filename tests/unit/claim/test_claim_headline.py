@@ -23,15 +23,15 @@ def test_a_tool_that_is_called_as_a_role_is_still_that_tool(rag_run):
 
 
 def test_the_model_is_no_part_that_its_user_makes_faster(rag_run):
-    report, tables = rag_run("a", 1)
-    tables["spans"] = tables["spans"].assign(role="client")
-    assert headline([(report, tables)]).win is None
+    report, run = rag_run("a", 1)
+    spans = run.tables["spans"].assign(role="client")
+    assert headline([(report, replace(run, tables=run.tables | {"spans": spans}))]).win is None
 
 
 def busy(runs, *core_s):
     return [
-        (replace(report, resources=replace(report.resources, core_s_busy=each)), tables)
-        for (report, tables), each in zip(runs, core_s, strict=True)
+        (replace(report, resources=replace(report.resources, core_s_busy=each)), run)
+        for (report, run), each in zip(runs, core_s, strict=True)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from support import run_meta, some
+from support import run_meta, run_of, some
 
 from orchprof.claim.claim import claim
 from orchprof.claim.paragraph import paragraph
@@ -56,8 +56,8 @@ def test_a_run_that_nobody_labelled_decides_by_two_definitions(one_strand):
     tables = one_strand([30, 31, 32, 33, 34, 35], 10)
     tables["segments"]["role"] = tables["segments"]["role"].replace("tool", "framework")
     meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
-    report = summarise(tables, run_meta(**meta, labelled=False))
-    rows = {each.reading: each for each in claim([(report, tables)]).rows}
+    run = run_of(tables, run_meta(**meta, labelled=False))
+    rows = {each.reading: each for each in claim([(run.of(summarise), run)]).rows}
     assert rows["orchestration"].share is None
     assert rows["orchestration"].verdict == "undecided"
     assert rows["orchestration"].reason
@@ -68,8 +68,8 @@ def test_a_run_that_nobody_labelled_decides_by_two_definitions(one_strand):
 def test_runs_of_one_name_stay_apart(one_strand):
     tables = one_strand([30, 31, 32, 33, 34, 35], 10)
     meta = {"id": "x", "workload": "mine", "model": {"spec": "http://h/v1#m", "provenance": "measured"}}
-    report = summarise(tables, run_meta(**meta))
-    record = claim([(report, tables), (report, tables)])
+    run = run_of(tables, run_meta(**meta))
+    record = claim([(run.of(summarise), run)] * 2)
     assert {row.run for row in record.rows} == {"x", "x #2"}
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support import plain, record_of, run_meta
+from support import plain, record_of, run_meta, run_of
 
 from orchprof.claim.claim import claim
 from orchprof.claim.series import series, varying
@@ -101,9 +101,9 @@ def test_a_neighbour_whose_interval_holds_the_bound_makes_a_crossing_unclear(one
     from orchprof.claim.measured import measured
     from orchprof.ledger.summary import summarise
 
-    wide = one_strand([1, 1, 1, 40, 40, 40], 10)
+    wide = run_of(one_strand([1, 1, 1, 40, 40, 40], 10), run_meta(labelled=True))
     report = rag_run("b", 5, {"rows": 2})[0]
-    wide = measured(replace(report, shares=summarise(wide, run_meta(labelled=True)).shares), wide)
+    wide = measured(replace(report, shares=wide.of(summarise).shares), wide)
     half = found(setting_crossings([known("a", 1, {"rows": 1}), wide]))[0]
     assert half.between == (1, 2)
     assert half.clear is False

@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run
-from support import run_meta
+from support import run_meta, run_of
 
 from orchprof.economics.bill.task_usage import usage
 from orchprof.errors import RunError
@@ -22,7 +22,7 @@ GIB = 2**30
 
 def made(run, **params):
     tables, meta = run.tables(), run_meta(id="r", params=params)
-    return usage(summarise(tables, meta), tables, meta)
+    return usage(summarise(run_of(tables, meta)), tables, meta)
 
 
 def two(**more):

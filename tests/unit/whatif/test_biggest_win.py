@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support import plain, run_meta
+from support import plain, run_of
 from whatif_runs import META, MS, Run, forked, side_by_side
 
 import orchprof
@@ -63,11 +63,11 @@ def threads():
 
 def shown(tables, **meta):
     """Return part and share of latency that the bench, the brief and what-if's ranking name first."""
-    meta = run_meta(**META | {"labelled": True} | meta)
-    report = summarise(tables, meta)
-    win = headline([(report, tables)]).win
-    figures = {row["key"]: row["value"] for row in plain(brief(report, tables, meta, book()))["figures"]}
-    record = whatif(tables, meta)
+    run = run_of(tables, META | {"labelled": True} | meta)
+    report = run.of(summarise)
+    win = headline([(report, run)]).win
+    figures = {row["key"]: row["value"] for row in plain(brief(report, run, book()))["figures"]}
+    record = whatif(run)
     ranked = [row for row in record.ranking if row.role in ("framework", "tool")]
     first = next(row for row in ranked if row.name or not any(row.name for row in ranked))
     return (

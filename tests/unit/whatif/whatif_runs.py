@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from ledger_tables import Run
-from support import plain, run_meta
+from support import plain, run_of
 
 from orchprof.whatif import whatif as product
 from orchprof.whatif.request import Asked
@@ -62,5 +62,5 @@ def side_by_side(works_ms, *, runq_ms=0, pid=7):
 def whatif(tables, meta, asked=None):
     """Ask, with a run.json as it is written; the answer as it is written."""
     asked = asked or Asked()
-    swap = [(key, other, run_meta(**document)) for key, other, document in asked.swap]
-    return plain(product.whatif(tables, run_meta(**meta), replace(asked, swap=swap)))
+    swap = [(key, run_of(other, document)) for key, other, document in asked.swap]
+    return plain(product.whatif(run_of(tables, meta), replace(asked, swap=swap)))
