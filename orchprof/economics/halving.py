@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from orchprof.contract.cost import ClaimInMoney, LatencyShares
 from orchprof.contract.economics import FixRow
 from orchprof.contract.report import Share, Shares
 from orchprof.contract.whatif import RankedPart
 from orchprof.economics.bill.breakdown import Parts
 from orchprof.economics.failures import PER, UNPRICED, row
-from orchprof.economics.replayed import Recorded, halved
+from orchprof.ledger.graph.span_names import Names
+from orchprof.ledger.labels import CODES
+from orchprof.ledger.shares import SHARES
+from orchprof.units import NS_PER_S
+from orchprof.whatif.parts import Part
+from orchprof.whatif.speedup import Replayable, sped_up
 
 MONTHS: Final = 12
 MODEL: Final = "model"
@@ -52,25 +59,58 @@ def _of_latency(share: Share | None) -> float | None:
     return None if share is None else share.cp
 
 
-def halvings(tasks: Recorded, cost: Parts, tools: Sequence[str], *, labelled: bool = True) -> list[FixRow]:
+def halvings(
+    tasks: Sequence[Replayable], cost: Parts, tools: Sequence[str], *, labelled: bool = True
+) -> list[FixRow]:
     """Return what halving each part's time buys; see `ranked`.
 
-    Latency is replayed. Money follows it: cores and memory are held for less time; halving the model's time halves
-    its accelerator's too, and changes nothing of what is paid by the token or the call. `usd_saved` is per PER
-    tasks. What cannot be told is None, and `reason` says why. Both are of the tasks that are replayed, and the cost
-    has to be of the same.
+    Latency is replayed, of the tasks that what-if's ranking is of: both say the same. Money follows it, of all tasks
+    that are paid for: cores and memory are held for less time; halving the model's time halves its accelerator's too,
+    and changes nothing of what is paid by the token or the call. `usd_saved` is per PER tasks. What cannot be told is
+    None, and `reason` says why.
 
     Args:
-        tasks: to replay.
-        cost: of a mean task.
+        tasks: those that did not fail, then others that are paid for.
+        cost: of a mean task of them all.
         tools: names of tools, to be halved one by one.
         labelled: the run tells tools and the agent's own code apart.
     """
-    base_s = tasks.mean_s({})
-    return [
-        _row(what, base_s, base_s - tasks.mean_s(scale) if labelled or what == MODEL else None, cost)
-        for what, scale in halved(tools).items()
-    ]
+    base_s = float(tasks[0].base_ns.mean()) / NS_PER_S
+    paid_ns = sum(float(some.base_ns.sum()) for some in tasks)
+    rows = []
+    for what, (counted, everyone) in _saved_ns(tasks, tools).items():
+        told = labelled or what == MODEL
+        share = everyone / paid_ns if told else None
+        usd, reason = _saved_usd(what, share, cost)
+        rows.append(row(what, counted / NS_PER_S if told else None, base_s, usd, reason))
+    return rows
+
+
+def _saved_ns(tasks: Sequence[Replayable], tools: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return what halving each part saves the mean of the first tasks, and all tasks in sum, in ns."""
+    names = next(graph.names for some in tasks for graph in some.graphs)
+    parts = halved(tools, names)
+    saved = [some.base_ns[:, None] - sped_up(some, list(parts.values()), (0.5,))[:, 0] for some in tasks]
+    mean, total = saved[0].mean(axis=0), np.vstack(saved).sum(axis=0)
+    return {what: (float(mean[at]), float(total[at])) for at, what in enumerate(parts)}
+
+
+def halved(tools: Sequence[str], names: Names) -> dict[str, Part]:
+    """Return the parts that are halved: orchestration, all tools, the model, and each of some tools."""
+    everything = tuple(CODES.values())
+    parts = {
+        "orchestration": Part("orchestration", None, None, None, tuple(sorted(SHARES["orchestration"]))),
+        "tools": Part("tool", "tool", None, None, _of_role("tool")),
+        MODEL: Part(MODEL, MODEL, None, None, _of_role(MODEL)),
+    }
+    return parts | {
+        f"tool {name}": Part(f"tool:{name}", "tool", name, None, everything, names.index(("tool", name)))
+        for name in tools
+    }
+
+
+def _of_role(role: str) -> tuple[int, ...]:
+    return tuple(code for (its_role, _), code in CODES.items() if its_role == role)
 
 
 def ranked(rows: Sequence[FixRow], tasks_per_month: float | None = None) -> list[FixRow]:
@@ -88,11 +128,6 @@ def ranked(rows: Sequence[FixRow], tasks_per_month: float | None = None) -> list
 
 def _rank(row: FixRow) -> tuple[float, float, str]:
     return -(row.usd_saved or 0.0), -(row.latency_saved_s or 0.0), row.what
-
-
-def _row(what: str, base_s: float, saved_s: float | None, cost: Parts) -> FixRow:
-    usd, reason = _saved_usd(what, None if saved_s is None else saved_s / base_s, cost)
-    return row(what, saved_s, base_s, usd, reason)
 
 
 def priced_ranking(rows: Sequence[RankedPart], base_s: float, cost: Parts) -> list[RankedPart]:

@@ -26,16 +26,6 @@ def orchestration(multiplier: float) -> Scale:
     return dict.fromkeys(_ORCHESTRATION, multiplier)
 
 
-def halved(tools: Sequence[str]) -> dict[str, Scale]:
-    """Return the scales that halve orchestration, all tools, the model, and each of some tools."""
-    parts: dict[str, Scale] = {
-        "orchestration": orchestration(0.5),
-        "tools": {"tool": 0.5},
-        "model": {"model": 0.5},
-    }
-    return parts | {f"tool {name}": {("tool", name): 0.5} for name in tools}
-
-
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """Some tasks of a run that can be replayed often.

@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from orchprof.contract.whatif import RankedPart
-from orchprof.ledger.graph.span_names import entered
-from orchprof.ledger.replay.together import together
 from orchprof.ledger.run_graphs import reported
 from orchprof.run.store import Run
 from orchprof.units import NS_PER_S
-from orchprof.whatif.ranking import ours, ranking
+from orchprof.whatif.ranking import ours, ranked
 
 HALF: Final = 0.5  # multiplies the time of what is made twice as fast
 _ROLES: Final = ("framework", "tool")
@@ -52,7 +48,6 @@ def biggest_win(run: Run) -> BiggestWin | None:
     base_s = sum(graph.length_ns for graph in graphs) / max(len(graphs), 1) / NS_PER_S
     if not base_s:
         return None
-    calls = entered(run.tables, np.array([graph.task for graph in graphs]))
-    rows = ranking(graphs, calls, groups=together(run.tables, graphs))
+    rows = run.of(ranked)
     part = next(iter([*ours(rows), *(row for row in rows if row.key in _ROLES)]), None)
     return None if part is None else BiggestWin(part, base_s)

@@ -8,12 +8,13 @@ import numpy as np
 from orchprof.contract.whatif import RankedPart
 from orchprof.ledger.graph.columns import Floats, Ints
 from orchprof.ledger.graph.critical_path import Path, critical_path
+from orchprof.ledger.graph.span_names import entered
 from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.measures import MEASURES, measure
-from orchprof.ledger.replay.replay import Events, contended, latest, work_before
-from orchprof.ledger.replay.together import Together
+from orchprof.run.store import Run
 from orchprof.units import NS_PER_S
 from orchprof.whatif.parts import Part, parts_of, weights
+from orchprof.whatif.speedup import Replayable, replayable, sped_up
 
 # What is left of a part's time: 10 % faster, twice as fast, without end.
 FASTER: Final = (0.9, 0.5, 0.0)
@@ -23,12 +24,13 @@ _EXPOSED = MEASURES.index("exposed")
 _OURS: Final = ("framework", "tool")
 
 
-def ranking(
-    graphs: Sequence[TaskGraph],
-    calls: Ints,
-    events: Sequence[Events] | None = None,
-    groups: Sequence[Together] = (),
-) -> list[RankedPart]:
+def ranked(run: Run) -> list[RankedPart]:
+    """Return the ranking of the tasks that a report's latency is of; `run.of(ranked)` makes it once."""
+    tasks = run.of(replayable)
+    return ranking(tasks, entered(run.tables, np.array([graph.task for graph in tasks.graphs])))
+
+
+def ranking(tasks: Replayable, calls: Ints) -> list[RankedPart]:
     """Return a row per part, the one first that buys most when it takes half its time.
 
     `cp_s` is its time on the critical path, the first-order worth. Where nobody waits for what another strand holds,
@@ -38,25 +40,20 @@ def ranking(
     `usd_per_task_at_50pct` is None: nothing here knows prices, `economics` does.
 
     Args:
-        graphs: of a run's tasks, at least one.
+        tasks: of a run, at least one.
         calls: (N,) how often each of the graphs' names was entered, in all of them.
-        events: of each of the tasks, where they are known already.
-        groups: those of the tasks that are replayed together.
     """
-    events = events or [contended(graph) for graph in graphs]
+    graphs = tasks.graphs
     paths = [critical_path(graph) for graph in graphs]
     parts = _worth_a_row(parts_of(graphs))
     cp = sum((_on_path(*each, parts) for each in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
-    least = LEAST * sum(graph.length_ns for graph in graphs)
+    least = LEAST * float(tasks.base_ns.sum())
     kept = [column for column, part in enumerate(parts) if part.name is not None or cp[column] >= least]
     parts, cp = [parts[column] for column in kept], cp[kept]
-    each = np.array([_task(*one, parts) for one in zip(graphs, events, paths, strict=True)])
-    place = {graph.task: row for row, graph in enumerate(graphs)}
-    for group in groups:
-        each[[place[task] for task in group.tasks.tolist()], 1:] = _group(group, parts)
-    sums = each.sum(axis=0)
-    means = np.vstack([cp, sums]) / (len(graphs) * NS_PER_S)
-    base_s = sum(graph.length_ns for graph in graphs) / (len(graphs) * NS_PER_S)
+    exposed = sum((_exposed(*each, parts) for each in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
+    latency_ns = sped_up(tasks, parts, FASTER).sum(axis=0)
+    means = np.vstack([cp, exposed, latency_ns]) / (len(graphs) * NS_PER_S)
+    base_s = float(tasks.base_ns.mean()) / NS_PER_S
     rows = [_row(part, means[:, column], calls, (len(graphs), base_s)) for column, part in enumerate(parts)]
     return sorted(rows, key=lambda row: (row.at_50pct_s, -row.cp_s, row.key))
 
@@ -72,6 +69,12 @@ def _on_path(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:
     return cp
 
 
+def _exposed(graph: TaskGraph, path: Path, parts: Sequence[Part]) -> Floats:
+    """Return each part's exposed time, (C,) in ns."""
+    exposed: Floats = measure(graph, path, weights(graph, parts))[_EXPOSED]
+    return exposed
+
+
 def _worth_a_row(parts: Sequence[Part]) -> list[Part]:
     """Return the parts without those that are the same as another: a role's only state, a state's only role."""
     labels = [part for part in parts if part.role and part.state]
@@ -84,31 +87,6 @@ def _worth_a_row(parts: Sequence[Part]) -> list[Part]:
         and (part.name or not (part.role and part.state) or states_of[part.role] > 1)
         and (part.role or roles_of[part.state] > 1)
     ]
-
-
-def _task(graph: TaskGraph, events: Events, path: Path, parts: Sequence[Part]) -> Floats:
-    """Return exposed, and the latency at each of FASTER, (1 + 3, C) in ns."""
-    share = weights(graph, parts)
-    exposed = measure(graph, path, share)[_EXPOSED]
-    length = ((graph.pieces.end - graph.pieces.start) * events.kept)[:, None]
-    at = work_before(graph, events, np.hstack([length * ~graph.pieces.join[:, None], share * length]))
-    cases = np.hstack([at[:, :1] + (left - 1) * at[:, 1:] for left in FASTER])
-    return np.vstack([exposed, latest(events, cases, _rest(share, parts)).reshape(len(FASTER), -1)])
-
-
-def _group(group: Together, parts: Sequence[Part]) -> Floats:
-    """Return the latency of each of its tasks at each of FASTER, (T, 3, C) in ns."""
-    share = weights(group.graph, parts) * group.of_task[:, None]
-    length = group.graph.pieces.ns.sum(axis=1)[:, None]
-    work = np.hstack([length * (1 + (left - 1) * share) for left in FASTER])
-    latency_ns: Floats = group.latencies(work, _rest(share, parts)).reshape(len(group.tasks), len(FASTER), -1)
-    return latency_ns
-
-
-def _rest(share: Floats, parts: Sequence[Part]) -> Floats:
-    """Return what is left of waits, (P, 3 x C): what others hold lasts as long as they do, unless a state is named."""
-    waits = share * [part.state is not None for part in parts]
-    return np.hstack([1 + (left - 1) * waits for left in FASTER])
 
 
 def _row(part: Part, sums: Floats, calls: Ints, tasks: tuple[int, float]) -> RankedPart:

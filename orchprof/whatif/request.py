@@ -13,12 +13,12 @@ from orchprof.ledger.graph.columns import Floats
 from orchprof.ledger.graph.span_names import entered
 from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.graph.task_strands import Tables
-from orchprof.ledger.replay.replay import Events, contended
-from orchprof.ledger.replay.together import Together, together
-from orchprof.ledger.run_graphs import reported
+from orchprof.ledger.replay.replay import Events
+from orchprof.ledger.replay.together import Together
 from orchprof.run.store import Run
 from orchprof.whatif.model_swap import Pace
 from orchprof.whatif.parts import Change, Part, find, parts_of, scaled_ns, waits_left, weights
+from orchprof.whatif.speedup import replayable
 
 Scale = Sequence[tuple[str, float]]
 Swap = Sequence[tuple[str, Run]]
@@ -46,11 +46,10 @@ class Recorded:
         Raises:
             RunError: no task finished.
         """
-        graphs = run.of(reported)
-        if not graphs:
+        tasks = run.of(replayable)
+        if not tasks.graphs:
             raise RunError(f"no task finished, {run.meta.id} @ {where}, run it again with more time")
-        events = [contended(graph) for graph in graphs]
-        return cls(run.tables, run.meta, graphs, events, together(run.tables, graphs))
+        return cls(run.tables, run.meta, tasks.graphs, tasks.events, tasks.groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,10 @@ from typing import Final
 import numpy as np
 
 from orchprof.contract.report import Interval
-from orchprof.contract.whatif import Change, CoresUsed, OtherModel, RankedPart, RunAsked, Whatif, WorkersAsked
+from orchprof.contract.whatif import Change, CoresUsed, OtherModel, RunAsked, Whatif, WorkersAsked
 from orchprof.errors import OrchprofError, RunError
 from orchprof.ledger.checks import REPLAY_LIMIT
 from orchprof.ledger.graph.columns import Floats
-from orchprof.ledger.graph.span_names import entered
 from orchprof.ledger.graph.task_graph import TaskGraph
 from orchprof.ledger.replay.replay import Events, latest, work_before
 from orchprof.ledger.replay.together import Together
@@ -22,7 +21,7 @@ from orchprof.stats.intervals import ratio_intervals
 from orchprof.units import NS_PER_S
 from orchprof.whatif.core_fit import Fitted, fit, recorded_ns, rerun
 from orchprof.whatif.model_swap import Pace, pace
-from orchprof.whatif.ranking import ranking
+from orchprof.whatif.ranking import ranked
 from orchprof.whatif.request import Altered, Asked, Recorded, changes
 from orchprof.whatif.whatif_notes import assumptions, findings
 
@@ -74,7 +73,7 @@ def whatif(of: Run, asked: Asked | None = None) -> Whatif:
         workers=_workers(run, latencies, asked.workers) if asked.workers else None,
         changes=_listed(altered, asked),
         model=_model(run, altered.model, asked) if altered.model else None,
-        ranking=[] if asked.anything else _ranking(run),
+        ranking=[] if asked.anything else of.of(ranked),
         assumptions=assumptions(run, asked),
         findings=findings(run, fitted, asked, latencies.ratio),
     )
@@ -92,11 +91,6 @@ class _Latencies:
     band_s: Interval | None
     base_p50_s: float
     predicted_p50_s: float
-
-
-def _ranking(run: Recorded) -> list[RankedPart]:
-    tasks = np.array([graph.task for graph in run.graphs])
-    return ranking(run.graphs, entered(run.tables, tasks), run.events, run.together)
 
 
 def _replay_error(run: Recorded) -> float:

@@ -16,6 +16,7 @@ from orchprof.economics.sensitivity import ranges, sensitivity
 from orchprof.ledger.run_graphs import finished
 from orchprof.prices.price import Book, Price
 from orchprof.run.store import Run
+from orchprof.whatif.speedup import others, replayable
 
 _MODELLED: Final = "modelled"
 UNPRICED: Final = "what the model costs is not known, which may be the most of it"
@@ -46,7 +47,7 @@ def decisions(run: Priced, recorded_run: Run, book: Book) -> Decisions:
     rows, drawn = _sensitivity(run, tasks, book)
     return Decisions(
         claim_in_money=halving.claim_in_money(run.parts(right=True), run.report.shares),
-        fix_first=[] if tasks is None else _fix_first(run, tasks),
+        fix_first=[] if tasks is None else _fix_first(run, recorded_run, tasks),
         sensitivity=rows,
         monte_carlo=drawn,
         market=_market(run),
@@ -65,9 +66,10 @@ def _recorded(run: Priced, recorded_run: Run) -> Recorded | None:
     return recorded(graphs, set(kinds[1].tolist()), sizes)
 
 
-def _fix_first(run: Priced, tasks: Recorded) -> list[FixRow]:
+def _fix_first(run: Priced, recorded_run: Run, tasks: Recorded) -> list[FixRow]:
+    replayed = [recorded_run.of(replayable), recorded_run.of(others)]
     load = run.tasks_per_s()  # failed tasks too, as a mean task is one of all
-    rows = halving.halvings(tasks, run.parts(), sorted(run.usage.tools), labelled=_labelled(run))
+    rows = halving.halvings(replayed, run.parts(), sorted(run.usage.tools), labelled=_labelled(run))
     rows += failures.rows(run.bill, run.usage, tasks)
     return [
         replace(row, usd_saved_per_success=_per_success(run, row.usd_saved))

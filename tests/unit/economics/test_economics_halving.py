@@ -16,6 +16,8 @@ from orchprof.economics.bill.bill import PARTS, Bill, Part
 from orchprof.economics.bill.breakdown import Parts, parts_of
 from orchprof.economics.halving import claim_in_money, halvings, priced_ranking, ranked
 from orchprof.economics.replayed import TASKS, recorded, strata
+from orchprof.ledger.replay.replay import contended
+from orchprof.whatif.speedup import Replayable
 
 S = 1_000_000_000
 
@@ -28,8 +30,12 @@ def by_what(rows):
     return {row.what: row for row in rows}
 
 
+def replayed(graphs):
+    return [Replayable(graphs, [contended(graph) for graph in graphs])]
+
+
 def half(graphs, cost=OWNED, tasks_per_month=None, **more):
-    return ranked(halvings(recorded(graphs), cost, ["search"], **more), tasks_per_month)
+    return ranked(halvings(replayed(graphs), cost, ["search"], **more), tasks_per_month)
 
 
 def test_a_sequential_task_by_hand():
@@ -79,7 +85,7 @@ def test_paid_by_the_token_a_faster_model_saves_cores_alone():
 
 
 def test_what_is_hidden_behind_the_model_buys_nothing():
-    found = by_what(halvings(recorded(side_by_side(agent_ms=50, model_ms=80)), OWNED, []))
+    found = by_what(halvings(replayed(side_by_side(agent_ms=50, model_ms=80)), OWNED, []))
     assert found["orchestration"].latency_saved_s == 0
     assert found["model"].latency_saved_s == pytest.approx(0.030)  # then the agent's 50 ms decide
 
@@ -94,7 +100,7 @@ def test_without_labels_only_the_model_is_told():
 
 
 def test_a_tool_called_like_a_role_is_not_taken_for_it():
-    found = by_what(halvings(recorded(graphs_of(20, 30, 50, tool="model")), OWNED, ["model"]))
+    found = by_what(halvings(replayed(graphs_of(20, 30, 50, tool="model")), OWNED, ["model"]))
     assert found["tool model"].latency_saved_s == pytest.approx(0.015)
     assert found["model"].latency_saved_s == pytest.approx(0.025)
 
@@ -103,7 +109,7 @@ def test_a_tool_called_like_a_role_is_not_taken_for_it():
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
 def test_half_a_part_saves_at_most_half_the_task(agent_ms, tool_ms, model_ms):
     for graphs in (graphs_of(agent_ms, tool_ms, model_ms), side_by_side(agent_ms, model_ms)):
-        for row in halvings(recorded(graphs), OWNED, []):
+        for row in halvings(replayed(graphs), OWNED, []):
             assert -1e-12 <= row.latency_saved_share <= 0.5 + 1e-12
 
 

@@ -12,6 +12,7 @@ from whatif_runs import META, MS, Run, forked, side_by_side
 import orchprof
 from orchprof.claim.headline import headline
 from orchprof.economics.brief import brief
+from orchprof.economics.cost import cost_of
 from orchprof.ledger.summary import summarise
 from orchprof.prices.book import book
 from orchprof.whatif.whatif import whatif
@@ -95,6 +96,22 @@ def test_bench_brief_and_ranking_agree(recorded, made, part):
     bench, page, ranking = shown(made(recorded))
     assert bench == page == ranking
     assert bench[0] == part
+
+
+@pytest.mark.parametrize(("made", "part"), RUNS.values(), ids=RUNS)
+def test_what_a_cost_says_to_fix_is_what_the_ranking_says(recorded, made, part):
+    run = run_of(made(recorded), META | {"labelled": True})
+    ranking = {row.key: row for row in whatif(run).ranking}
+    saved = {row.what: row for row in cost_of(run.of(summarise), run, book()).fix_first}
+    base_s = run.of(summarise).latency_s.mean
+    named = {f"tool {row.name}": row for row in ranking.values() if row.role == "tool" and row.name}
+    assert part.removeprefix("tool:") in {row.name for row in named.values()}
+    roles = {
+        "tools": ranking[key] for key in ("tool",) if key in ranking
+    }  # a role's row may be its one state's
+    for what, row in (named | roles).items():
+        assert saved[what].latency_saved_s == pytest.approx(base_s - row.at_50pct_s, abs=1e-9)
+        assert saved[what].latency_saved_share == pytest.approx(1 - row.at_50pct_s / base_s, abs=1e-9)
 
 
 def test_where_nothing_has_a_name_the_role_leads_and_a_bench_names_none(recorded):
