@@ -106,9 +106,8 @@ def test_what_a_cost_says_to_fix_is_what_the_ranking_says(recorded, made, part):
     base_s = run.of(summarise).latency_s.mean
     named = {f"tool {row.name}": row for row in ranking.values() if row.role == "tool" and row.name}
     assert part.removeprefix("tool:") in {row.name for row in named.values()}
-    roles = {
-        "tools": ranking[key] for key in ("tool",) if key in ranking
-    }  # a role's row may be its one state's
+    # Where a role has only one state its row is that one's.
+    roles = {"tools": ranking["tool"]} if "tool" in ranking else {}
     for what, row in (named | roles).items():
         assert saved[what].latency_saved_s == pytest.approx(base_s - row.at_50pct_s, abs=1e-9)
         assert saved[what].latency_saved_share == pytest.approx(1 - row.at_50pct_s / base_s, abs=1e-9)
