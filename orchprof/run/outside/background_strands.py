@@ -211,7 +211,7 @@ class _Graph:
         parents = strands["parent"].fillna(0).astype("int64").tolist()
         for strand, parent in zip(strands["strand"].tolist(), parents, strict=True):
             above = self._adopted.get(strand, parent if parent in task else 0)
-            if above:
+            if above and not self.task.get(strand):  # a task that began on an adopted strand is its own
                 task[strand] = self.task.get(above) or task.get(above, 0)
         given = strands["strand"].map(task).astype("Int64")
         parent_of = strands["strand"].map(self._adopted).astype("Int64")

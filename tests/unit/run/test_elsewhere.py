@@ -78,6 +78,19 @@ def test_a_request_that_a_worker_makes_belongs_to_who_asked(tmp_path):
     assert sum(row["cp_s"] for row in report["ledger"] if row["role"] == "model") == pytest.approx(0.02)
 
 
+def test_a_task_that_begins_on_what_a_worker_made_is_its_own(tmp_path):
+    """The worker makes coroutine 4 for the task that asked, and task 5 begins on it."""
+    log = HandLog(tmp_path).note("main", 1).born(1, 0).cut(0, 0, 1).born(2, 1, "coroutine", 1)
+    log.cut(1, 1, 2).cut(2, 2, 1).task(3, 10, 1).cut(10, 10, 3).cut(12, 12, 1)
+    log.wake(2, 12, 3).cut(12, 12, 2).born(4, 20, "coroutine", 2).cut(20, 20, 2, wait="join").cut(20, 20, 4)
+    log.task(5, 25, 4).cut(25, 25, 5).cut(35, 35, 4).end(5, 35).cut(40, 40, 1).end(4, 40)
+    log.wake(2, 40, 4).cut(40, 40, 2).join(2, 40, 4).cut(50, 50, 1).wake(3, 50, 2).cut(50, 50, 3)
+    tables, *_ = sealed(tmp_path, log.cut(60, 60, 1).end(3, 60).cut(61, 61, 0).end(1, 61))
+    task = tables["strands"].set_index("strand")["task"]
+    assert task[own(4)] == own(3)
+    assert task[own(5)] == own(5)
+
+
 def shell(directory):
     """Task 2 waits at the pipe of process 77, a shell of before, 20-100: it sleeps until 60, then computes."""
     log = agent(directory)
