@@ -76,7 +76,7 @@ def text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     return read
 
 
-def document(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
+def document(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, object]:
     """Return the JSON object in a file; every number in it is finite.
 
     Raises:
@@ -98,7 +98,7 @@ def document(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
 _TOO_DEEP: Final = f"it is nested deeper than {MOST_LEVELS} levels"
 
 
-def _check(found: dict[str, Any]) -> None:
+def _check(found: dict[str, object]) -> None:
     """Refuse what is nested too deep to be walked, and numbers that are not finite."""
     held: list[Any] = [found]
     for _ in range(MOST_LEVELS):
@@ -111,7 +111,7 @@ def _check(found: dict[str, Any]) -> None:
     raise UnreadableError(_TOO_DEEP)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     names = {list: "a list", str: "a text", bool: "a truth", type(None): "null"}
     return names.get(type(value), "a number")
 

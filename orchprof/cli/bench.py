@@ -5,11 +5,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
 import typer
 
-from orchprof.cli.levels import levels, load_of, path_name, run_names
+from orchprof.cli.levels import Level, levels, load_of, path_name, run_names
 from orchprof.cli.progress import progress
 from orchprof.cli.report import bench_record
 from orchprof.cli.words import (
@@ -146,7 +146,7 @@ def bench(  # noqa: PLR0913  typer reads the options from the signature
     if bare:
         plans = _suite(seed)
     else:
-        options = {
+        options: _Options = {
             "model": model,
             "tasks": tasks or (QUICK_TASKS if quick and duration is None else None),
             "warmup": warmup,
@@ -233,6 +233,19 @@ def _run(plan: "Plan", out: Path, notify: "Notify", *, alone: bool) -> tuple[Pat
         return getattr(stop, "path", None), True
 
 
+class _Options(TypedDict):
+    """What the plans of one call have in common."""
+
+    model: str
+    tasks: int | None
+    warmup: int
+    seed: int
+    settings: dict[str, str]
+    variant: str | None
+    quick: bool
+    task_timeout_s: float
+
+
 def _index(folder: Path, runs: list[Path]) -> None:
     """Write which runs lie in a bench directory, anew after each."""
     from orchprof.run import store
@@ -244,7 +257,7 @@ def _index(folder: Path, runs: list[Path]) -> None:
     )
 
 
-def _plans(workloads: list[str], options: dict[str, Any], levels: list[dict[str, Any]]) -> list["Plan"]:
+def _plans(workloads: list[str], options: _Options, levels: list[Level]) -> list["Plan"]:
     """Return a plan per workload and level, each known to be possible before the first one runs.
 
     A workload that lacks a package says so, once.

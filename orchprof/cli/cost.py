@@ -16,6 +16,7 @@ from orchprof.prices.price import ON_DEMAND
 
 if TYPE_CHECKING:
     from orchprof.economics.options import Options
+    from orchprof.prices.price import Book
 
 MOST_EACH: Final = Decimal(10) ** 6  # for one task, or one user's month
 _ROUTES: Final = ["auto", "accelerator", "token"]
@@ -183,7 +184,7 @@ def cost(  # noqa: PLR0913  typer reads the options from the signature
     show(_record(run or [], book(machines, price or (), basis=basis), options), form, details=details)
 
 
-def _record(paths: list[Path], book: Any, options: "Options") -> Cost | Costs:
+def _record(paths: list[Path], book: "Book", options: "Options") -> Cost | Costs:
     """Return orchprof.cost/1 of a run, orchprof.costs/1 of several."""
     from orchprof.economics.cost import cost_of, costs_of
     from orchprof.ledger.summary import summarise

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from orchprof.cli.words import MOST_AT_A_TIME, rate_per_s, several, whole
 from orchprof.errors import UsageError
@@ -10,6 +10,14 @@ from orchprof.errors import UsageError
 if TYPE_CHECKING:
     from orchprof.bench.schedule import Load
     from orchprof.bench.settings import Plan
+
+
+class Level(TypedDict):
+    """What differs between the runs of a sweep."""
+
+    concurrency: int
+    mode: str
+    load: "Load"
 
 
 def load_of(
@@ -29,7 +37,7 @@ def load_of(
     return Load(None, kind, trace=trace or None, duration_s=duration_s, ramp_s=ramp_s or 0.0, **burst)
 
 
-def levels(concurrency: str, rate: str | None, base: "Load", mode: str | None) -> list[dict[str, Any]]:
+def levels(concurrency: str, rate: str | None, base: "Load", mode: str | None) -> "list[Level]":
     """Return what differs between the runs of a sweep: concurrency, mode and load.
 
     Raises:

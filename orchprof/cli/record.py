@@ -139,12 +139,13 @@ def _create(
     out: Path | None, command: Sequence[str], tools: list[str], task_from: str
 ) -> tuple[Path, Path, float]:
     """Make the run, and return it, the folder of its logs, and how fast a core is."""
-    from orchprof.run import store
+    from orchprof.run import machine, store
 
-    meta = _meta(command, tools, task_from)
+    speed = machine.spin()
+    meta = _meta(command, tools, task_from, speed)
     try:
         run = _free(store.ROOT, command) if out is None else new_path(out, "--out")
-        return run, store.create(run, meta), meta["machine"]["core_speed_before"]
+        return run, store.create(run, meta), speed
     except OSError as error:
         raise UsageError(f"cannot make it, {out or store.ROOT} @ --out, {error.strerror}") from error
 
@@ -157,7 +158,7 @@ def _free(root: Path, command: Sequence[str]) -> Path:
     return next(root / each for each in names if not (root / each).exists())
 
 
-def _meta(command: Sequence[str], tools: list[str], task_from: str) -> dict[str, Any]:
+def _meta(command: Sequence[str], tools: list[str], task_from: str, speed: float) -> dict[str, object]:
     from orchprof.run import machine
     from orchprof.watch.launcher import name_of, shown
 
@@ -169,7 +170,7 @@ def _meta(command: Sequence[str], tools: list[str], task_from: str) -> dict[str,
         "seed": None,
         "task_from": task_from,
         "model": None,
-        "machine": machine.document(core_speed_before=machine.spin()),
+        "machine": machine.document(core_speed_before=speed),
         "labelled": None,
         "findings": [],
     }

@@ -1,6 +1,6 @@
 """`orchprof serve-model`: the model endpoint alone, or what it would do."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -58,7 +58,7 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
     serve(spec, script, _for_script(script, settings_of(settings or [])), seed=0, port=port)
 
 
-def _for_script(script: str | None, given: dict[str, str]) -> dict[str, Any]:
+def _for_script(script: str | None, given: dict[str, str]) -> dict[str, object]:
     """Return the settings of the workload that a script belongs to; as given where it is nobody's."""
     from orchprof.bench import catalogue
 

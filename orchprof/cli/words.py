@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
@@ -186,17 +186,22 @@ def saved(path: Path) -> str:
     return f"Saved {visible(str(path))}\n"
 
 
-def usage_fault(error: Any) -> str:
-    """Return the message of a click error in the form of our own: what @ where, remedy."""
+def usage_fault(error: Exception) -> str:
+    """Return the message of a click error in the form of our own: what @ where, remedy.
+
+    Args:
+        error: a ClickException, of whichever click typer uses.
+    """
+    message, whole_message = getattr(error, "message", ""), getattr(error, "format_message", error.__str__)
     param = getattr(error, "param", None)
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "orchprof"
-    if param is None or not error.message:
-        return f"{error.format_message().rstrip('.')} @ {command}, see '{command} --help'"
-    return f"{error.message.rstrip('.')} @ {param.opts[0]}, see '{command} --help'"
+    if param is None or not message:
+        return f"{whole_message().rstrip('.')} @ {command}, see '{command} --help'"
+    return f"{message.rstrip('.')} @ {param.opts[0]}, see '{command} --help'"
 
 
-def show(record: Any, form: str, *, details: bool = False) -> None:
+def show(record: object, form: str, *, details: bool = False) -> None:
     """Write a result record to stdout."""
     from orchprof import report
 

@@ -20,7 +20,7 @@ READERS: Final[dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], Clock 
 FIELDS: Final = frozenset({own.FIELD, llama_cpp.FIELD}) | ollama.FIELDS | groq.FIELDS
 
 
-def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
+def read(body: Mapping[str, object], headers: Mapping[str, str]) -> Clock | None:
     """Return the server's own account of one request; None when it gives none that is understood.
 
     Args:

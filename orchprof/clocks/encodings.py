@@ -3,7 +3,8 @@
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from types import ModuleType
+from typing import Final
 
 # The program's client could not read such a reply without one of these, so none is ever loaded for our sake.
 _ZSTD: Final = ("compression.zstd", "backports.zstd", "zstandard")
@@ -24,7 +25,7 @@ def decoded(body: bytes, encoding: str) -> bytes:
     return body
 
 
-def _first(body: bytes, makers: Sequence[Callable[[], Any]]) -> bytes:
+def _first(body: bytes, makers: Sequence[Callable[[], object]]) -> bytes:
     for make in makers:
         try:
             return _whole(body, make)
@@ -33,27 +34,27 @@ def _first(body: bytes, makers: Sequence[Callable[[], Any]]) -> bytes:
     return b""
 
 
-def _whole(body: bytes, make: Callable[[], Any]) -> bytes:
+def _whole(body: bytes, make: Callable[[], object]) -> bytes:
     """Return a body of one or more compressed parts."""
     parts: list[bytes] = []
     while body and len(parts) < _PARTS:
         decoder = make()
-        step = getattr(decoder, "decompress", None) or decoder.process
+        step = getattr(decoder, "decompress", None) or getattr(decoder, "process")  # noqa: B009 - of brotli's
         parts.append(step(body))
         body = getattr(decoder, "unused_data", b"")
     return b"".join(parts)
 
 
-def _inflaters() -> list[Callable[[], Any]]:
+def _inflaters() -> list[Callable[[], object]]:
     """Return gzip's and zlib's own, then that of bare deflate, which some servers send by the same name."""
     return [lambda: zlib.decompressobj(zlib.MAX_WBITS | 32), lambda: zlib.decompressobj(-zlib.MAX_WBITS)]
 
 
-def _zstd() -> list[Callable[[], Any]]:
+def _zstd() -> list[Callable[[], object]]:
     return [_zstd_maker(sys.modules[name]) for name in _ZSTD if name in sys.modules]
 
 
-def _zstd_maker(module: Any) -> Callable[[], Any]:
+def _zstd_maker(module: ModuleType) -> Callable[[], object]:
     return lambda: (
         module.ZstdDecompressor().decompressobj()
         if module.__name__ == "zstandard"
@@ -61,10 +62,10 @@ def _zstd_maker(module: Any) -> Callable[[], Any]:
     )
 
 
-def _brotli() -> list[Callable[[], Any]]:
+def _brotli() -> list[Callable[[], object]]:
     return [sys.modules[name].Decompressor for name in _BROTLI if name in sys.modules]
 
 
-_MAKERS: Final[dict[str, Callable[[], Sequence[Callable[[], Any]]]]] = {
+_MAKERS: Final[dict[str, Callable[[], Sequence[Callable[[], object]]]]] = {
     "gzip": _inflaters, "x-gzip": _inflaters, "deflate": _inflaters, "zstd": _zstd, "br": _brotli,
 }  # fmt: skip

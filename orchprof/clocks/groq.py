@@ -4,14 +4,14 @@ Source: groq 1.7, types/completion_usage.py.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from orchprof.clocks.model_clock import NS_PER_S, Clock, duration_ns
 
 FIELDS: Final = frozenset({"usage", "x_groq"})
 
 
-def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
+def read(body: Mapping[str, object], headers: Mapping[str, str]) -> Clock | None:
     """Return the clock, or None when neither prompt nor completion has a time."""
     del headers
     inner = body.get("x_groq")
@@ -19,7 +19,7 @@ def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
     return next((clock for place in places if (clock := _clock(place)) is not None), None)
 
 
-def _clock(usage: Any) -> Clock | None:
+def _clock(usage: object) -> Clock | None:
     if not isinstance(usage, Mapping):
         return None
     queue_ns, prefill_ns, decode_ns, served_ns = (

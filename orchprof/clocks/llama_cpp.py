@@ -4,14 +4,14 @@ Source: llama.cpp, tools/server/README.md, "timings" of the completion routes.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from orchprof.clocks.model_clock import NS_PER_MS, Clock, count, duration_ns
 
 FIELD: Final = "timings"
 
 
-def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
+def read(body: Mapping[str, object], headers: Mapping[str, str]) -> Clock | None:
     """Return the clock, or None when neither of the two times is there."""
     del headers
     timings = body.get(FIELD)

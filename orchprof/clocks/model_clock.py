@@ -1,6 +1,6 @@
 """One request as its server saw it, and the conversions that turn a surprising field into "not reported"."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
@@ -35,7 +35,7 @@ class Clock(NamedTuple):
     granularity: str = "request"
 
 
-def duration_ns(value: Any, unit_ns: int) -> int | None:
+def duration_ns(value: object, unit_ns: int) -> int | None:
     """Return a duration in ns; None unless it is a finite number, not negative and below a week.
 
     Args:
@@ -49,7 +49,7 @@ def duration_ns(value: Any, unit_ns: int) -> int | None:
     return round(value * unit_ns)
 
 
-def count(value: Any) -> int | None:
+def count(value: object) -> int | None:
     """Return a number of tokens; None unless it is a whole number, not negative and one that a request can have."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
         return None

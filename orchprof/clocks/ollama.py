@@ -6,14 +6,14 @@ Source: ollama, docs/api.md, "total_duration" and the keys beside it.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from orchprof.clocks.model_clock import Clock, duration_ns
 
 FIELDS: Final = frozenset({"total_duration", "prompt_eval_duration", "eval_duration"})
 
 
-def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
+def read(body: Mapping[str, object], headers: Mapping[str, str]) -> Clock | None:
     """Return the clock, or None when none of its times is there."""
     del headers
     total_ns, prefill_ns, decode_ns = (

@@ -1,7 +1,7 @@
 """The clock of orchprof's own endpoint: the body key `orchprof`, all durations in seconds."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from orchprof.clocks.model_clock import NS_PER_S, Clock, count, duration_ns
 
@@ -9,7 +9,7 @@ FIELD: Final = "orchprof"
 PROVENANCES: Final = ("measured", "reported", "modelled")
 
 
-def read(body: Mapping[str, Any], headers: Mapping[str, str]) -> Clock | None:
+def read(body: Mapping[str, object], headers: Mapping[str, str]) -> Clock | None:
     """Return the clock, or None when the key is absent or does not say how its numbers came about."""
     del headers
     account = body.get(FIELD)

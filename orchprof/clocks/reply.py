@@ -1,6 +1,5 @@
 """What a model server's reply says, whatever its shape: the first token, its events' facts, tokens, model and clock."""
 
-import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +44,7 @@ def has_token(chunk: bytes) -> bool:
     return any(re.search(_TOKEN, text) for text in (chunk, *eventstream.wrapped(chunk)))
 
 
-def streamed(runs: Sequence[bytes]) -> dict[str, Any]:
+def streamed(runs: Sequence[bytes]) -> dict[str, object]:
     """Return what the events of a stream say of themselves, put together: the last word counts, but null and 0 none.
 
     Args:
@@ -73,31 +72,34 @@ def _telling(runs: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
     return telling if few else telling[:_FIRST_EVENTS] + telling[-_LAST_EVENTS:]
 
 
-def _event(line: bytes) -> dict[str, Any]:
+def _event(line: bytes) -> dict[str, object]:
     event = _object(line[5:] if line.startswith(b"data:") else line)
     if event.get("type") == _OPENING:
-        with contextlib.suppress(KeyError, TypeError):
-            del event["message"]["usage"]["output_tokens"]
+        message = event.get("message")
+        said = message.get("usage") if isinstance(message, dict) else None
+        if isinstance(said, dict):
+            said.pop("output_tokens", None)
     return event
 
 
-def _together(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _together(events: Iterable[Mapping[str, object]]) -> dict[str, object]:
     """Return the facts of several events as one reply's."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for event in events:
-        for said in (event, *(event[name] for name in _AROUND if isinstance(event.get(name), Mapping))):
+        inner = (event.get(name) for name in _AROUND)
+        for said in (event, *(value for value in inner if isinstance(value, Mapping))):
             for name in _FIELDS & said.keys():
                 found[name] = _later(found.get(name), said[name])
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _later(old: Any, new: Any) -> Any:
+def _later(old: object, new: object) -> Any:
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new or old or new
     return {**old, **{name: _later(old.get(name), value) for name, value in new.items()}}
 
 
-def document(runs: Sequence[bytes]) -> dict[str, Any]:
+def document(runs: Sequence[bytes]) -> dict[str, object]:
     """Return what a whole reply says of itself; {} if it is no JSON. Of a very long one each fact is looked for.
 
     Args:
@@ -111,7 +113,7 @@ def document(runs: Sequence[bytes]) -> dict[str, Any]:
     return _together([_object(text)]) or streamed(runs)
 
 
-def _members(body: bytes) -> dict[str, Any]:
+def _members(body: bytes) -> dict[str, object]:
     return {name: value for name in _FIELDS if (value := _member(body, name)) is not None}
 
 
@@ -135,12 +137,12 @@ def _json(text: bytes) -> Any:
         return None
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _object(text: bytes) -> dict[str, object]:
     found = _json(text)
     return found if isinstance(found, dict) else {}
 
 
-def account(body: Mapping[str, Any], headers: Mapping[str, str], path: str = "") -> dict[str, Any]:
+def account(body: Mapping[str, object], headers: Mapping[str, str], path: str = "") -> dict[str, object]:
     """Return the columns of `model_calls` that the server's own words fill; what it does not say is absent.
 
     Provenance is `client_only` when no clock was found.
@@ -166,7 +168,7 @@ def account(body: Mapping[str, Any], headers: Mapping[str, str], path: str = "")
     return found | {name: number for name, number in told.items() if number is not None}
 
 
-def _model(body: Mapping[str, Any], path: str) -> str | None:
+def _model(body: Mapping[str, object], path: str) -> str | None:
     for name in ("model", "modelVersion"):
         if isinstance(body.get(name), str):
             return str(body[name])

@@ -9,11 +9,11 @@ documentation of DeepSeek, xAI, Gemini, Ollama, Cohere, llama.cpp, LM Studio, SG
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from orchprof.clocks.model_clock import count
 
-Said = Mapping[str, Any]
+Said = Mapping[str, object]
 
 
 class Usage(NamedTuple):
@@ -220,7 +220,7 @@ def _first(said: Said, paths: tuple[str, ...]) -> int | None:
     return next((number for path in paths if (number := count(_at(said, path))) is not None), None)
 
 
-def _at(said: Any, path: str) -> Any:
+def _at(said: object, path: str) -> object:
     """Return what lies at a path of keys; of a list of parts by lifetime, the part with that one."""
     for key in path.split("."):
         if isinstance(said, list):

@@ -4,7 +4,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class RefusedError(Exception):
         self.status = status
         self.code = code
 
-    def body(self) -> Json:
+    def body(self) -> dict[str, object]:
         """Return the error body that OpenAI's clients understand."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"  # noqa: PLR2004
         return {"error": {"message": str(self), "type": kind, "param": None, "code": self.code}}
@@ -196,12 +196,12 @@ def _add_call(calls: dict[int, Json], part: Json) -> None:
         calls[part["index"]]["function"]["arguments"] += given.get("arguments") or ""
 
 
-def head(kind: str, model: str) -> Json:
+def head(kind: str, model: str) -> dict[str, object]:
     """Return what a completion, or every chunk of one stream, begins with."""
     return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": model}
 
 
-def usage(end: End) -> Json:
+def usage(end: End) -> dict[str, object]:
     """Return the usage of a finished request."""
     return {
         "prompt_tokens": end.prompt_tokens,
@@ -211,21 +211,21 @@ def usage(end: End) -> Json:
     }
 
 
-def choice(delta: Json, finish_reason: str | None = None) -> list[Json]:
+def choice(delta: Mapping[str, object], finish_reason: str | None = None) -> list[dict[str, object]]:
     """Return the choices of a chunk."""
     return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]
 
 
-def sse(event: Json) -> bytes:
+def sse(event: Mapping[str, object]) -> bytes:
     """Return one server-sent event."""
     return b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
 
 
-def models(name: str) -> Json:
+def models(name: str) -> dict[str, object]:
     """Return the list of models, which has one."""
     return {"object": "list", "data": [model_card(name)]}
 
 
-def model_card(name: str) -> Json:
+def model_card(name: str) -> dict[str, object]:
     """Return the one model there is."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "orchprof"}

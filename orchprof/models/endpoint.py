@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any, Final
 
 from orchprof import errors
@@ -25,7 +26,12 @@ _KEEP_ALIVE_S: Final = 600
 
 
 def serve(
-    spec: str, script: str | None, settings: dict[str, Any], seed: int, port: int = 0, host: str = "127.0.0.1"
+    spec: str,
+    script: str | None,
+    settings: Mapping[str, object],
+    seed: int,
+    port: int = 0,
+    host: str = "127.0.0.1",
 ) -> None:
     """Serve until killed; print one JSON line on stdout when ready.
 
@@ -45,13 +51,13 @@ def serve(
     asyncio.run(_serve(_service(parse(spec), script, settings, seed), _listen(host, port)))
 
 
-def _service(spec: Spec, script: str | None, settings: dict[str, Any], seed: int) -> Service:
+def _service(spec: Spec, script: str | None, settings: Mapping[str, object], seed: int) -> Service:
     own_words = script is None and isinstance(spec, LlamaSpec) and spec.model != DEFAULT_LLAMA
     chosen = None if own_words else scripts.load(script or scripts.ECHO, settings, seed)
     return Service(spec.model, _source(spec, settings), chosen)
 
 
-def _source(spec: Spec, settings: dict[str, Any]) -> Source:
+def _source(spec: Spec, settings: Mapping[str, object]) -> Source:
     if isinstance(spec, ZeroSpec):
         return ZeroSource()
     if isinstance(spec, PacedSpec):

@@ -6,11 +6,13 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
-from typing import IO, Any, Final
+from typing import IO, Final
+
+import msgspec
 
 from orchprof import errors
 from orchprof.models.explain import resolve
@@ -42,9 +44,18 @@ class Endpoint:
     pid: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What an endpoint prints when it serves."""
+
+    base_url: str
+    model: str
+    provenance: str
+
+
 @contextmanager
 def start(
-    spec: str, script: str | None = None, settings: dict[str, Any] | None = None, seed: int = 0
+    spec: str, script: str | None = None, settings: Mapping[str, object] | None = None, seed: int = 0
 ) -> Iterator[Endpoint]:
     """Yield the endpoint of a spec, running; for `http://` specs nothing is started, only reached for.
 
@@ -75,7 +86,7 @@ def start(
         child = _spawn(asked, stderr)
         try:
             ready = _ready(child, spec, stderr)
-            yield Endpoint(ready["base_url"], ready["model"], ready["provenance"], band, child.pid)
+            yield Endpoint(ready.base_url, ready.model, ready.provenance, band, child.pid)
         finally:
             _stop(child)
 
@@ -86,7 +97,7 @@ def _band(spec: Spec) -> tuple[float, float] | None:
     return None
 
 
-def _spawn(asked: dict[str, Any], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(asked: Mapping[str, object], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "orchprof.models.endpoint", json.dumps(asked)],
         stdin=subprocess.PIPE,
@@ -96,7 +107,7 @@ def _spawn(asked: dict[str, Any], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _ready(child: subprocess.Popen[bytes], spec: str, stderr: IO[bytes]) -> dict[str, Any]:
+def _ready(child: subprocess.Popen[bytes], spec: str, stderr: IO[bytes]) -> Ready:
     """Return the line the child prints when it serves."""
     line = b""
     if child.stdout is not None:
@@ -104,8 +115,7 @@ def _ready(child: subprocess.Popen[bytes], spec: str, stderr: IO[bytes]) -> dict
             selector.register(child.stdout, EVENT_READ)
             line = child.stdout.readline() if selector.select(READY_S) else b""
     if line:
-        ready: dict[str, Any] = json.loads(line)
-        return ready
+        return msgspec.json.decode(line, type=Ready)
     _stop(child)
     stderr.seek(0)
     tail = stderr.read().decode(errors="replace").strip().splitlines()[-_TAIL_LINES:]

@@ -10,12 +10,15 @@ import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from orchprof import errors
 
 if TYPE_CHECKING:
+    import gguf
     import numpy as np
+    from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
 _BLOCK: Final = 32  # values that share a scale in q8_0
 _TEXT_BYTES: Final = 6_000_000  # of sources to train on: more changes a token's length by under 1 %
@@ -70,9 +73,9 @@ def write(path: Path, shape: Shape) -> None:
     writer = gguf.GGUFWriter(str(unfinished), "llama")
     try:
         _describe(writer, shape)
-        _add_tokenizer(writer, gguf, shape)
+        _add_tokenizer(writer, shape)
         for name, values in _tensors(shape):
-            _add_tensor(writer, gguf, name, values)
+            _add_tensor(writer, name, values)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -89,7 +92,7 @@ def missing(package: str) -> errors.MissingExtraError:
     )
 
 
-def _describe(writer: Any, shape: Shape) -> None:
+def _describe(writer: "gguf.GGUFWriter", shape: Shape) -> None:
     writer.add_name(shape.name)
     writer.add_context_length(shape.context_tokens)
     writer.add_embedding_length(shape.hidden)
@@ -103,14 +106,16 @@ def _describe(writer: Any, shape: Shape) -> None:
     writer.add_vocab_size(shape.vocabulary)
 
 
-def _add_tokenizer(writer: Any, gguf: Any, shape: Shape) -> None:
+def _add_tokenizer(writer: "gguf.GGUFWriter", shape: Shape) -> None:
+    from gguf import TokenType
+
     tokens, merges = _train(shape.vocabulary)
     spare = [f"<|spare_{i}|>" for i in range(shape.vocabulary - len(tokens))]
-    kinds = [int(gguf.TokenType.CONTROL), *[int(gguf.TokenType.NORMAL)] * (len(tokens) - 1)]
+    kinds = [int(TokenType.CONTROL), *[int(TokenType.NORMAL)] * (len(tokens) - 1)]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list([*tokens, *spare])
-    writer.add_token_types([*kinds, *[int(gguf.TokenType.UNUSED)] * len(spare)])
+    writer.add_token_types([*kinds, *[int(TokenType.UNUSED)] * len(spare)])
     writer.add_token_merges(merges)
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
@@ -138,7 +143,7 @@ def _train(vocabulary: int) -> tuple[list[str], list[str]]:
     return [token for token, _ in tokens], _merges(tokenizer)
 
 
-def _merges(tokenizer: Any) -> list[str]:
+def _merges(tokenizer: "Tokenizer") -> list[str]:
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
     return [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
 
@@ -153,7 +158,7 @@ def _texts() -> Iterator[str]:
         yield text
 
 
-def _tensors(shape: Shape) -> Iterator[tuple[str, "np.ndarray[Any, Any]"]]:
+def _tensors(shape: Shape) -> Iterator[tuple[str, "NDArray[np.float32]"]]:
     """Yield every tensor: matrices as out x in of small normal values, norms of ones."""
     import numpy as np
 
@@ -161,7 +166,7 @@ def _tensors(shape: Shape) -> Iterator[tuple[str, "np.ndarray[Any, Any]"]]:
     keys = shape.hidden // shape.heads * shape.kv_heads
     norm = np.ones(shape.hidden, dtype=np.float32)
 
-    def matrix(rows: int, columns: int) -> "np.ndarray[Any, Any]":
+    def matrix(rows: int, columns: int) -> "NDArray[np.float32]":
         return random.standard_normal((rows, columns), dtype=np.float32) * np.float32(0.02)
 
     yield "token_embd.weight", matrix(shape.vocabulary, shape.hidden)
@@ -178,14 +183,16 @@ def _tensors(shape: Shape) -> Iterator[tuple[str, "np.ndarray[Any, Any]"]]:
         yield f"blk.{layer}.ffn_down.weight", matrix(shape.hidden, shape.feed_forward)
 
 
-def _add_tensor(writer: Any, gguf: Any, name: str, values: "np.ndarray[Any, Any]") -> None:
+def _add_tensor(writer: "gguf.GGUFWriter", name: str, values: "NDArray[np.float32]") -> None:
     if values.ndim == 1:
         writer.add_tensor(name, values)
         return
     if values.shape[1] % _BLOCK:
         raise ValueError(f"{name} has rows of {values.shape[1]} values, not a multiple of {_BLOCK}")
-    kind = gguf.GGMLQuantizationType.Q8_0
-    writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+    from gguf import GGMLQuantizationType, quants
+
+    kind = GGMLQuantizationType.Q8_0
+    writer.add_tensor(name, quants.quantize(values, kind), raw_dtype=kind)
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,7 @@ may be left out. It keeps no state between calls, so that concurrent tasks and r
 import importlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from orchprof import errors
@@ -22,7 +22,7 @@ CHARACTERS_PER_TOKEN: Final = 4
 COUNTING: Final = f"ceil(characters / {CHARACTERS_PER_TOKEN}), tool calls and tool descriptions as JSON"
 
 
-def load(name: str, settings: dict[str, Any], seed: int) -> Script:
+def load(name: str, settings: Mapping[str, object], seed: int) -> Script:
     """Return the script that a `module:function` factory makes.
 
     Raises:
@@ -37,7 +37,7 @@ def load(name: str, settings: dict[str, Any], seed: int) -> Script:
     return made
 
 
-def echo(settings: dict[str, Any], seed: int) -> Script:
+def echo(settings: Mapping[str, object], seed: int) -> Script:
     """Return the script that answers with the last user message's words.
 
     Args:
@@ -50,13 +50,13 @@ def echo(settings: dict[str, Any], seed: int) -> Script:
     def answer(messages: list[Message], tools: list[Message]) -> Message:
         del tools
         said = [text_of(message) for message in messages if message.get("role") == "user"]
-        length = {} if tokens is None else {"output_tokens": int(tokens)}
+        length = {"output_tokens": int(tokens)} if isinstance(tokens, int | float | str) else {}
         return {"content": said[-1] if said else "", **length}
 
     return answer
 
 
-def text_of(message: Message) -> str:
+def text_of(message: Mapping[str, object]) -> str:
     """Return a message's text, of content given as a string or as a list of parts; "" when it has none."""
     content = message.get("content")
     if isinstance(content, list):
@@ -69,13 +69,13 @@ def count_tokens(text: str) -> int:
     return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
 
 
-def prompt_text(messages: list[Message], tools: list[Message]) -> str:
+def prompt_text(messages: Sequence[Mapping[str, object]], tools: Sequence[Mapping[str, object]]) -> str:
     """Return the whole conversation as the one text whose tokens a model would compute."""
     described = [json.dumps(tool) for tool in tools]
     return "\n".join([*described, *(_turn(message) for message in messages)])
 
 
-def _turn(message: Message) -> str:
+def _turn(message: Mapping[str, object]) -> str:
     calls = message.get("tool_calls")
     called = f"\n{json.dumps(calls)}" if calls else ""
     return f"{message.get('role', '')}: {text_of(message)}{called}"

@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -41,13 +41,13 @@ class LlamaSource:
 
     provenance = "measured"
 
-    def __init__(self, model: str, settings: dict[str, Any]) -> None:
+    def __init__(self, model: str, settings: Mapping[str, object]) -> None:
         path = gguf_writer.cached(gguf_writer.SMOLLM2_135M) if model == DEFAULT_LLAMA else Path(model)
         if not path.is_file():
             raise errors.ModelError(
                 f"no such file, {model!r} @ model spec, give a GGUF file or llama:default"
             )
-        self._server = _start(path, _DEFAULTS | settings)
+        self._server = _start(path, {**_DEFAULTS, **settings})
 
     async def count(self, text: str) -> int:
         """Return how many tokens the model's own tokenizer makes of a text."""
@@ -72,7 +72,7 @@ class LlamaSource:
             elif work.stream and tokens:
                 yield Progress(tokens)
 
-    async def converse(self, body: dict[str, Any]) -> AsyncIterator[tuple[Chunk, Spent | None]]:
+    async def converse(self, body: Mapping[str, object]) -> AsyncIterator[tuple[Chunk, Spent | None]]:
         """Yield llama.cpp's own chat chunks; `spent` comes with the last, which holds the usage.
 
         Raises:
@@ -95,18 +95,23 @@ class LlamaSource:
             connection.close()
 
 
-def _start(path: Path, settings: dict[str, Any]) -> Any:
+def _start(path: Path, settings: Mapping[str, object]) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
         raise gguf_writer.missing("xllamacpp") from error
+
+    def whole(name: str) -> int:
+        value = settings[name]
+        return int(value) if isinstance(value, int | float | str) else int(str(value))
+
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
-    parameters.n_parallel = int(settings["parallel"])
-    parameters.n_ctx = int(settings["context_tokens"])
+    parameters.n_parallel = whole("parallel")
+    parameters.n_ctx = whole("context_tokens")
     parameters.kv_unified = True
-    parameters.cpuparams.n_threads = int(settings["model_threads"])
-    parameters.cpuparams_batch.n_threads = int(settings["model_threads"])
+    parameters.cpuparams.n_threads = whole("model_threads")
+    parameters.cpuparams_batch.n_threads = whole("model_threads")
     parameters.cache_prompt = False
     parameters.cache_ram_mib = 0
     parameters.fit_params = False
@@ -120,7 +125,7 @@ def _start(path: Path, settings: dict[str, Any]) -> Any:
         ) from error
 
 
-async def _stream(handle: Callable[..., Any], asked: dict[str, Any]) -> AsyncIterator[Chunk]:
+async def _stream(handle: Callable[..., object], asked: Mapping[str, object]) -> AsyncIterator[Chunk]:
     """Yield the chunks that llama.cpp hands to a callback on another thread, as they come."""
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
@@ -144,7 +149,7 @@ async def _stream(handle: Callable[..., Any], asked: dict[str, Any]) -> AsyncIte
         yield chunk
 
 
-def _spent(timings: dict[str, Any], took_s: float) -> Spent:
+def _spent(timings: Mapping[str, float], took_s: float) -> Spent:
     """Return llama.cpp's own two times; what is left of the call was spent before them."""
     prefill_s, decode_s = timings["prompt_ms"] / 1e3, timings["predicted_ms"] / 1e3
     queue_s = max(0.0, took_s - prefill_s - decode_s)

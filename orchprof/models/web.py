@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -188,7 +188,11 @@ async def _events(
 
 
 def _closing(
-    service: Service, ask: chat_format.Ask, end: chat_format.End, head: chat_format.Json, received_s: float
+    service: Service,
+    ask: chat_format.Ask,
+    end: chat_format.End,
+    head: Mapping[str, object],
+    received_s: float,
 ) -> bytes:
     """Return a stream's last chunks: a chunk of its own for the usage only where that was asked for."""
     finish = {**head, "choices": chat_format.choice({}, end.finish_reason)}

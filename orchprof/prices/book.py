@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from orchprof.errors import UsageError
 from orchprof.prices import price_tables, values
@@ -56,7 +56,7 @@ def is_stale(price: Price, today: date) -> bool:
     return price.as_of is None or today - price.as_of > STALE_AFTER
 
 
-def as_record(price: Price) -> dict[str, Any]:
+def as_record(price: Price) -> dict[str, object]:
     """Return a price as the JSON contracts have it; the value is the nearest float."""
     return {
         "name": price.name,

@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from orchprof import files
 from orchprof.errors import UsageError, unknown
@@ -33,7 +33,7 @@ TABLES: Final = ["prices", "machines"]
 FIELDS: Final = ["value", "unit", "basis", "source", "as_of"]
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, dict[str, object]]:
     """Return the file's tables, numbers as they are written.
 
     Raises:
@@ -52,7 +52,7 @@ def read(path: Path) -> dict[str, Any]:
     return read
 
 
-def machines(table: Mapping[str, Any], path: Path) -> list[Machine]:
+def machines(table: Mapping[str, object], path: Path) -> list[Machine]:
     """Return the machines of the file.
 
     Raises:
@@ -61,7 +61,7 @@ def machines(table: Mapping[str, Any], path: Path) -> list[Machine]:
     return [_machine(name, row, path) for name, row in table.items()]
 
 
-def prices(table: Mapping[str, Any], book: Book, path: Path) -> Iterator[Price]:
+def prices(table: Mapping[str, object], book: Book, path: Path) -> Iterator[Price]:
     """Yield the prices of the file under their full names.
 
     Raises:
@@ -76,7 +76,7 @@ def prices(table: Mapping[str, Any], book: Book, path: Path) -> Iterator[Price]:
         yield _price(canonical(name, book, where), row, book, where)
 
 
-def _price(name: str, row: Mapping[str, Any], book: Book, where: str) -> Price:
+def _price(name: str, row: Mapping[str, object], book: Book, where: str) -> Price:
     unit = unit_of(name, book.prices)
     if row.get("unit", unit) != unit:
         raise UsageError(f"a wrong unit, {row['unit']!r} @ {where}, it is in {unit}")
@@ -90,7 +90,7 @@ def _price(name: str, row: Mapping[str, Any], book: Book, where: str) -> Price:
     )
 
 
-def _machine(name: str, row: Any, path: Path) -> Machine:
+def _machine(name: str, row: object, path: Path) -> Machine:
     where = f"{path} [machines.{name!r}]"
     provider, slash, instance = name.partition("/")
     if not (isinstance(row, dict) and provider and slash and instance):
@@ -102,13 +102,13 @@ def _machine(name: str, row: Any, path: Path) -> Machine:
     return price_tables.parse({"provider": provider, "instance": instance, **told}, where, FILE)
 
 
-def _check_keys(row: Mapping[str, Any], valid: list[str], where: str) -> None:
+def _check_keys(row: Mapping[str, object], valid: list[str], where: str) -> None:
     for key in row:
         if key not in valid:
             raise unknown("key", key, valid, where)
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: object, where: str) -> str:
     if isinstance(value, bool | list | dict):
         raise UsageError(f"not a value, {value!r} @ {where}, write a number, a text or a date")
     return str(value)

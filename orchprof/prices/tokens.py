@@ -12,10 +12,13 @@ from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchprof.errors import UsageError
 from orchprof.prices.price import Price
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelPrice, TieredPrices
 
 PER: Final = 1_000_000
 # Specs of models that this machine serves, as `zero` is: no vendor has a price for them.
@@ -94,7 +97,7 @@ def price_kinds(
 
 
 def _written(
-    prices: Any, cache_write: tuple[int, int], input_tokens: int, rate: Decimal | None
+    prices: "ModelPrice", cache_write: tuple[int, int], input_tokens: int, rate: Decimal | None
 ) -> list[Decimal]:
     """Return what tokens written to a cache cost, by lifetime; each one's rate stands in for the next one's."""
     paid = []
@@ -129,18 +132,20 @@ def provenance(model: str, at: datetime | None = None) -> list[Price]:
     return rows
 
 
-def _levels(kind: str, price: Any) -> Iterator[tuple[str, Decimal]]:
+def _levels(kind: str, price: "Decimal | TieredPrices | None") -> Iterator[tuple[str, Decimal]]:
     if price is None:
         return
-    yield kind, getattr(price, "base", price)
-    for tier in getattr(price, "tiers", ()):
+    yield kind, price if isinstance(price, Decimal) else price.base
+    for tier in () if isinstance(price, Decimal) else price.tiers:
         yield f"{kind}>{tier.start}", tier.price
 
 
-def _rate(price: Any, input_tokens: int) -> Decimal | None:
+def _rate(price: "Decimal | TieredPrices | None", input_tokens: int) -> Decimal | None:
     """Return the rate that holds for all tokens of a call with this much input."""
-    rate: Decimal | None = getattr(price, "base", price)
-    for tier in getattr(price, "tiers", ()):  # in rising order
+    if price is None or isinstance(price, Decimal):
+        return price
+    rate = price.base
+    for tier in price.tiers:  # in rising order
         rate = tier.price if input_tokens > tier.start else rate
     return rate
 

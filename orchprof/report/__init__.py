@@ -35,7 +35,7 @@ RENDERERS: Final[dict[str, Callable[[Any, bool], str]]] = {
 }
 
 
-def render(record: Any, form: str, *, details: bool = False) -> str:
+def render(record: object, form: str, *, details: bool = False) -> str:
     """Return a record as text that ends in a newline.
 
     Args:

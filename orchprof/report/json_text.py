@@ -1,12 +1,11 @@
 """Records as JSON: unrounded, never NaN, keys in the order of the contract."""
 
 import json
-from typing import Any
 
 from orchprof.contract.schema.encoding import plain
 
 
-def render(record: Any) -> str:
+def render(record: object) -> str:
     """Return a record as JSON text that ends in a newline.
 
     Floats are not rounded; NaN and infinities, which JSON cannot say, become null. Keys come in the order of the

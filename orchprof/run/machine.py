@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -84,7 +84,7 @@ def fingerprint() -> Fingerprint:
     )
 
 
-def document(**more: float) -> dict[str, Any]:
+def document(**more: float) -> dict[str, object]:
     """Return the fingerprint as a new run.json holds it, and what more is known of the machine."""
     return {**msgspec.to_builtins(fingerprint()), **more}
 

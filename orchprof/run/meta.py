@@ -30,7 +30,7 @@ def read_meta(path: Path) -> RunMeta:
     return typed(read_json(path), path / META)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, object]:
     """Return the run.json of the run at `path` as it lies there, of a schema that is known.
 
     Raises:
@@ -54,7 +54,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def typed(document: dict[str, Any], where: Path | str = META) -> RunMeta:
+def typed(document: dict[str, object], where: Path | str = META) -> RunMeta:
     """Return a run.json as its type; a null is as if its key were not there.
 
     Raises:
@@ -89,7 +89,7 @@ def _at(document: Any, key: str) -> Any:
     return document
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 

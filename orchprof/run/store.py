@@ -57,7 +57,7 @@ class Run:
         return made
 
 
-def create(path: Path, meta: dict[str, Any]) -> Path:
+def create(path: Path, meta: dict[str, object]) -> Path:
     """Make the directory of a run that this process records, and return where its logs go.
 
     Raises:
@@ -84,13 +84,10 @@ def update(path: Path, **changes: Any) -> None:
     document = read_json(path)
     if "findings" in changes:
         changes["findings"] = document.get("findings", []) + changes["findings"]
-    merged = {
-        key: document[key] | value
-        if isinstance(value, dict) and isinstance(document.get(key), dict)
-        else value
-        for key, value in changes.items()
-    }
-    write_json(path / META, document | merged)
+    for key, value in changes.items():
+        before = document.get(key)
+        document[key] = before | value if isinstance(value, dict) and isinstance(before, dict) else value
+    write_json(path / META, document)
 
 
 def open_run(path: Path) -> Run:
@@ -161,7 +158,7 @@ def seal_run(path: Path) -> RunMeta:
         return read_meta(path)
 
 
-def _judged(tasks: "pd.DataFrame", meta: RunMeta, findings: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+def _judged(tasks: "pd.DataFrame", meta: RunMeta, findings: Sequence[Mapping[str, str]]) -> "pd.DataFrame":
     """Return the tasks; where the whole program is the only one, it failed if the program did."""
     code = meta.exit_code or 0
     whole = meta.task_from == "program" or "whole_program" in {each["code"] for each in findings}
@@ -235,7 +232,7 @@ def latest(root: Path = ROOT) -> Path:
     return newest
 
 
-def write_json(path: Path, document: dict[str, Any]) -> None:
+def write_json(path: Path, document: dict[str, object]) -> None:
     """Write a JSON file in one step; a number that is not finite becomes null."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(_finite(document), indent=1, default=str) + "\n")
@@ -243,7 +240,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     partial.replace(path)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

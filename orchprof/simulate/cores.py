@@ -40,7 +40,7 @@ class Cores:
         self._asked_s = 0.0  # of all jobs that came
         self._moment_s = 0.0  # of the runnable threads, as in a Level
 
-    def enter(self, now_s: float, job: Any, node: Node) -> float:
+    def enter(self, now_s: float, job: object, node: Node) -> float:
         """Let a job have a core's time for the node's seconds; return its end in virtual time."""
         if now_s != self._at_s:
             self.virtual_s(now_s)
@@ -57,7 +57,7 @@ class Cores:
         jobs.insert(place, (job, node.then))
         return end_s
 
-    def leave(self, now_s: float, job: Any, end_s: float) -> None:
+    def leave(self, now_s: float, job: object, end_s: float) -> None:
         """Take a job out that has not ended."""
         place = bisect_left(self._ends, end_s)
         while self._jobs[place][0] is not job:

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from orchprof.errors import OrchprofError
 from orchprof.run import machine, store
@@ -24,6 +26,21 @@ FOLDER: Final = Path(__file__).parent / "programs"
 _STOPPED: Final = (130, -2)
 
 Ports = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a program wrote of itself, see kit.py.
+
+    Attributes:
+        did: shape, who, what, seconds.
+        tasks: shape, ns of its start on the monotonic clock.
+        asked_by: the model's client, where the program says it.
+    """
+
+    did: list[tuple[str, str, str, float]]
+    tasks: list[tuple[str, int]]
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +99,11 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
         labels = [label for shape in wanted for label in shape.labels]
         here = folder / (names[0] if program.name == "deaths" else program.name)
         told = _recorded(here, program, names, ports)
-        ledger = read(store.open_run(here / "run").tables, told["tasks"], labels)
-        truth |= truths(told["did"], labels)
+        ledger = read(store.open_run(here / "run").tables, told.tasks, labels)
+        truth |= truths(told.did, labels)
         found |= ledger.found_s
         ledgers.append(ledger)
-        asked_by = told.get("asked_by", asked_by)
+        asked_by = told.asked_by or asked_by
     spent = cost(folder / "cost", recorded_first=recorded_first)
     load = machine.fingerprint().load_average[0]
     balance = max(one.conservation_error_s for one in ledgers)
@@ -95,7 +112,7 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
     return Trial(truth, found, balance, unexplained, spent, asked_by, load)
 
 
-def _recorded(folder: Path, program: Program, names: Sequence[str], ports: Ports) -> dict[str, Any]:
+def _recorded(folder: Path, program: Program, names: Sequence[str], ports: Ports) -> Told:
     truth, run = folder / "truth.json", folder / "run"
     command = [sys.executable, str(FOLDER / f"{program.name}.py"), str(truth), *map(str, ports), *names]
     code = _launched(command, run, program.task_from, program.tools)
@@ -103,8 +120,7 @@ def _recorded(folder: Path, program: Program, names: Sequence[str], ports: Ports
         raise KeyboardInterrupt
     if code != program.code:
         raise OrchprofError(f"the program failed, exit code {code} @ {folder}, see what it said above")
-    told: dict[str, Any] = json.loads(truth.read_text())
-    return told
+    return msgspec.json.decode(truth.read_bytes(), type=Told)
 
 
 def _launched(command: Sequence[str], run: Path, task_from: str, tools: Sequence[str]) -> int:
@@ -114,7 +130,7 @@ def _launched(command: Sequence[str], run: Path, task_from: str, tools: Sequence
     return ended.code
 
 
-def meta(task_from: str) -> dict[str, Any]:
+def meta(task_from: str) -> dict[str, object]:
     """Return the run.json that a run of ours begins with."""
     return {
         "order": time.time_ns(),

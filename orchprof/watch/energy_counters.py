@@ -1,15 +1,30 @@
 """Energy counters of this machine, as the zeus library reads them; where there are none, nothing is guessed."""
 
 from importlib import import_module
-from typing import Any
+from typing import Protocol
 
 _WINDOW = "orchprof"
+
+
+class _Energies(Protocol):
+    """Joules by device over a window; None where there are no counters."""
+
+    cpu_energy: dict[int, float] | None
+    gpu_energy: dict[int, float] | None
+
+
+class _Monitor(Protocol):
+    """What is used of zeus's monitor."""
+
+    def begin_window(self, key: str, *, sync_execution: bool) -> None: ...
+
+    def end_window(self, key: str, *, sync_execution: bool) -> _Energies: ...
 
 
 class Counters:
     """This machine's energy counters over a stretch of time."""
 
-    def __init__(self, monitor: Any) -> None:
+    def __init__(self, monitor: _Monitor) -> None:
         self._monitor = monitor
 
     def start(self) -> None:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from orchprof.watch import proc
 from orchprof.watch.watch import Watch
 
 LOGS: Final = "ORCHPROF_LOGS"
+Note = list[Any]  # as JSON has it: of what kind it is, and what it says
 _PYTHON: Final = re.compile(r"(python|pypy)[\d.]*(t|d)?")
 # How soon it is noticed that the last process of a command has ended, at most.
 _LOOK_EVERY_S: Final = 0.01
@@ -59,7 +60,9 @@ def launch(command: Sequence[str], logs: Path, tools: Sequence[str] = (), task_f
     return Ended(128 - code if code < 0 else code, missing(command, process.pid, logs, tools, task_from))
 
 
-def _environment(present: Any, logs: Path, tools: Sequence[str], task_from: str) -> dict[str, str]:
+def _environment(
+    present: Mapping[str, str], logs: Path, tools: Sequence[str], task_from: str
+) -> dict[str, str]:
     first = str(Path(orchprof.capture.inject.first.__file__).parent)
     others = [entry for entry in (present.get("PYTHONPATH"),) if entry]
     return {
@@ -111,13 +114,13 @@ def missing(
     ]
 
 
-def _notes(path: Path) -> Iterator[list[Any]]:
+def _notes(path: Path) -> Iterator[Note]:
     for tag, payload in read_frames(path):
         if tag == b"NOTE":
             yield from json.loads(payload)
 
 
-def _refusals(command: Sequence[str], pid: int, recorded: set[int], notes: list[list[Any]]) -> list[Finding]:
+def _refusals(command: Sequence[str], pid: int, recorded: set[int], notes: Sequence[Note]) -> list[Finding]:
     """Return a finding per Python process that left no log."""
     ran = {pid: (name, python) for pid, name, python in (note[1] for note in notes if note[0] == "process")}
     seen = {
@@ -142,7 +145,7 @@ def _refusals(command: Sequence[str], pid: int, recorded: set[int], notes: list[
     return found
 
 
-def _said(notes: list[list[Any]]) -> list[Finding]:
+def _said(notes: Sequence[Note]) -> list[Finding]:
     """Return what processes say of themselves that were not recorded."""
     messages = {
         "python_too_old": "a process ran Python {}, which is not recorded: that takes CPython 3.11 or later",

@@ -17,7 +17,7 @@ def urn(name: str) -> str:
     return f"urn:{name.replace('.', ':').replace('/', ':')}"
 
 
-def schema(name: str) -> dict[str, Any]:
+def schema(name: str) -> dict[str, object]:
     """Return the schema of a kind that has a type; a record of another kind in it is referred to.
 
     Raises:
@@ -46,7 +46,7 @@ def _class(kind: type, made: Mapping[str, Any], moved: Mapping[str, str]) -> dic
     return {**made, "required": required, "properties": properties}
 
 
-def _referred(value: Any, moved: Mapping[str, str]) -> Any:
+def _referred(value: object, moved: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {key: _referred(each, moved) for key, each in value.items()}
     if isinstance(value, list):

@@ -81,7 +81,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _type(hint: Any, homes: Mapping[type, str]) -> str:
+def _type(hint: object, homes: Mapping[type, str]) -> str:
     bare, _ = shape.unwrapped(hint)
     kinds = [each for each in shape.choices(bare) if each not in (NoneType, msgspec.UnsetType)]
     return " or ".join(_one(shape.unwrapped(each)[0], homes) for each in kinds)

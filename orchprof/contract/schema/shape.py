@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
 import msgspec
 
@@ -37,24 +37,25 @@ def keys(kind: type) -> list[Key]:
     return [_key(name, hints[own]) for own, name in _names(kind) if name != SPREAD]
 
 
-def is_class(kind: Any) -> bool:
+def is_class(kind: object) -> TypeGuard[type]:
     """Return whether a type is a class of the contract: a dataclass, or a Struct where JSON's name is a keyword."""
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct))
 
 
-def _names(kind: Any) -> list[tuple[str, str]]:
+def _names(kind: type) -> list[tuple[str, str]]:
     """Return the fields of a class by their own names, with those that they have in JSON."""
     if issubclass(kind, msgspec.Struct):
         return [(field.name, field.encode_name) for field in msgspec.structs.fields(kind)]
-    return [(field.name, field.name) for field in dataclasses.fields(kind)]
+    own = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return [(field.name, field.name) for field in own]
 
 
-def _key(name: str, hint: Any) -> Key:
+def _key(name: str, hint: object) -> Key:
     bare, said = unwrapped(hint)
     return Key(name, bare, said, NoneType in choices(bare), msgspec.UnsetType in choices(bare))
 
 
-def unwrapped(hint: Any) -> tuple[Any, str]:
+def unwrapped(hint: object) -> tuple[Any, str]:
     """Return a type without its annotations, and what they describe it as."""
     if get_origin(hint) is not Annotated:
         return hint, ""
@@ -63,7 +64,7 @@ def unwrapped(hint: Any) -> tuple[Any, str]:
     return bare, told[-1] if told else ""
 
 
-def choices(hint: Any) -> tuple[Any, ...]:
+def choices(hint: object) -> tuple[Any, ...]:
     """Return what a union is of; of any other type itself."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
@@ -87,7 +88,7 @@ def _within(kind: type) -> Iterator[type]:
         yield from _named(key.hint)
 
 
-def _named(hint: Any) -> Iterator[type]:
+def _named(hint: object) -> Iterator[type]:
     bare, _ = unwrapped(hint)
     if is_class(bare):
         yield bare

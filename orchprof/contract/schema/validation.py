@@ -31,7 +31,7 @@ def load(name: str) -> dict[str, Any]:
     return schema
 
 
-def validate(record: Any) -> None:
+def validate(record: object) -> None:
     """Check a record, of its type or as JSON, against the schema it names.
 
     Raises:

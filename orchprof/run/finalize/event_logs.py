@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,9 @@ _OF_STRANDS: Final = ("task", "outcome", "pid", "main", "carries", "signal")
 _UNHEARD: Final = {"end_ns": None, "error": None, "provenance": "client_only", "granularity": "request"}
 
 
+Finding = dict[str, str]  # its code, and its message
+
+
 @dataclass(frozen=True, slots=True)
 class Journal:
     """One log, read: its rows as a table with their kinds classified, its names, and its notes by kind."""
@@ -38,7 +42,7 @@ class Journal:
     notes: dict[str, list[Any]]
 
     @property
-    def meta(self) -> dict[str, Any] | None:
+    def meta(self) -> Mapping[str, object] | None:
         """What it says of itself; None when that was lost."""
         return self.notes["meta"][0][1] if self.notes["meta"] else None
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from orchprof.capture import strands as rec
-from orchprof.run.finalize.event_logs import CLOCKED, LOG_BITS, Journal, main_strand, read_journal
+from orchprof.run.finalize.event_logs import CLOCKED, LOG_BITS, Finding, Journal, main_strand, read_journal
 from orchprof.run.finalize.links import Links, find_children, has_recorded_ancestor, joined_up, line_of, links
 from orchprof.run.finalize.lost_frames import without_lost
 from orchprof.run.finalize.recording_faults import complaints
@@ -31,7 +31,7 @@ from orchprof.run.outside.signalled import as_told, until_asked
 from orchprof.run.schema import COUNTERS, TABLES
 
 Tables = dict[str, pd.DataFrame]
-Findings = list[dict[str, Any]]
+Findings = list[Finding]
 
 
 class Sealed(NamedTuple):
@@ -289,7 +289,7 @@ def _spans(journal: Journal, strands: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _json_text(attributes: dict[str, Any] | str) -> str:
+def _json_text(attributes: dict[str, object] | str) -> str:
     # Attributes with a value that could change were made text when the span opened.
     return attributes if isinstance(attributes, str) else json.dumps(attributes)
 

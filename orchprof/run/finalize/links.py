@@ -81,9 +81,9 @@ def _stand_in(
 def line_of(journal: Journal, seen: Sequence[Process]) -> list[int]:
     """Return a process and its ancestors, the nearest first, as far as they are known."""
     parents = {one.pid: one.parent for one in seen}
-    meta = journal.meta or {}
-    if meta.get("ppid"):
-        parents[journal.pid] = meta["ppid"]
+    ppid = (journal.meta or {}).get("ppid")
+    if isinstance(ppid, int) and ppid:
+        parents[journal.pid] = ppid
     line = [journal.pid]
     while line[-1] in parents and parents[line[-1]] not in line:
         line.append(parents[line[-1]])

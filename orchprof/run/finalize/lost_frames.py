@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 
 from orchprof.run.contradictions import NAMES, UNNAMED
+from orchprof.run.finalize.event_logs import Finding
 from orchprof.run.schema import TABLES
 
 Tables = dict[str, pd.DataFrame]
 
 
-def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[dict[str, Any]]]:
+def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[Finding]]:
     """Return tables in which every id names a row, and what there is to say of it, as findings.
 
     A row that cannot be without what it names is left out; elsewhere the id becomes null.

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from orchprof.run.finalize.timeline import Ints, Timeline
 from orchprof.run.schema import FELT_NS, ROLES
@@ -44,11 +45,11 @@ class Holders:
             {tid: thread_clock for thread_clock, tid in threads.items()},
         )
 
-    def shares(self, thread_clock: Any, start: Any, end: Any) -> Ints:
+    def shares(self, thread_clock: ArrayLike, start: ArrayLike, end: ArrayLike) -> Ints:
         """Return for how long each thread clock ran something of each role within each window (n, roles), in ns."""
         return self.by_time.within(thread_clock, start, end)
 
-    def spans(self, thread_clock: Any, role: int, before: Any) -> Ints:
+    def spans(self, thread_clock: ArrayLike, role: int, before: ArrayLike) -> Ints:
         """Return the span of the last thing of a role that each thread clock ran before an instant; 0 for none."""
         run = self.by_role.last(np.asarray(thread_clock) * _WIDTH + role, before)
         return np.where(run >= 0, self.span[run], 0) if len(self.span) else np.zeros(len(run), np.int64)
@@ -116,7 +117,7 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
 
 
 def _lag(
-    held: pd.DataFrame, start: Ints, end: Ints, role: str | None, span: Ints, joins: Any
+    held: pd.DataFrame, start: Ints, end: Ints, role: str | None, span: Ints, joins: NDArray[np.bool_]
 ) -> pd.DataFrame:
     told = {} if role is None else {"role": role}
     return held.assign(

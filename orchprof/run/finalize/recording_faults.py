@@ -1,16 +1,16 @@
 """Complaints: what a log says went wrong with the recording of its process."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from orchprof.capture.log import VERSION
-from orchprof.run.finalize.event_logs import Journal
+from orchprof.run.finalize.event_logs import Finding, Journal
 
 # Those that the hooks were tested on.
 _TESTED: Final = ("3.11", "3.12", "3.13")
 
 
-def _python(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _python(meta: Mapping[str, object]) -> list[Finding]:
     """Return what there is to say of the interpreter that a process ran."""
     found = []
     release = ".".join(str(meta.get("python", "")).split(".")[:2])
@@ -23,7 +23,7 @@ def _python(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def complaints(journal: Journal) -> list[dict[str, Any]]:
+def complaints(journal: Journal) -> list[Finding]:
     """Return {"code", "message"} of everything, nothing twice."""
     if journal.meta is None:
         message = f"{journal.path.name} lost its header: its {len(journal.rows)} rows cannot be read"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from orchprof.capture import strands as rec
 from orchprof.run.finalize.event_logs import Journal
@@ -180,7 +180,7 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
     return Looks(runs, threads, Points.of(runs), rows_of)
 
 
-def _timeline(tid: Any, start: Any, end: Any, state: Any) -> Timeline:
+def _timeline(tid: ArrayLike, start: ArrayLike, end: ArrayLike, state: ArrayLike) -> Timeline:
     return Timeline.of(tid, start, end, state, _STATES)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -27,7 +27,9 @@ class Timeline:
     zero: int
 
     @classmethod
-    def of(cls, track: Any, start: Any, end: Any, kind: Any, kinds: int) -> "Timeline":
+    def of(
+        cls, track: ArrayLike, start: ArrayLike, end: ArrayLike, kind: ArrayLike, kinds: int
+    ) -> "Timeline":
         """Return the timeline of runs in any order; of two that overlap on a track the later wins."""
         columns = [np.asarray(column, dtype=np.int64) for column in (track, start, end, kind)]
         tracks, rank = np.unique(columns[0], return_inverse=True)
@@ -42,11 +44,11 @@ class Timeline:
         lasted[np.arange(1, len(starts) + 1), what] = ends - starts
         return cls(tracks, starts, ends, what, np.cumsum(lasted, axis=0), rank, stride, zero)
 
-    def within(self, track: Any, start: Any, end: Any) -> Ints:
+    def within(self, track: ArrayLike, start: ArrayLike, end: ArrayLike) -> Ints:
         """Return the ns of each kind within each window (n, K); what no run covers is of no kind."""
         return self._until(track, end) - self._until(track, start)
 
-    def last(self, track: Any, before: Any) -> Ints:
+    def last(self, track: ArrayLike, before: ArrayLike) -> Ints:
         """Return the last run of each track that starts before the instant; -1 where none does."""
         rank, known = self._ranked(track)
         if not known.any():
@@ -56,14 +58,14 @@ class Timeline:
         run = np.searchsorted(keys, rank * self.stride + at, "left") - 1
         return np.where(known & (run >= 0) & (self.rank[run] == rank), run, -1)
 
-    def _ranked(self, track: Any) -> tuple[Ints, Any]:
+    def _ranked(self, track: ArrayLike) -> tuple[Ints, Any]:
         track = np.asarray(track)
         if not len(self.tracks):
             return np.zeros(len(track), np.int64), np.zeros(len(track), bool)
         rank = np.minimum(np.searchsorted(self.tracks, track), len(self.tracks) - 1)
         return rank, self.tracks[rank] == track
 
-    def _until(self, track: Any, at: Any) -> Ints:
+    def _until(self, track: ArrayLike, at: ArrayLike) -> Ints:
         run = self.last(track, at)
         rank, _ = self._ranked(track)
         total = self.spent[np.where(run >= 0, run, np.searchsorted(self.rank, rank, "left"))]

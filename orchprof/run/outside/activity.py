@@ -1,7 +1,8 @@
 """Did: what a process and those below it did while somebody waited for them, as it was seen from outside."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -9,13 +10,28 @@ from orchprof.capture import strands as rec
 from orchprof.run.finalize.thread_samples import IDLE, OTHER, RUNNING, UNSEEN, Looks, subtree
 from orchprof.run.outside.process_tree import Process
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What part of a stretch was spent how.
+
+    Attributes:
+        part: of it, 0 to 1.
+        wait_state: in which state; None where it computed or waited for a core.
+        counter: the column of segments that it counts to; None for waits.
+    """
+
+    part: float
+    wait_state: str | None = None
+    counter: str | None = None
+
+
 _STATE: Final = dict(enumerate((*rec.LOOKS[:OTHER], "off")))
 
 
 def shares(
     looks: Looks, processes: Sequence[Process], pid: int, windows: Sequence[tuple[int, int]], idle_on: int
-) -> list[Row]:
+) -> list[Part]:
     """Return what a process and those below it did within some windows, as shares that sum to 1; [] if it was not seen.
 
     Waiting for `idle_on` is no work. What ran is CPU and run delay in the proportion of all that these have used.
@@ -32,12 +48,9 @@ def shares(
     ready = delay / (cpu + delay) if cpu + delay else 0.0
     running = lasted[RUNNING] / total
     told = [
-        {"wait_state": None, "counter": "cpu_ns", "part": running * (1 - ready)},
-        {"wait_state": None, "counter": "runq_ns", "part": running * ready},
+        Part(running * (1 - ready), counter="cpu_ns"),
+        Part(running * ready, counter="runq_ns"),
     ]
     lasted[RUNNING] = 0
-    told += [
-        {"wait_state": _STATE[state], "part": lasted[state] / total}
-        for state in np.flatnonzero(lasted).tolist()
-    ]
-    return [one for one in told if one["part"] > 0]
+    told += [Part(float(lasted[state] / total), _STATE[state]) for state in np.flatnonzero(lasted).tolist()]
+    return [one for one in told if one.part > 0]

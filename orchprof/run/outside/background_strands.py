@@ -16,16 +16,15 @@ import pandas as pd
 
 from orchprof.run.finalize.links import Links
 from orchprof.run.finalize.thread_samples import Looks
-from orchprof.run.outside.activity import shares
+from orchprof.run.outside.activity import Part, shares
 from orchprof.run.outside.process_tree import Process
+from orchprof.run.outside.signalled import Row
 from orchprof.run.schema import COUNTERS
 
 # Waiters that are released so close to each other were served together.
 _TOGETHER_NS: Final = 1_000_000
 _STEPS: Final = 100_000
 _OWN: Final = ("tool", "model", "user", "client")
-
-Row = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -264,7 +263,9 @@ class _Walk:
         if row is None or not self._graph.column["join"][row]:
             return hand
         start = int(self._graph.column["start_ns"][row])
-        return self._add(start, hand, told={"wait_state": "wakeup"}) if start > self._wait.start else hand
+        return (
+            self._add(_Tile(start, hand, told={"wait_state": "wakeup"})) if start > self._wait.start else hand
+        )
 
     def _step(self, strand: int, now: int) -> tuple[int, int]:
         """Return where the walk goes on from an instant on a strand; strand 0: nowhere."""
@@ -276,21 +277,22 @@ class _Walk:
             return self._to(graph.parent.get(strand) or 0), now
         end = int(graph.column["end_ns"][row])
         if end < now:
-            return strand, self._add(end, now, told={"wait_state": "wakeup"})
+            return strand, self._add(_Tile(end, now, told={"wait_state": "wakeup"}))
         start = int(graph.column["start_ns"][row])
         if graph.column["join"][row]:
             return self._join(strand, row, (start, end), now)
         busy = self._gave_others(strand, max(start, self._wait.start), now)
         if busy:
-            self._add(busy, now, row=row)
+            self._add(_Tile(busy, now, row=row))
             return 0, busy
         return strand, self._active(strand, row, (start, end), now)
 
-    def _add(self, start: int, end: int, **what: Any) -> int:
-        start = max(start, self._wait.start)
-        if end > start:
-            self._tiles.append(_Tile(start, end, **what))
-        return start
+    def _add(self, stretch: _Tile) -> int:
+        """Add what of a stretch lies in the wait, and return when that began."""
+        stretch.start = max(stretch.start, self._wait.start)
+        if stretch.end > stretch.start:
+            self._tiles.append(stretch)
+        return stretch.start
 
     def _to(self, strand: int) -> int:
         """Return the strand to go on with; 0 when it is the task's own or another's, who told it or had it."""
@@ -315,16 +317,18 @@ class _Walk:
         if any(map(self._tells, sources)):
             return 0, now
         if not sources:
-            return strand, self._add(window[0], now, row=row)
+            return strand, self._add(_Tile(window[0], now, row=row))
         last = max(sources, key=lambda one: min(graph.end.get(one) or now, now))
         born = graph.start.get(last, 0)
         if born >= self._wait.start and graph.kind.get(last) != "thread":
             graph.adopt(last, self._wait.strand)
-            begun = self._add(max(window[0], born), now, target=last)
+            begun = self._add(_Tile(max(window[0], born), now, target=last))
             # Somebody else may have begun it while this strand waited already.
             return (strand if born <= window[0] else self._to(graph.parent.get(last) or 0)), begun
         until = min(graph.end.get(last) or now, now)
-        return self._to(last), self._add(until, now, told={"wait_state": "wakeup"}) if until < now else now
+        return self._to(last), self._add(
+            _Tile(until, now, told={"wait_state": "wakeup"})
+        ) if until < now else now
 
     def _gave_others(self, strand: int, start: int, now: int) -> int:
         """Return when this strand last released a strand of another task in the window, well before this one; or 0."""
@@ -345,7 +349,7 @@ class _Walk:
         told = self._looked_at(pid, (start, now)) if longer and pid != self._home else []
         if told:
             return self._lay(told, start, now)
-        return self._add(start, now, row=row)
+        return self._add(_Tile(start, now, row=row))
 
     def _in_child(self, strand: int, now: int) -> tuple[int, int]:
         """Go on in the process that a child is: along its own record if it has one, else by what was seen of it."""
@@ -354,21 +358,23 @@ class _Walk:
         self._abroad = True
         ran, until = graph.last_active(pid, now) if graph.found.get(strand) else (0, 0)
         if ran and until > self._wait.start:
-            return ran, self._add(until, now, told={"wait_state": "wakeup"}) if until < now else now
+            return ran, self._add(_Tile(until, now, told={"wait_state": "wakeup"})) if until < now else now
         start = max(graph.start.get(strand, now), self._wait.start)
-        told = self._looked_at(pid, (start, now)) or [{"wait_state": "child", "part": 1.0}]
+        told = self._looked_at(pid, (start, now)) or [Part(1.0, "child")]
         return 0, self._lay(told, start, now)
 
-    def _lay(self, told: list[Row], start: int, now: int) -> int:
+    def _lay(self, told: Sequence[Part], start: int, now: int) -> int:
         """Lay shares of a stretch one after the other, the last one first."""
         length = now - start
         for one in told[::-1]:
-            lasted = round(length * one["part"])
-            counted = {one["counter"]: lasted} if "counter" in one else {}
-            now = self._add(max(now - lasted, start), now, told={"wait_state": one["wait_state"], **counted})
+            lasted = round(length * one.part)
+            counted = {one.counter: lasted} if one.counter else {}
+            now = self._add(
+                _Tile(max(now - lasted, start), now, told={"wait_state": one.wait_state, **counted})
+            )
         return start
 
-    def _looked_at(self, pid: int, window: tuple[int, int]) -> list[Row]:
+    def _looked_at(self, pid: int, window: tuple[int, int]) -> list[Part]:
         """Return what a process and those below it did in a window, as shares that sum to 1; [] if it was not seen."""
         watched = self._graph.watched
         return shares(watched.looks, watched.processes, pid, [window], self._home or 0)

@@ -110,7 +110,7 @@ def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFra
     return found
 
 
-def _cut(turn: pd.Series, waits: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+def _cut(turn: pd.Series, waits: Sequence[tuple[int, int, int]]) -> list[dict[str, object]]:
     """Return a turn's pieces: waits (start, end, target) as JOINs, and what lies between with what the turn used."""
     start, end = int(turn["start_ns"]), int(turn["end_ns"])
     used = int(turn["cpu_ns"]) + int(turn["runq_ns"])
@@ -174,16 +174,15 @@ def _told(looks: Looks, around: Around, holder: int, windows: Windows) -> Floats
     told = shares(looks, around.processes, holder, sorted(windows), around.pid)
     vector = np.zeros(len(rec.LOOKS) + 2)
     for one in told:
-        counter = one.get("counter")
-        at = len(rec.LOOKS) + (counter == "runq_ns") if counter else _WORDS[one["wait_state"]]
-        vector[at] += one["part"]
+        counted = len(rec.LOOKS) + (one.counter == "runq_ns")
+        vector[counted if one.wait_state is None else _WORDS[one.wait_state]] += one.part
     return vector if told else None
 
 
 def _answer(
     turns: pd.DataFrame,
-    place: Mapping[Any, int],
-    known: Mapping[Any, tuple[Floats, float]],
+    place: Mapping[object, int],
+    known: Mapping[object, tuple[Floats, float]],
     parts: Ints,
     work: Ints,
 ) -> None:

@@ -7,10 +7,11 @@ the process that started it, and from a signal back to the last thing it did, it
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchprof.capture import strands as rec
 from orchprof.run.finalize.event_logs import Journal, main_strand
@@ -18,7 +19,7 @@ from orchprof.run.finalize.links import Links
 from orchprof.run.finalize.thread_samples import IDLE, OTHER, RUNNING, UNSEEN, Course, Looks, subtree
 from orchprof.run.finalize.timeline import Ints
 from orchprof.run.outside.process_tree import Death, Process, by_parent, delay_below_ns
-from orchprof.run.outside.signalled import STUB_NS
+from orchprof.run.outside.signalled import STUB_NS, Row
 from orchprof.run.schema import COUNTERS
 
 _UNTOLD: Final = "unexplained"
@@ -31,7 +32,7 @@ _STATE: Final = {
 }
 
 Window = tuple[int, int]
-Row = dict[str, Any]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _requests(journals: Sequence[Journal], strands: pd.DataFrame) -> Iterator[Ro
         yield _row(strand, start, end, wait_state="net")
 
 
-def _row(strand: int, start_ns: int, end_ns: int, **told: Any) -> Row:
+def _row(strand: int, start_ns: int, end_ns: int, **told: object) -> Row:
     blank = {"span": 0, "join": False, "target": 0, "cpu_state": "cpu", "wait_state": _UNTOLD}
     return {
         "strand": strand,
@@ -267,7 +268,7 @@ def _refined(
     return bounds, course.state[np.searchsorted(course.bounds, bounds[:-1], "right") - 1]
 
 
-def _inside(bounds: Ints, windows: Sequence[Window]) -> Any:
+def _inside(bounds: Ints, windows: Sequence[Window]) -> Flags:
     middle = (bounds[:-1] + bounds[1:]) // 2
     inside = np.zeros(len(middle), bool)
     for start, end in windows:
@@ -286,7 +287,7 @@ def _until_told(bounds: Ints, state: Ints, target: Ints, at: int, sender: int) -
         target[last] = sender
 
 
-def _divided(child: Child, seen: tuple[Ints, Ints, bool], shown: Any) -> tuple[Ints, Ints]:
+def _divided(child: Child, seen: tuple[Ints, Ints, bool], shown: Flags) -> tuple[Ints, Ints]:
     """Return the CPU and the run delay of each stretch, in ns.
 
     What was seen running is both; what is left of them goes to what was not seen, then to the rest. Of a child that

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import kit  # type: ignore[import-not-found]
 
@@ -36,12 +35,12 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
-def as_tool(shape: str, work: Callable[[], Any]) -> None:
+def as_tool(shape: str, work: Callable[[], object]) -> None:
     """Do something as the one tool of a task."""
     kit.task(shape, lambda: kit.use(work))
 
 
-def busy(work: Callable[[], Any]) -> None:
+def busy(work: Callable[[], object]) -> None:
     """Do something of which a child computes all the time, and say how long it took."""
     began = time.monotonic()
     work()

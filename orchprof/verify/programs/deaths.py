@@ -4,8 +4,14 @@ import os
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import kit  # type: ignore[import-not-found]
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Send = Callable[[dict[str, object]], Awaitable[None]]
 
 
 def half() -> None:
@@ -77,7 +83,7 @@ def orderly_server() -> None:
 
     import uvicorn
 
-    async def app(scope: "dict[str, str]", _receive: object, send: "kit.Any") -> None:
+    async def app(scope: "dict[str, str]", _receive: object, send: "Send") -> None:
         import asyncio
 
         if scope["type"] == "http":

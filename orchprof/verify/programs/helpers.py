@@ -3,19 +3,20 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Queue
-from typing import Any
 
 import httpx
 import kit  # type: ignore[import-not-found]
 
+# What a worker does, and where it says that it has.
+Job = tuple[Callable[[], object], "Queue[None]"]
 # A sleep that was asked for takes so much longer: timerslack_ns of prctl(2), as it is by default.
 TIMER_SLACK_S = 0.00005
 
 
-def worker(inbox: "Queue[Any]") -> None:
+def worker(inbox: "Queue[Job | None]") -> None:
     """Do what is put in, until None is."""
     while (job := inbox.get()) is not None:
         work, outbox = job
@@ -23,16 +24,16 @@ def worker(inbox: "Queue[Any]") -> None:
         outbox.put(None)
 
 
-def through(inbox: "Queue[Any]", work: Callable[[], object]) -> None:
+def through(inbox: "Queue[Job | None]", work: Callable[[], object]) -> None:
     """Have a worker do something, and wait for it."""
     outbox: Queue[None] = Queue()
     inbox.put((work, outbox))
     outbox.get()
 
 
-def hired() -> "Queue[Any]":
+def hired() -> "Queue[Job | None]":
     """Return the inbox of a worker that has come to rest."""
-    inbox: Queue[Any] = Queue()
+    inbox: Queue[Job | None] = Queue()
     threading.Thread(target=worker, args=(inbox,), daemon=True).start()
     through(inbox, lambda: None)
     return inbox
@@ -81,14 +82,14 @@ def shared_worker() -> None:
 
 def batching() -> None:
     """A thread collects what two others want and does it at once, for both."""
-    inbox: Queue[Any] = Queue()
+    inbox: Queue[Future[None] | None] = Queue()
 
     def collect() -> None:
         while (job := inbox.get()) is not None:
             jobs = [job, inbox.get()]
             kit.doze(0.2)
-            for each in jobs:
-                each.set_result(None)
+            for future in filter(None, jobs):
+                future.set_result(None)
 
     def want() -> None:
         future: Future[None] = Future()
@@ -224,7 +225,7 @@ def generator_tool() -> None:
     kit.task("generator_tool", work)
 
 
-def pieces(n: int) -> Any:
+def pieces(n: int) -> Iterator[None]:
     """Give something that takes work, again and again."""
     for _ in range(n):
         kit.did("pieces", "cpu", kit.spin(0.03))

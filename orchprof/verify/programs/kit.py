@@ -118,12 +118,12 @@ def doze(seconds: float, shape: str | None = None) -> None:
     did("doze", "sleep", nap(seconds), shape)
 
 
-def use(work: Callable[[], Any]) -> Any:
+def use(work: Callable[[], object]) -> Any:
     """Do anything as a tool."""
     return work()
 
 
-async def asks(work: Callable[[], Awaitable[Any]]) -> Any:
+async def asks(work: Callable[[], Awaitable[object]]) -> Any:
     """Do anything on a loop as a tool."""
     return await work()
 
@@ -131,27 +131,27 @@ async def asks(work: Callable[[], Awaitable[Any]]) -> Any:
 # Tasks.
 
 
-def task(shape: str, work: Callable[[], Any]) -> None:
+def task(shape: str, work: Callable[[], object]) -> None:
     """Run a task, and write down what all of its processes used."""
     used = tree_cpu()
     agent(shape, work)
     did("agent", "core", tree_cpu() - used, shape)
 
 
-async def loop_task(shape: str, work: Callable[[], Awaitable[Any]]) -> None:
+async def loop_task(shape: str, work: Callable[[], Awaitable[object]]) -> None:
     """Run a task on a loop, and write down what all of its processes used."""
     used = tree_cpu()
     await loop_agent(shape, work)
     did("agent", "core", tree_cpu() - used, shape)
 
 
-def agent(shape: str, work: Callable[[], Any]) -> Any:
+def agent(shape: str, work: Callable[[], object]) -> Any:
     """Do the work of a shape. Each call of this is a task."""
     with _task(shape):
         return work()
 
 
-async def loop_agent(shape: str, work: Callable[[], Awaitable[Any]]) -> Any:
+async def loop_agent(shape: str, work: Callable[[], Awaitable[object]]) -> Any:
     """Do the work of a shape on a loop. Each call of this is a task."""
     with _task(shape):
         return await work()
@@ -169,7 +169,7 @@ def _task(shape: str) -> Iterator[None]:
 # The model.
 
 
-def question(times: list[float], tokens: int, **more: Any) -> bytes:
+def question(times: list[float], tokens: int, **more: object) -> bytes:
     """Return the body of a request whose answer takes [queue, prefill, per token] seconds and so many tokens."""
     message = {"role": "user", "content": json.dumps(times)}
     return json.dumps({"model": "stub", "max_tokens": tokens, "messages": [message], **more}).encode()
@@ -185,7 +185,7 @@ def url() -> str:
     return f"http://127.0.0.1:{AT['model']}/v1/chat/completions"
 
 
-def ask(times: list[float], tokens: int = 1, **more: Any) -> float:
+def ask(times: list[float], tokens: int = 1, **more: object) -> float:
     """Ask the model, read the answer to its end, and return for how long this thread was blocked."""
     with clocked() as clock:
         connection = connect()
@@ -201,7 +201,7 @@ def begin() -> list[str]:
     return sys.argv[4:]
 
 
-def tell(**more: Any) -> None:
+def tell(**more: object) -> None:
     """Write down the truth so far; a program that will be killed does it before."""
     Path(AT["out"]).write_text(json.dumps({"did": DID, "tasks": TASKS, **more}))
 

@@ -97,7 +97,7 @@ def eager_tasks() -> None:
     run("eager_tasks", work)
 
 
-async def patience(wait: Awaitable[Any]) -> None:
+async def patience(wait: Awaitable[object]) -> None:
     """Wait for something for 0.25 s, no longer; what comes on top of that is waiting for the loop, or for a core."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.25):
