@@ -102,10 +102,10 @@ def _check(found: dict[str, object]) -> None:
     """Refuse what is nested too deep to be walked, and numbers that are not finite."""
     held: list[Any] = [found]
     for _ in range(MOST_LEVELS):
-        inner = [each for one in held for each in (one.values() if isinstance(one, dict) else one)]
-        if any(isinstance(each, float) and not math.isfinite(each) for each in inner):
+        inner = [value for one in held for value in (one.values() if isinstance(one, dict) else one)]
+        if any(isinstance(value, float) and not math.isfinite(value) for value in inner):
             raise UnreadableError("it holds a number that is not finite")
-        held = [each for each in inner if isinstance(each, dict | list)]
+        held = [value for value in inner if isinstance(value, dict | list)]
         if not held:
             return
     raise UnreadableError(_TOO_DEEP)

@@ -49,16 +49,20 @@ def extrapolate(runs: Sequence[Measured], name: str, value: float) -> list[Extra
         UsageError: a value more than FARTHEST times the largest that was measured.
         RunError: fewer than LEAST values, no tool that takes longer, or none by a line, residual above LIMIT.
     """
-    numeric = [each for each in series(runs) if each.over == SETTING and each.is_numeric]
-    named = [each for each in numeric if each.name == name]
+    numeric = [
+        one_series for one_series in series(runs) if one_series.over == SETTING and one_series.is_numeric
+    ]
+    named = [measured for measured in numeric if measured.name == name]
     if not named and numeric:
-        raise unknown("numeric setting that varies", name, sorted({each.name for each in numeric}), _WHERE)
+        raise unknown(
+            "numeric setting that varies", name, sorted({measured.name for measured in numeric}), _WHERE
+        )
     if not named:
         raise UsageError(
             f"no numeric setting varies over these runs, {name!r} @ {_WHERE}, run the bench with {LEAST} values "
             "of it and give their runs"
         )
-    return [_row(each, value) for each in named]
+    return [_row(measured, value) for measured in named]
 
 
 def _row(over: Series, value: float) -> Extrapolated:
@@ -87,7 +91,7 @@ def _row(over: Series, value: float) -> Extrapolated:
 
 def _refuse_few(over: Series) -> None:
     if len(over.numbers) < LEAST:
-        said = " and ".join(f"{each:g}" for each in over.numbers)
+        said = " and ".join(f"{number:g}" for number in over.numbers)
         raise RunError(
             f"a law needs {LEAST} measured values, {over.name} {said} @ {_WHERE}, run the bench with more of them"
         )
@@ -160,7 +164,7 @@ def _own_ns(graph: TaskGraph, name: str, state: str | None = None) -> int:
     mine = np.isin(pieces.owner, owners)
     if state is None:
         return int(pieces.ns[mine].sum())
-    inside = np.array([each == state for _, each in LABELS])[pieces.label[mine]]
+    inside = np.array([own_state == state for _, own_state in LABELS])[pieces.label[mine]]
     return int(pieces.ns[mine][inside].sum())
 
 
@@ -179,6 +183,6 @@ def _shares(base: Measured, times: Mapping[str, float]) -> dict[Definition, Judg
     was, now = base.report.latency_s.mean or 0.0, float(there.latency.mean()) / NS_PER_S
     unexplained = unexplained_of(base.report) * was / now
     return {
-        each: judged(there.share(each), interval(there, each), each, ends, unexplained)
-        for each in base.shares
+        share: judged(there.share(share), interval(there, share), share, ends, unexplained)
+        for share in base.shares
     }

@@ -69,7 +69,11 @@ def nearest(share: Curve, level: float) -> float | None:
     """
     step = math.log(REACH) / _STEPS
     crossings = [_outward(share, level, direction * step) for direction in (-1, 1)]
-    return min((each for each in crossings if each is not None), key=lambda k: abs(math.log(k)), default=None)
+    return min(
+        (crossing for crossing in crossings if crossing is not None),
+        key=lambda k: abs(math.log(k)),
+        default=None,
+    )
 
 
 def _outward(share: Curve, level: float, step: float) -> float | None:

@@ -59,7 +59,7 @@ def _measured(rows: Sequence[Row]) -> str:
 
 def _share(said: str, rows: Sequence[Row]) -> str:
     counts = Counter(row.verdict for row in rows)
-    verdicts = ", ".join(f"{counts[each]} {each}" for each in _ORDER if counts[each])
+    verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict])
     shares = ", ".join(f"{_name(row, rows)} {_percent(row.share)}" for row in rows)
     return f"{said}, {verdicts} of {len(rows)}: {shares}."
 
@@ -133,7 +133,7 @@ def _provenance(rows: Sequence[Row]) -> str:
         "client_only": "seen from the client only, with the server's queue and the network in it",
     }
     parts = [
-        f"{said.get(str(each), 'of unknown origin')} in {n} of {len(runs)}" for each, n in counts.items()
+        f"{said.get(str(origin), 'of unknown origin')} in {n} of {len(runs)}" for origin, n in counts.items()
     ]
     text = f"Model time is {', '.join(parts)}"
     bands = [row.band for row in runs.values() if row.band]
@@ -154,7 +154,7 @@ def _first(rows: Sequence[Of]) -> list[Of]:
 
 def _name(row: NamedRun, rows: Sequence[NamedRun]) -> str:
     """Return the workload of a row, with what of its setting tells it from other rows of the same one."""
-    alike = [set(each.setting.split()) for each in rows if each.workload == row.workload]
+    alike = [set(other.setting.split()) for other in rows if other.workload == row.workload]
     same = set.intersection(*alike)
     told = " ".join(word for word in row.setting.split() if word not in same)
     return f"{row.workload} ({told})" if told else str(row.workload)

@@ -29,7 +29,7 @@ class Series:
     def numbers(self) -> tuple[int | float, ...]:
         """Those of the values that are numbers."""
         return tuple(
-            each for each in self.values if isinstance(each, int | float) and not isinstance(each, bool)
+            value for value in self.values if isinstance(value, int | float) and not isinstance(value, bool)
         )
 
     @property

@@ -21,11 +21,11 @@ def setting_crossings(runs: Sequence[Measured]) -> list[Crossing]:
     """
     return [
         row
-        for each in series(runs)
+        for one_series in series(runs)
         for definition in DEFINITIONS
-        if all(definition in run.shares for run in each.runs)
+        if all(definition in run.shares for run in one_series.runs)
         for level in (LOW, HIGH)
-        for row in _rows(each, definition, level)
+        for row in _rows(one_series, definition, level)
     ]
 
 
@@ -48,7 +48,7 @@ def _point(value: Value, run: Measured, definition: Definition) -> MeasuredShare
 
 
 def _crossed(row: Crossing, a: MeasuredShare, b: MeasuredShare) -> Crossing:
-    clear = all(each.ci95 and not each.ci95[0] < row.level < each.ci95[1] for each in (a, b))
+    clear = all(end.ci95 and not end.ci95[0] < row.level < end.ci95[1] for end in (a, b))
     return replace(row, between=(a.value, b.value), at=interpolated(a, b, row.level), clear=clear)
 
 

@@ -42,7 +42,7 @@ def decide(
     if interval is None:
         return UNDECIDED, TOO_FEW
     if verdict(interval) == UNDECIDED:
-        bound = " and ".join(f"{each:.0%}" for each in (LOW, HIGH) if interval[0] < each < interval[1])
+        bound = " and ".join(f"{level:.0%}" for level in (LOW, HIGH) if interval[0] < level < interval[1])
         return UNDECIDED, f"the interval straddles {bound}"
     here = verdict(_widened(interval, unexplained))
     if here == UNDECIDED:
@@ -51,7 +51,7 @@ def decide(
             f"{verdict(interval)} unless the unexplained {unexplained:.1%} of latency belong to it",
         )
     ends = [verdict(end and _widened(end, unexplained)) for end in in_band]
-    there = list(dict.fromkeys(each for each in ends if each != here))
+    there = list(dict.fromkeys(end for end in ends if end != here))
     if there:
         return UNDECIDED, f"{here} as recorded, {' or '.join(there)} at an end of the model time's band"
     return here, None

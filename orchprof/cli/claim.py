@@ -36,7 +36,7 @@ def claim(
     from orchprof.run import store
 
     beyond = _values(extrapolate or [])
-    runs = [each for path in run or [store.latest()] for each in store.runs_in(path)]
+    runs = [directory for path in run or [store.latest()] for directory in store.runs_in(path)]
     show(judged(list(dict.fromkeys(runs)), beyond), form, details=details)
 
 
@@ -51,8 +51,8 @@ def judged(runs: list[Path], beyond: dict[str, float]) -> Claim:
     from orchprof.ledger.summary import summarise
     from orchprof.run import store
 
-    opened = [store.open_run(each) for each in runs]
-    return judge([(each.of(summarise), each) for each in opened], beyond)
+    opened = [store.open_run(directory) for directory in runs]
+    return judge([(run.of(summarise), run) for run in opened], beyond)
 
 
 def _values(pairs: list[str]) -> dict[str, float]:

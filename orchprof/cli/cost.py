@@ -190,7 +190,7 @@ def _record(paths: list[Path], book: "Book", options: "Options") -> Cost | Costs
     from orchprof.ledger.summary import summarise
     from orchprof.run import store
 
-    found = [each for path in paths or [store.latest()] for each in store.runs_in(path)]
-    opened = [store.open_run(each) for each in dict.fromkeys(found)]
-    read = [(each.of(summarise), each) for each in opened]
+    directories = [directory for path in paths or [store.latest()] for directory in store.runs_in(path)]
+    opened = [store.open_run(directory) for directory in dict.fromkeys(directories)]
+    read = [(run.of(summarise), run) for run in opened]
     return cost_of(*read[0], book, options) if len(read) == 1 else costs_of(read, book, options)

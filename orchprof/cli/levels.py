@@ -48,8 +48,8 @@ def levels(concurrency: str, rate: str | None, base: "Load", mode: str | None) -
     if len(at_a_time) > 1 and len(rates) > 1:
         raise UsageError(f"two sweeps at a time, {rate} @ --rate, sweep --concurrency or --rate")
     return [
-        {"concurrency": each, "mode": mode or _mode(each, load), "load": load}
-        for each in at_a_time
+        {"concurrency": tasks, "mode": mode or _mode(tasks, load), "load": load}
+        for tasks in at_a_time
         for load in (replace(base, rate_per_s=per_s) for per_s in rates)
     ]
 
@@ -70,7 +70,7 @@ def run_names(plans: Sequence["Plan"]) -> list[str]:
     names: list[str] = []
     for plan in plans:
         name = path_name(f"{plan.workload}-{plan.variant}" if plan.variant else plan.workload)
-        like = {_level(each) for each in plans if each.workload == plan.workload}
+        like = {_level(other) for other in plans if other.workload == plan.workload}
         name += f"-{_level(plan)}" if len(like) > 1 else ""
         names.append(f"{name}-{plan.model.partition(':')[0]}" if name in names else name)
     return names

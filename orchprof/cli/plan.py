@@ -171,7 +171,7 @@ def _runs(texts: list[str]) -> list[tuple[Path, float]]:
     from orchprof.run import store
 
     split = [_weighted(text) for text in texts] or [(store.latest(), 1.0)]
-    return [(each, weight) for path, weight in split for each in store.runs_in(path)]
+    return [(directory, weight) for path, weight in split for directory in store.runs_in(path)]
 
 
 def _weighted(text: str) -> tuple[Path, float]:
@@ -197,9 +197,12 @@ def _question(
     read = rate_limits.read(texts)
     speed = calibration.read(path) if path else None
     opened = [(store.open_run(each), weight) for each, weight in runs]
-    rate_limits.check_names(read, [each.tables for each, _ in opened])
-    demands = tuple(demand(each, weight, read) for each, weight in opened)
-    paid = [(_tokens(run, each, sold), each.weight) for (run, _), each in zip(opened, demands, strict=True)]
+    rate_limits.check_names(read, [run.tables for run, _ in opened])
+    demands = tuple(demand(run, weight, read) for run, weight in opened)
+    paid = [
+        (_tokens(run, demanded, sold), demanded.weight)
+        for (run, _), demanded in zip(opened, demands, strict=True)
+    ]
     return Question(demands, target, layout, tuple(read), speed, mixed(paid))
 
 

@@ -77,7 +77,7 @@ def record(
     The program keeps its input, output, terminal and exit code. What is measured is said on stderr, after its end.
     """
     command: list[str] = context.meta[_COMMAND]
-    tools = [_place(each, "--tool") for each in tool or []]
+    tools = [_place(place, "--tool") for place in tool or []]
     if task_from not in (None, "program", "http"):
         _place(task_from, "--task-from")
     raise typer.Exit(_record(command, out, tools, task_from or "auto", quiet=quiet))
@@ -155,7 +155,7 @@ def _free(root: Path, command: Sequence[str]) -> Path:
 
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name_of(command)}"
     names = (name if i == 1 else f"{name}-{i}" for i in count(1))
-    return next(root / each for each in names if not (root / each).exists())
+    return next(root / free for free in names if not (root / free).exists())
 
 
 def _meta(command: Sequence[str], tools: list[str], task_from: str, speed: float) -> dict[str, object]:

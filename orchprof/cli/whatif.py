@@ -58,8 +58,8 @@ def whatif(  # noqa: PLR0913  typer reads the options from the signature
     from orchprof.whatif.request import Asked
     from orchprof.whatif.whatif import whatif as ask
 
-    scaled = [_scaled(each) for each in scale or []]
-    pairs = [_pair(each, "--swap", "KEY=RUN") for each in swap or []]
+    scaled = [_scaled(text) for text in scale or []]
+    pairs = [_pair(text, "--swap", "KEY=RUN") for text in swap or []]
     others = [(key, store.open_run(Path(path))) for key, path in pairs]
     opened = store.open_run(run or store.latest())
     found = ask(opened, Asked(scaled, others, cores, workers, model))

@@ -88,7 +88,7 @@ def limits(text: str, option: str = "--slo") -> tuple[Limit, ...]:
     Raises:
         UsageError: one is not written so.
     """
-    return tuple(_limit(each.strip(), option) for each in text.split(","))
+    return tuple(_limit(part.strip(), option) for part in text.split(","))
 
 
 def _limit(text: str, option: str) -> Limit:
@@ -150,7 +150,7 @@ def rate_per_s(option: str) -> Callable[[str], float]:
 
 def several(text: str, parse: Callable[[str], Parsed]) -> list[Parsed]:
     """Return what stands between commas, in order, nothing twice."""
-    return list(dict.fromkeys(parse(each.strip()) for each in text.split(",")))
+    return list(dict.fromkeys(parse(part.strip()) for part in text.split(",")))
 
 
 FormatOption = Annotated[

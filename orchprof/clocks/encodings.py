@@ -19,7 +19,7 @@ def decoded(body: bytes, encoding: str) -> bytes:
         body: as it was received.
         encoding: the header `content-encoding`: names in the order in which they were applied.
     """
-    for name in reversed([each.strip().lower() for each in encoding.split(",") if each.strip()]):
+    for name in reversed([part.strip().lower() for part in encoding.split(",") if part.strip()]):
         makers = () if name not in _MAKERS else _MAKERS[name]()
         body = body if name == "identity" else _first(body, makers)
     return body

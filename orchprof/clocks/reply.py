@@ -109,7 +109,7 @@ def document(runs: Sequence[bytes]) -> dict[str, object]:
         return {name: value for run in runs for name, value in _members(run).items()}
     text = runs[0].strip()
     if text.startswith(b"["):  # Gemini's stream, where no events were asked for, is one list of them
-        return _together(each for each in _json(text) or () if isinstance(each, Mapping))
+        return _together(event for event in _json(text) or () if isinstance(event, Mapping))
     return _together([_object(text)]) or streamed(runs)
 
 

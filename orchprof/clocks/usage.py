@@ -224,8 +224,8 @@ def _at(said: object, path: str) -> object:
     """Return what lies at a path of keys; of a list of parts by lifetime, the part with that one."""
     for key in path.split("."):
         if isinstance(said, list):
-            parts = (each for each in said if isinstance(each, Mapping) and each.get("ttl") == key)
-            said = next((each.get("inputTokens") for each in parts), None)
+            parts = (part for part in said if isinstance(part, Mapping) and part.get("ttl") == key)
+            said = next((part.get("inputTokens") for part in parts), None)
         else:
             said = said.get(key) if isinstance(said, Mapping) else None
     return said

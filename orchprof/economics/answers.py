@@ -13,9 +13,9 @@ def amount(answer: Answer | None) -> float | None:
 
 def amounts(answers: Mapping[str, Answer]) -> dict[str, float | None]:
     """Return the amounts by name, as floats; None where there is none."""
-    return {name: amount(each) for name, each in answers.items()}
+    return {name: amount(answer) for name, answer in answers.items()}
 
 
 def reasons(answers: Mapping[str, Answer]) -> dict[str, str]:
     """Return why there is no amount, by the names of those."""
-    return {name: each for name, each in answers.items() if isinstance(each, str)}
+    return {name: answer for name, answer in answers.items() if isinstance(answer, str)}

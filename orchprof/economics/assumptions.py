@@ -51,7 +51,7 @@ def _read(row: Mapping[str, str]) -> Assumption:
 
 def values(chosen: Mapping[str, Assumption]) -> dict[str, float]:
     """Return their numbers by name."""
-    return {name: each.value for name, each in chosen.items()}
+    return {name: assumption.value for name, assumption in chosen.items()}
 
 
 def _value(text: str, known: Assumption, where: str) -> float:

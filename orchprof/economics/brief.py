@@ -75,7 +75,7 @@ def brief(
         ),
         figures=figures,
         fix_first=cost.fix_first,
-        not_included=[each for each in cost.unpriced if each.part in cost.partial],
+        not_included=[missing for missing in cost.unpriced if missing.part in cost.partial],
         findings=report.checks.findings,
     )
 

@@ -111,7 +111,7 @@ def curve(fleet: Supply, also: Mapping[At, float | None]) -> list[CurveRow]:
     if holds:
         loads |= {share * holds[0]: "idle" for share in _IDLE}
         loads |= {steps * holds[0]: "full" for steps in _FULL}
-        loads |= {each * _OVER: "step" for each in holds}
+        loads |= {hold * _OVER: "step" for hold in holds}
     loads |= {each: name for name, each in also.items() if each}
     rows: list[CurveRow] = []
     for load in sorted(loads):

@@ -47,7 +47,7 @@ def frontier(candidates: Sequence[Candidate], slo_s: float | None = None) -> lis
         candidates: the runs.
         slo_s: the longest latency that is still good; None: any.
     """
-    rows = [_row(each, slo_s) for each in candidates]
+    rows = [_row(candidate, slo_s) for candidate in candidates]
     return [_placed(row, [other for other in rows if other.workload == row.workload]) for row in rows]
 
 

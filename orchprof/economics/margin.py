@@ -197,7 +197,7 @@ def _over(a: Answer, b: Answer) -> Answer:
 
 def _first(*answers: Answer) -> str | None:
     """Return the first reason among some answers; None where all are amounts."""
-    return next((each for each in answers if isinstance(each, str)), None)
+    return next((answer for answer in answers if isinstance(answer, str)), None)
 
 
 def _up(number: Answer) -> Answer:

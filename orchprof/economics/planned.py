@@ -128,7 +128,7 @@ def planned(run: Priced, recorded: Run, book: Book) -> Planned | str:
     if load is None:
         return found
     try:
-        found.held(load, () if is_hosted else [Slo(*each) for each in run.options.slos])
+        found.held(load, () if is_hosted else [Slo(*slo) for slo in run.options.slos])
     except OrchprofError as error:
         return replace(found, why=str(error))
     return found

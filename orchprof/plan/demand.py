@@ -148,8 +148,8 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     return Demand(
         name=str(report.run.workload or run.path.name),
         weight=weight,
-        paths=tuple(Path(_with(each, beside), held_bytes) for each in items),
-        no_load_s=np.array([no_load_s(each, partial(_served_s, model=model)) for each in items]),
+        paths=tuple(Path(_with(item, beside), held_bytes) for item in items),
+        no_load_s=np.array([no_load_s(item, partial(_served_s, model=model)) for item in items]),
         latency_s=np.array([graph.length_ns / NS_PER_S for graph in graphs]),
         core_s=core_s,
         core_s_by_role=_by_role(graphs),
@@ -165,7 +165,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
         params=report.run.params,
         seen=_seen(run, report),
         failed=report.tasks.failed,
-        findings=tuple(each.code for each in report.checks.findings),
+        findings=tuple(finding.code for finding in report.checks.findings),
     )
 
 
@@ -276,7 +276,7 @@ def _strays_s(core_s: float, items: Sequence[tuple[Item, ...]]) -> float:
 
 def _with(items: tuple[Item, ...], beside: Sequence[Item]) -> tuple[Item, ...]:
     """Return a task with work beside it that nothing waits for."""
-    return (*items, *(each for each in beside if each.amount > 0))
+    return (*items, *(item for item in beside if item.amount > 0))
 
 
 def _asked(run: Run, graphs: Sequence[TaskGraph]) -> float:

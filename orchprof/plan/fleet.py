@@ -97,7 +97,10 @@ def kinds(book: Book, asked: Sequence[str], model: Paced | None) -> list[Kind]:
             raise _cannot(model)
         return _sorted([Kind(host, machine) for host in plain for machine in able])
     return _sorted(
-        [*(Kind(each, each) for each in able), *(Kind(host, each) for host in plain for each in able)]
+        [
+            *(Kind(machine, machine) for machine in able),
+            *(Kind(host, machine) for host in plain for machine in able),
+        ]
     )
 
 

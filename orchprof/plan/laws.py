@@ -86,15 +86,15 @@ def _doubt(question: Question, need: str) -> float:
     """
     needs = (CPU, INTERPRETER) if need == CPU else (need,)
     means, errors = [], []
-    for each in question.demands:
+    for demand in question.demands:
         asked = np.array(
-            [sum(item.amount for item in path.items if item.need in needs) for path in each.paths]
+            [sum(item.amount for item in path.items if item.need in needs) for path in demand.paths]
         )
         student = float(stats.t.ppf(question.target.confidence, len(asked) - 1))
         means.append(float(asked.mean()))
         errors.append(student * float(asked.std(ddof=1)) / np.sqrt(len(asked)))
     whole = question.mean(means)
-    weights = np.array([each.weight for each in question.demands])
+    weights = np.array([demand.weight for demand in question.demands])
     squares = (np.array(errors) * weights / weights.sum()) ** 2
     return float(np.sqrt(squares.sum())) / whole if whole else 0.0
 
@@ -205,9 +205,9 @@ def _batched_s(question: Question, batch: int | None) -> tuple[float, float]:
         return 0.0, 0.0
     limits = Limits(model.setup.count, model.setup.kv_tokens)
     own, served = [], []
-    for each in question.demands:
+    for demand in question.demands:
         own_s = served_s = 0.0
-        for call in (item for path in each.paths for item in path.items if item.need == spec):
+        for call in (item for path in demand.paths for item in path.items if item.need == spec):
             context = round(call.prompt_tokens + call.amount / 2)
             room = max(1, min(limits.sequences, limits.kv_tokens // max(context, 1)))
             together = min(batch or room, room)
@@ -217,8 +217,8 @@ def _batched_s(question: Question, batch: int | None) -> tuple[float, float]:
             prompt_s = model.steps.prompt_s(call.prompt_tokens)
             own_s += steps_s / together + prompt_s + base_s / prompts
             served_s += steps_s + together * prompt_s + base_s
-        own.append(own_s / len(each.paths))
-        served.append(served_s / len(each.paths))
+        own.append(own_s / len(demand.paths))
+        served.append(served_s / len(demand.paths))
     return question.mean(own), question.mean(served)
 
 

@@ -133,15 +133,15 @@ def _target(question: Question, traffic: Traffic) -> TargetRecord:
         arrivals=target.arrivals if target.users is None else None,
         confidence=target.confidence,
         runs=[
-            MixPart(workload=each.name, weight=each.weight, tasks=len(each.paths))
-            for each in question.demands
+            MixPart(workload=demand.name, weight=demand.weight, tasks=len(demand.paths))
+            for demand in question.demands
         ],
     )
 
 
 def _values(tried: Trial) -> LimitFigures:
     """Return the value of each figure; None where a task never ended."""
-    return {name: each.value if isfinite(each.value) else None for name, each in tried.figures.items()}
+    return {name: figure.value if isfinite(figure.value) else None for name, figure in tried.figures.items()}
 
 
 def _by_limit(tried: Trial) -> LimitFigures:
@@ -157,22 +157,23 @@ def _predicted(best: Trial, busy: dict[str, float]) -> Predicted:
         throughput_per_s=values["throughput_per_s"],
         utilisation=dict(busy),
         in_flight=best.in_flight,
-        interval={name: each.interval for name, each in best.figures.items()},
+        interval={name: figure.interval for name, figure in best.figures.items()},
         simulated_part=best.part,
     )
 
 
 def _demand(question: Question) -> MeanTask:
     demands = question.demands
-    roles = sorted({role for each in demands for role in each.core_s_by_role})
-    accelerator_s = question.mean([each.accelerator_s or 0.0 for each in demands])
+    roles = sorted({role for demand in demands for role in demand.core_s_by_role})
+    accelerator_s = question.mean([demand.accelerator_s or 0.0 for demand in demands])
     return MeanTask(
         core_s=question.core_s,
         core_s_by_role={
-            role: question.mean([each.core_s_by_role.get(role, 0.0) for each in demands]) for role in roles
+            role: question.mean([demand.core_s_by_role.get(role, 0.0) for demand in demands])
+            for role in roles
         },
         accelerator_s=accelerator_s if question.model else None,
-        model_calls=question.mean([each.calls for each in demands]),
+        model_calls=question.mean([demand.calls for demand in demands]),
         no_load_s=question.no_load_s,
         worker_bytes=question.size[0],
         task_bytes=question.size[1],
@@ -199,7 +200,7 @@ def _ratio(question: Question, best: Trial, kinds: list[Kind]) -> CoresPerAccele
 
 def _market(kinds: list[Kind]) -> Interval:
     """Return the fewest and the most vCPUs per accelerator of the machines that could run the model."""
-    sold = [each.accelerator.vcpus / each.accelerator.accelerator_count for each in kinds if each.accelerator]
+    sold = [kind.accelerator.vcpus / kind.accelerator.accelerator_count for kind in kinds if kind.accelerator]
     return min(sold), max(sold)
 
 
@@ -209,7 +210,7 @@ def _rates(question: Question, best: Trial, kinds: list[Kind]) -> list[RateRow]:
         return []
     rows = [_row(question, best)]
     others = question.target.rates_per_s[1:]
-    rows += [_searched(question, each, kinds) for each in others]
+    rows += [_searched(question, other, kinds) for other in others]
     rows += [_scaled(question, best, factor) for factor in (() if others else _AROUND)]
     return sorted(rows, key=lambda row: row.rate_per_s or 0.0)
 

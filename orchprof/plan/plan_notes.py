@@ -17,7 +17,7 @@ def findings(question: Question, best: Trial) -> list[PlanFinding]:
         *_few(question),
         *_beyond(question, best),
         *_other_mode(question),
-        *(finding for each in question.demands for finding in _of_run(each)),
+        *(finding for demand in question.demands for finding in _of_run(demand)),
     ]
 
 
@@ -53,7 +53,7 @@ _OF_RUN: Final = {
 
 def _beyond(question: Question, best: Trial) -> list[PlanFinding]:
     notes, rate_per_s = [], best.traffic.rate_per_s
-    seen = max(each.seen.concurrency for each in question.demands)
+    seen = max(demand.seen.concurrency for demand in question.demands)
     per_worker = best.layout.per_worker
     if per_worker > _BEYOND * seen:
         notes.append(
@@ -63,7 +63,7 @@ def _beyond(question: Question, best: Trial) -> list[PlanFinding]:
                 "measure with --concurrency, or back-test",
             )
         )
-    rates = [each.seen.throughput_per_s for each in question.demands if each.seen.throughput_per_s]
+    rates = [demand.seen.throughput_per_s for demand in question.demands if demand.seen.throughput_per_s]
     if rate_per_s and rates:
         per_host = rate_per_s / best.fleet.hosts
         if per_host > _BEYOND * sum(rates):
@@ -82,10 +82,10 @@ def _other_mode(question: Question) -> list[PlanFinding]:
     is_loop = question.layout.mode == "async"
     return [
         _finding(
-            "other_mode", f"{each.name} was measured in mode {own}: on an event loop agents do other work"
+            "other_mode", f"{demand.name} was measured in mode {own}: on an event loop agents do other work"
         )
-        for each in question.demands
-        if (own := each.params.mode) is not None and (own == "async") != is_loop
+        for demand in question.demands
+        if (own := demand.params.mode) is not None and (own == "async") != is_loop
     ]
 
 

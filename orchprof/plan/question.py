@@ -57,10 +57,10 @@ class Tokens:
 
 def mixed(tokens: Sequence[tuple[Tokens, float]]) -> Tokens:
     """Return what a task of a mix pays, by weight; not known where one of them is not."""
-    unknown_of = next((each for each, _ in tokens if each.usd is None), None)
+    unknown_of = next((cost for cost, _ in tokens if cost.usd is None), None)
     if unknown_of is not None:
         return unknown_of
-    values, weights = [each.usd for each, _ in tokens], [weight for _, weight in tokens]
+    values, weights = [cost.usd for cost, _ in tokens], [weight for _, weight in tokens]
     return Tokens(float(np.average(np.array(values, float), weights=weights)))
 
 
@@ -102,28 +102,28 @@ class Question:
     @cached_property
     def model(self) -> Paced | None:
         """The model whose replicas are planned."""
-        return next((each.model for each in self.demands if each.model is not None), None)
+        return next((demand.model for demand in self.demands if demand.model is not None), None)
 
     @property
     def model_spec(self) -> str | None:
         """How it was asked for."""
-        return next((each.model_spec for each in self.demands if each.model is not None), None)
+        return next((demand.model_spec for demand in self.demands if demand.model is not None), None)
 
     @cached_property
     def size(self) -> tuple[float, float]:
         """Bytes of a worker before any task, the largest of the mix, and of a task, in the mean."""
-        base = max((each.base_bytes or 0.0 for each in self.demands), default=0.0)
-        return base, self.mean([each.task_bytes for each in self.demands])
+        base = max((demand.base_bytes or 0.0 for demand in self.demands), default=0.0)
+        return base, self.mean([demand.task_bytes for demand in self.demands])
 
     @cached_property
     def core_s(self) -> float:
         """CPU of a task, in the mean of the mix."""
-        return self.mean([each.core_s for each in self.demands])
+        return self.mean([demand.core_s for demand in self.demands])
 
     @cached_property
     def no_load_s(self) -> float:
         """Latency of a task alone, in the mean of the mix."""
-        return self.mean([float(each.no_load_s.mean()) for each in self.demands])
+        return self.mean([float(demand.no_load_s.mean()) for demand in self.demands])
 
     @cached_property
     def memo(self) -> dict[object, Any]:
@@ -133,24 +133,24 @@ class Question:
     def amount(self, need: str) -> float:
         """Return how much a task asks of a resource or a station, in the mean of the mix."""
         sums = [
-            [sum(item.amount for item in path.items if item.need == need) for path in each.paths]
-            for each in self.demands
+            [sum(item.amount for item in path.items if item.need == need) for path in demand.paths]
+            for demand in self.demands
         ]
-        return self.mean([float(np.mean(each)) for each in sums])
+        return self.mean([float(np.mean(draws)) for draws in sums])
 
     def mean(self, values: Sequence[float]) -> float:
         """Return the mean of something over the mix."""
-        return float(np.average(values, weights=[each.weight for each in self.demands]))
+        return float(np.average(values, weights=[demand.weight for demand in self.demands]))
 
     @property
     def least_tasks(self) -> int:
         """The tasks of the run that has the fewest."""
-        return min(len(each.paths) for each in self.demands)
+        return min(len(demand.paths) for demand in self.demands)
 
     @property
     def band(self) -> tuple[float, float] | None:
         """By what the runs say that modelled times may be off, the widest of the mix; None: nothing is modelled."""
-        bands = [each.band for each in self.demands if each.band is not None]
+        bands = [demand.band for demand in self.demands if demand.band is not None]
         return (min(low for low, _ in bands), max(high for _, high in bands)) if bands else None
 
     def no_load_at(self, q: float | None) -> float:
@@ -209,26 +209,28 @@ def check(question: Question) -> None:
 
 
 def _check_runs(question: Question) -> None:
-    machines = sorted({str(each.machine.cpu_model) for each in question.demands})
+    machines = sorted({str(demand.machine.cpu_model) for demand in question.demands})
     if len(machines) > 1:
         raise RunError(
             f"measured on different machines, {' and '.join(machines)} @ RUN, give runs of one machine"
         )
-    models = sorted({str(each.model_spec) for each in question.demands if each.model is not None})
+    models = sorted({str(demand.model_spec) for demand in question.demands if demand.model is not None})
     if len(models) > 1:
         raise RunError(f"they use different models, {' and '.join(models)} @ RUN, plan each by itself")
-    for each in question.demands:
-        if len(each.paths) < LEAST:
-            more = f"run it with --tasks {LEAST}" if each.params.tasks else f"record {LEAST} or more"
+    for demand in question.demands:
+        if len(demand.paths) < LEAST:
+            more = f"run it with --tasks {LEAST}" if demand.params.tasks else f"record {LEAST} or more"
             raise RunError(
-                f"too few tasks, {len(each.paths)} @ {each.name}, nothing says how they differ: {more}"
+                f"too few tasks, {len(demand.paths)} @ {demand.name}, nothing says how they differ: {more}"
             )
 
 
 def few(question: Question) -> list[tuple[str, int, int]]:
     """Return the name, the tasks and the tasks that a limit asks for, of each run that has fewer."""
     least = max([_ENOUGH, *(needed(slo.q) for slo in question.target.slos if slo.q is not None)])
-    return [(each.name, len(each.paths), least) for each in question.demands if len(each.paths) < least]
+    return [
+        (demand.name, len(demand.paths), least) for demand in question.demands if len(demand.paths) < least
+    ]
 
 
 def _check_possible(question: Question) -> None:

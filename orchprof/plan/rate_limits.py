@@ -105,15 +105,15 @@ def check_names(quotas: Sequence[Quota], tables: Sequence[Tables]) -> None:
     Raises:
         UsageError: there is one.
     """
-    spans = [each["spans"] for each in tables]
+    spans = [table["spans"] for table in tables]
     names = sorted(
-        {str(name) for each in spans for name in each.loc[each["role"] == "tool", "name"].unique()}
+        {str(name) for table in spans for name in table.loc[table["role"] == "tool", "name"].unique()}
     )
-    counted = [_counted(each["model_calls"]) for each in tables]
+    counted = [_counted(table["model_calls"]) for table in tables]
     for quota in quotas:
         if quota.name not in (MODEL, *names):
             raise unknown("tool", quota.name, [MODEL, *names], "--limit")
-        if quota.name == MODEL and not any(each[quota.unit] for each in counted):
+        if quota.name == MODEL and not any(counts[quota.unit] for counts in counted):
             no = (
                 "no run has called a model" if quota.unit == "calls" else "no call of a run states its tokens"
             )

@@ -95,7 +95,7 @@ class _Builder:
         for event, before in enumerate(self.events.before):
             ends = self._work(event, before) if before >= 0 else ()
             waits = [self.ends[other] for other in self.events.waits.get(event, ())]
-            self.ends.append(self._together({*ends, *(item for each in waits for item in each)}))
+            self.ends.append(self._together({*ends, *(item for wait in waits for item in wait)}))
         return tuple(self.items)
 
     def _strand_of(self, event: int) -> int:
@@ -116,7 +116,9 @@ class _Builder:
         call = self.setting.calls.get(self.ids[strand])
         pieces = self._pieces(event, before, is_simulated=call is not None)
         if not self.graph.strands.joined[strand]:
-            pieces = [each for each in pieces if each[0] != DELAY]  # nobody waits, but it needs what it needs
+            pieces = [
+                piece for piece in pieces if piece[0] != DELAY
+            ]  # nobody waits, but it needs what it needs
         pieces = self.carried.pop(strand, []) + pieces
         is_last = self.last[strand] == event
         if call is not None and is_last:
@@ -137,7 +139,7 @@ class _Builder:
         half_s = max(way_s - serving_s, 0.0) / 2
         request = Item(self.setting.model, float(call.output_tokens), None, call.prompt_tokens)
         parts = [Item(DELAY, half_s), Item(CPU, serving_s), request, Item(DELAY, half_s)]
-        return [*metered, *(each for each in parts if each.amount > 0)]
+        return [*metered, *(part for part in parts if part.amount > 0)]
 
     def _pieces(self, event: int, before: int, *, is_simulated: bool) -> Pieces:
         """Return needs and seconds between two events of a strand, in order."""
@@ -237,6 +239,6 @@ def no_load_s(items: tuple[Item, ...], served_s: Callable[[Item], float]) -> flo
     ends: list[float] = []
     for index, item in enumerate(items):
         after = (index - 1,) if item.after is None else item.after
-        begins = max((ends[each] for each in after if each >= 0), default=0.0)
+        begins = max((ends[place] for place in after if place >= 0), default=0.0)
         ends.append(begins + (item.amount if item.need in _OWN else served_s(item)))
     return max(ends, default=0.0)

@@ -70,7 +70,7 @@ def as_stated(book: Book) -> Book:
         return book
     core, memory = (book.prices[name] for name in ("core", "memory"))
     return replace(
-        book, machines={name: _stated(book, each, core, memory) for name, each in book.machines.items()}
+        book, machines={name: _stated(book, machine, core, memory) for name, machine in book.machines.items()}
     )
 
 

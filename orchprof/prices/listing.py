@@ -31,7 +31,7 @@ def listing(book: Book, today: date, filters: Sequence[str] = (), models: Iterab
         prices=[priced(price, today) for price in prices],
         machines=[_machine(machine, today) for machine in machines],
         basis=book.basis,
-        without=[each.name for each in machines if each.price.purchase not in ("", book.basis)],
+        without=[machine.name for machine in machines if machine.price.purchase not in ("", book.basis)],
     )
 
 

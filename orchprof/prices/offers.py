@@ -29,7 +29,7 @@ def on_basis(book: Book, basis: str, where: str = "--basis") -> Book:
         for name, machine in book.machines.items()
     }
     found = replace(book, machines=machines, basis=basis)
-    if not any(each.price.purchase == basis for each in machines.values()):
+    if not any(machine.price.purchase == basis for machine in machines.values()):
         column = _COLUMNS.get(basis, "usd_per_hour")
         raise UsageError(
             f"nothing has a price on this basis, {basis!r} @ {where}, choose another one, "

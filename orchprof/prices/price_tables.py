@@ -102,10 +102,12 @@ def parse(row: Row, where: str, source: str) -> Machine:
     _check_currency(row.get("currency", ""), where)
     name = f"{row['provider']}/{row['instance']}"
     spot, one_year, three_years = (
-        _hourly(name, row[f"usd_per_hour_{each}"], row, (f"{where} usd_per_hour_{each}", source), each)
-        if row.get(f"usd_per_hour_{each}")
+        _hourly(
+            name, row[f"usd_per_hour_{purchase}"], row, (f"{where} usd_per_hour_{purchase}", source), purchase
+        )
+        if row.get(f"usd_per_hour_{purchase}")
         else None
-        for each in ("spot", "1y", "3y")
+        for purchase in ("spot", "1y", "3y")
     )
     accelerator, number = _accelerators(row, where)
     return Machine(

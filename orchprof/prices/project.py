@@ -97,7 +97,9 @@ def _machine(name: str, row: object, path: Path) -> Machine:
         raise UsageError(
             f"not a machine, {name!r} @ {where}, write [machines.'PROVIDER/TYPE'] and its columns"
         )
-    _check_keys(row, [each for each in price_tables.COLUMNS if each not in ("provider", "instance")], where)
+    _check_keys(
+        row, [column for column in price_tables.COLUMNS if column not in ("provider", "instance")], where
+    )
     told = {key: _text(value, where) for key, value in row.items()}
     return price_tables.parse({"provider": provider, "instance": instance, **told}, where, FILE)
 

@@ -213,6 +213,6 @@ def _newest(today: date) -> date | None:
     from genai_prices.data_snapshot import get_snapshot
 
     models = (model for provider in get_snapshot().providers for model in provider.models)
-    dated = (each for model in models if isinstance(model.prices, list) for each in model.prices)
-    starts = (getattr(each.constraint, "start_date", None) for each in dated)
+    dated = (price for model in models if isinstance(model.prices, list) for price in model.prices)
+    starts = (getattr(price.constraint, "start_date", None) for price in dated)
     return max((start for start in starts if start and start <= today), default=None)

@@ -41,7 +41,7 @@ def between(ends: Sequence[float] | None, times: float = 1.0) -> str:
     """Return a range of amounts; `-` when there is none."""
     if not ends:
         return UNKNOWN
-    low, high = sorted(each * times for each in ends)
+    low, high = sorted(end * times for end in ends)
     return f"{usd(low)}-{usd(high).removeprefix('$')}"
 
 

@@ -54,9 +54,9 @@ def labels(reports: Sequence[OfRun], *, short: bool = False) -> list[str]:
         names = _told_apart(names, [tells(report) for report in reports])
     total, seen = Counter(names), Counter[str]()
     unique = []
-    for each in names:
-        seen[each] += 1
-        unique.append(f"{each} #{seen[each]}" if total[each] > 1 else each)
+    for own in names:
+        seen[own] += 1
+        unique.append(f"{own} #{seen[own]}" if total[own] > 1 else own)
     return unique
 
 

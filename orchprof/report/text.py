@@ -84,7 +84,7 @@ def fine_seconds(s: float | None) -> str:
         return "-"
     if 0 < abs(s) < 1e-6:  # noqa: PLR2004
         return "< 1 us"
-    scale, unit = next((each for each in _SCALES if abs(s) >= each[0]), (1.0, "s"))
+    scale, unit = next((row for row in _SCALES if abs(s) >= row[0]), (1.0, "s"))
     return f"{number(s / scale)} {unit}"
 
 

@@ -180,9 +180,9 @@ def _drawn(
     paths: Sequence[Sequence[Compiled]], weights: Sequence[float], draw: np.random.Generator
 ) -> Iterator[Compiled]:
     """Yield paths for ever: of a workload drawn by its weight, any one."""
-    every = [path for each in paths for path in each]
+    every = [path for same in paths for path in same]
     chances = np.concatenate(
-        [np.full(len(each), w / len(each)) for each, w in zip(paths, weights, strict=True)]
+        [np.full(len(same), w / len(same)) for same, w in zip(paths, weights, strict=True)]
     )
     bounds = np.cumsum(chances)[:-1] / chances.sum()
     return map(every.__getitem__, endless(lambda n: np.searchsorted(bounds, draw.random(n), "right")))

@@ -18,7 +18,7 @@ def compiled(system: System, mix: Sequence[Workload], enters: Enters, end: Enter
     # A mix that was resampled holds some paths more than once: they are the same graph.
     orders = [{id(path): (path, _order(path, each.name)) for path in _distinct(each.paths)} for each in mix]
     # Who has a process to itself and does one thing at a time never waits for the interpreter.
-    if system.host.slots == 1 and not any(order for each in orders for _, order in each.values()):
+    if system.host.slots == 1 and not any(order for by_path in orders for _, order in by_path.values()):
         enters = {**enters, INTERPRETER: enters[CPU]}
     compiled = []
     for index, (workload, each) in enumerate(zip(mix, orders, strict=True)):
@@ -45,7 +45,7 @@ def _order(path: Path, where: str) -> Order:
 
 
 def _maker(system: System, enters: Enters, where: str) -> Callable[[Item], Node]:
-    models = {name: each for name, each in system.stations.items() if isinstance(each, Replicas)}
+    models = {name: station for name, station in system.stations.items() if isinstance(station, Replicas)}
 
     def make(item: Item) -> Node:
         need, amount = item.need, item.amount

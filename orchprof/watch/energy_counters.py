@@ -36,7 +36,9 @@ class Counters:
         seen = self._monitor.end_window(_WINDOW, sync_execution=False)
         packages = (seen.cpu_energy or {}, "cpu", "measured:rapl")
         boards = (seen.gpu_energy or {}, "accelerator", "measured:nvml")
-        return [(part, float(sum(each.values())), tier) for each, part, tier in (packages, boards) if each]
+        return [
+            (part, float(sum(joules.values())), tier) for joules, part, tier in (packages, boards) if joules
+        ]
 
 
 def counters() -> tuple[Counters | None, str | None]:

@@ -89,7 +89,7 @@ def load_of(meta: RunMeta, graphs: Sequence[TaskGraph]) -> Load:
 def _speed(scripts: Sequence[Script], load: Load, machine: Machine, target: float) -> tuple[float, Floats]:
     """Return the speed at which the mean latency is the target, by secants over its inverse, and the latencies."""
     slowness, rerun_ns = 1.0, latencies(scripts, load, machine)
-    gain = sum(ns for each in scripts for steps in each.steps for core, ns in steps if core) / len(scripts)
+    gain = sum(ns for one in scripts for steps in one.steps for core, ns in steps if core) / len(scripts)
     for _ in range(_TRIES):
         mean = float(rerun_ns.mean())
         near = abs(target - mean) <= _NEAR * target

@@ -85,10 +85,10 @@ def _steps(graph: TaskGraph, events: Events, core_ns: Floats, other_ns: Floats) 
     for event, before in enumerate(events.before):
         steps: list[Step] = []
         low, high = (piece[before], piece[event]) if before >= 0 else (0, -1)
-        for each in range(low, high + 1):
-            part = (1 - into[event] if each == high else 1.0) - (1 - into[before] if each == low else 0.0)
-            _add(steps, needs_core=True, ns=part * core[each])
-            _add(steps, needs_core=False, ns=part * other[each])
+        for step in range(low, high + 1):
+            part = (1 - into[event] if step == high else 1.0) - (1 - into[before] if step == low else 0.0)
+            _add(steps, needs_core=True, ns=part * core[step])
+            _add(steps, needs_core=False, ns=part * other[step])
         by_event.append(steps)
     return by_event
 
@@ -132,7 +132,7 @@ class _Rerun:
 
     def run(self) -> list[float]:
         n = len(self.scripts)
-        self.left = [list(each.needs) for each in self.scripts]
+        self.left = [list(one.needs) for one in self.scripts]
         self.started, self.took = [0.0] * n, [0.0] * n
         self.open = n
         for task, start in enumerate(self.load.starts or ()):

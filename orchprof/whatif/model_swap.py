@@ -89,8 +89,8 @@ def pace(tables: Tables, own: str, spec: str | None, more: float = 1.0) -> Pace:
     other = _explained(there, max(1, round(in_flight * more)))
     took = (ints(calls["end_ns"]) - ints(calls["sent_ns"])).tolist()
     ratio = [
-        _ratio(other(*each), each[1], base(*each) if base else None, ns)
-        for each, ns in zip(tokens, took, strict=True)
+        _ratio(other(*pair), pair[1], base(*pair) if base else None, ns)
+        for pair, ns in zip(tokens, took, strict=True)
     ]
     typical = other(*_about(np.mean(tokens, axis=0).tolist()))
     band = None if there == own else typical.band

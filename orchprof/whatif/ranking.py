@@ -46,11 +46,11 @@ def ranking(tasks: Replayable, calls: Ints) -> list[RankedPart]:
     graphs = tasks.graphs
     paths = [critical_path(graph) for graph in graphs]
     parts = _worth_a_row(parts_of(graphs))
-    cp = sum((_on_path(*each, parts) for each in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
+    cp = sum((_on_path(*pair, parts) for pair in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
     least = LEAST * float(tasks.base_ns.sum())
     kept = [column for column, part in enumerate(parts) if part.name is not None or cp[column] >= least]
     parts, cp = [parts[column] for column in kept], cp[kept]
-    exposed = sum((_exposed(*each, parts) for each in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
+    exposed = sum((_exposed(*pair, parts) for pair in zip(graphs, paths, strict=True)), np.zeros(len(parts)))
     latency_ns = sped_up(tasks, parts, FASTER).sum(axis=0)
     means = np.vstack([cp, exposed, latency_ns]) / (len(graphs) * NS_PER_S)
     base_s = float(tasks.base_ns.mean()) / NS_PER_S

@@ -139,7 +139,7 @@ def _swapped(run: Recorded, key: str, other: Recorded) -> float:
     if other.meta.workload != run.meta.workload:
         said = f"{other.meta.workload} for {run.meta.workload}"
         raise UsageError(f"another workload's run, {said} @ --swap, give a run of the same one")
-    mine, theirs = (_each(each, find(key, parts_of(each.graphs), "--swap")) for each in (run, other))
+    mine, theirs = (_each(of, find(key, parts_of(of.graphs), "--swap")) for of in (run, other))
     return theirs / mine
 
 

@@ -99,7 +99,7 @@ def _replay_error(run: Recorded) -> float:
     Raises:
         RunError: by more than can be trusted.
     """
-    replayed = np.array([_replayed(*each, [recorded_ns(each[0])])[0] for each in run.replayable])
+    replayed = np.array([_replayed(*task, [recorded_ns(task[0])])[0] for task in run.replayable])
     recorded = np.array([graph.length_ns for graph in run.graphs])
     error = float((np.abs(replayed - recorded) / np.maximum(recorded, 1)).max())
     if error > REPLAY_LIMIT:

@@ -46,7 +46,7 @@ def _followed(strands: Strands, original: Any) -> Any:  # noqa: C901 - a class, 
             releaser: list[int] | None = None
             try:
                 item = original.get(self, block, timeout)
-                releaser = [each for each in (self._putter(),) if each]
+                releaser = [putter for putter in (self._putter(),) if putter]
             except BaseException as error:
                 hide(error)
                 raise

@@ -24,8 +24,8 @@ def _python(value: "np.generic") -> Any:
 
 def _finite(value: object) -> Any:
     if isinstance(value, dict):
-        pairs = (each.items() if key == SPREAD else ((key, each),) for key, each in value.items())
-        return {key: _finite(each) for pair in pairs for key, each in pair}
+        pairs = (item.items() if key == SPREAD else ((key, item),) for key, item in value.items())
+        return {key: _finite(item) for pair in pairs for key, item in pair}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -48,7 +48,7 @@ def _class(kind: type, made: Mapping[str, Any], moved: Mapping[str, str]) -> dic
 
 def _referred(value: object, moved: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _referred(each, moved) for key, each in value.items()}
+        return {key: _referred(item, moved) for key, item in value.items()}
     if isinstance(value, list):
-        return [_referred(each, moved) for each in value]
+        return [_referred(item, moved) for item in value]
     return moved.get(value, value) if isinstance(value, str) else value

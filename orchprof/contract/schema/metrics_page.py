@@ -83,8 +83,8 @@ def _cell(text: str) -> str:
 
 def _type(hint: object, homes: Mapping[type, str]) -> str:
     bare, _ = shape.unwrapped(hint)
-    kinds = [each for each in shape.choices(bare) if each not in (NoneType, msgspec.UnsetType)]
-    return " or ".join(_one(shape.unwrapped(each)[0], homes) for each in kinds)
+    kinds = [choice for choice in shape.choices(bare) if choice not in (NoneType, msgspec.UnsetType)]
+    return " or ".join(_one(shape.unwrapped(kind)[0], homes) for kind in kinds)
 
 
 def _one(kind: Any, homes: Mapping[type, str]) -> str:
@@ -92,11 +92,11 @@ def _one(kind: Any, homes: Mapping[type, str]) -> str:
     if shape.is_class(kind):
         return f"[{kind.__name__}](#{_title(kind, homes).lower().replace(' ', '-')})"
     if origin is Literal:
-        return ", ".join(f"`{each}`" for each in inner)
+        return ", ".join(f"`{hint}`" for hint in inner)
     if origin is list:
         return f"list of {_type(inner[0], homes)}"
     if origin is tuple:
-        return f"[{', '.join(_type(each, homes) for each in inner)}]"
+        return f"[{', '.join(_type(hint, homes) for hint in inner)}]"
     if origin is dict:
         return f"object of {_type(inner[1], homes)}"
     return _WORDS[kind]

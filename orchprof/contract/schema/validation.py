@@ -44,7 +44,7 @@ def validate(record: object) -> None:
 
     document = plain(record)
     name = str(document.get("schema"))
-    registry = Registry().with_contents((load(each)["$id"], load(each)) for each in SCHEMAS)
+    registry = Registry().with_contents((load(kind)["$id"], load(kind)) for kind in SCHEMAS)
     fault = best_match(Draft202012Validator(load(name), registry=registry).iter_errors(document))
     if fault is not None:
         where = "/".join(map(str, fault.absolute_path)) or "the record"

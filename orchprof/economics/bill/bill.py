@@ -277,7 +277,7 @@ def _spread(
     silent = ~stated & calls.answered
     unbilled = int((~stated & ~calls.answered & ~calls.refused).sum())
     scale = Decimal(known + int(silent.sum())) / known
-    sums = {kind: sum((each[kind] for each in paid if kind in each), Decimal(0)) for kind in KINDS}
+    sums = {kind: sum((by_kind[kind] for by_kind in paid if kind in by_kind), Decimal(0)) for kind in KINDS}
     usd = sum(sums.values(), Decimal(0))
     each = np.zeros(len(calls.task))
     each[stated] = [float(sum(kinds.values(), Decimal(0))) for kinds in paid]

@@ -58,8 +58,8 @@ def _dearer(run: Priced, book: Book) -> str | None:
     paid, whose = run.tariff.accelerator, run.route.accelerator
     given = [
         name
-        for name, each in book.machines.items()
-        if each.accelerator == whose and each.price.name in book.given
+        for name, machine in book.machines.items()
+        if machine.accelerator == whose and machine.price.name in book.given
     ]
     if paid is None or not given or any(paid.source.startswith(f"{name} ") for name in given):
         return None

@@ -70,8 +70,8 @@ def tokens(run: Priced) -> list[TokenCost]:
         return []
     stated = ~np.isnan(calls.input_tokens) & ~np.isnan(calls.output_tokens)
     cached, kept, kept_1h = (
-        np.nan_to_num(each[stated])
-        for each in (calls.cached_tokens, calls.cache_write_tokens, calls.cache_write_1h_tokens)
+        np.nan_to_num(column[stated])
+        for column in (calls.cached_tokens, calls.cache_write_tokens, calls.cache_write_1h_tokens)
     )
     counts = {
         "input": calls.input_tokens[stated] - cached - kept,

@@ -68,9 +68,9 @@ def tariff(
     Raises:
         UsageError: no such machine, two for the same, or one whose accelerators the run did not use.
     """
-    machines = [find_machine(book, each) for each in named]
-    host = _only([each for each in machines if not each.accelerator]) or default_machine(book)
-    offer = _only([each for each in machines if each.accelerator])
+    machines = [find_machine(book, name) for name in named]
+    host = _only([machine for machine in machines if not machine.accelerator]) or default_machine(book)
+    offer = _only([machine for machine in machines if machine.accelerator])
     paid = route.accelerator if route.kind == ACCELERATOR else None
     if offer is not None and (offer.accelerator != paid or offer.accelerator_count < route.count):
         raise UsageError(

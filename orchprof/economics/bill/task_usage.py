@@ -181,7 +181,7 @@ def usage(report: Report, tables: Tables, meta: RunMeta) -> Usage:
         outside=outside(tables, report.run.model.spec),
         network_gib=None,
         endpoint_core_s=_endpoint_core_s(calls, len(ids), metered.endpoint_core_s),
-        joules=tuple((each.part, each.joules, each.tier) for each in metered.energy or ()),
+        joules=tuple((energy.part, energy.joules, energy.tier) for energy in metered.energy or ()),
         cores_per_worker=cores,
         started_ns=tasks["start"],
         warmup=int(warm.sum()),
@@ -222,8 +222,8 @@ def _memory_gib_s(
     strands = tables["strands"]
     pid = ints(strands["pid"])[indices(ints(strands["strand"]), ids)]
     held_s = np.zeros(len(ids))
-    for each in np.unique(pid):
-        mine = pid == each
+    for process in np.unique(pid):
+        mine = pid == process
         held_s[mine] = _held_s(start_ns[mine], latency_s[mine])
     return np.asarray((base * held_s + growth * latency_s) / BYTES_PER_GIB)
 

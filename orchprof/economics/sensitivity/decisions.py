@@ -156,10 +156,10 @@ def _parts(run: Priced, book: Book) -> list[EnergyPart]:
         used = replace(used, core_s_busy=busy, core_s_reserved=reserved, accelerator_s=0.0)
     parts = energy.modelled(used, run.report.run, run.route.accelerator, book, float(run.options.utilisation))
     counted = {part: energy.counted(part, joules, run.usage.n, tier) for part, joules, tier in _counters(run)}
-    return [counted.get(each.part, each) for each in parts]
+    return [counted.get(part.part, part) for part in parts]
 
 
 def _counters(run: Priced) -> list[tuple[str, float, str]]:
     """Return what counters said; an accelerator's only where one of this machine's computed the model."""
     own = str(run.report.run.model.spec or "").startswith("torch:")
-    return [each for each in run.usage.joules if each[0] == "cpu" or own]
+    return [joule for joule in run.usage.joules if joule[0] == "cpu" or own]

@@ -139,7 +139,7 @@ def default_ranges(now: Inputs, evidence: Evidence) -> dict[str, Range]:
             low, high, source = ends
             low, high = min(low, base[name]), max(high, base[name])
             ranges[name] = Range(name, low, base[name], high, UNITS[name], source)
-    return {name: _keeps_its_price(each) for name, each in ranges.items()}
+    return {name: _keeps_its_price(around) for name, around in ranges.items()}
 
 
 def _keeps_its_price(each: Range) -> Range:

@@ -78,7 +78,7 @@ def tornado(cost: Cost, ranges: Mapping[str, Range]) -> list[SensitivityRow]:
     `usd_low` is the cost at the low end, so it is the larger one where less costs more. Where a cost is undefined it
     is None, and last.
     """
-    rows = [_row(cost, each) for each in ranges.values()]
+    rows = [_row(cost, around) for around in ranges.values()]
     return sorted(rows, key=lambda row: (-_span(row), row.input))
 
 
@@ -120,7 +120,7 @@ def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) 
     if not ranges:
         return unknown(n, "no input of this run's cost has a range", seed)
     rng = np.random.default_rng(seed)
-    drawn = {each.input: _draws(rng, each, n) for each in ranges.values()}
+    drawn = {around.input: _draws(rng, around, n) for around in ranges.values()}
     usd = cost(drawn)
     if usd is None or not np.isfinite(usd).all():
         return unknown(n, "no task succeeds somewhere in the ranges, so that none has a cost", seed)
@@ -128,7 +128,7 @@ def monte_carlo(cost: Cost, ranges: Mapping[str, Range], n: int, seed: int = 0) 
     inputs = sorted(_shares(drawn, usd), key=lambda row: (-row.share, row.input))
     p5, p50, p95 = np.quantile(usd, [0.05, 0.5, 0.95]).tolist()
     decides = inputs[0].input if inputs[0].share > 0 else None
-    base = _number(cost({each.input: each.base for each in ranges.values()}))
+    base = _number(cost({around.input: around.base for around in ranges.values()}))
     quantile = None if base is None else float((usd <= base).mean())
     return MonteCarlo(
         n=n, seed=seed, p5=p5, p50=p50, p95=p95, base=base, base_quantile=quantile, decides=decides,

@@ -74,9 +74,9 @@ def _ours_s() -> float:
     """Return the CPU of this process, of those below it, and of those they have reaped, which only grows."""
     me = psutil.Process()
     total_s = 0.0
-    for each in [me, *me.children(recursive=True)]:
+    for process in [me, *me.children(recursive=True)]:
         try:
-            used = each.cpu_times()
+            used = process.cpu_times()
         except psutil.Error:
             continue
         total_s += used.user + used.system + used.children_user + used.children_system

@@ -140,7 +140,7 @@ def _bed(run: Run, mode: str, folder: Path, notify: Notify) -> Bed:
     driver.run(alone, folder / "alone", _both(seen, notify))
     driver.run(crowd, folder / "crowd", notify)
     recorded, lone, crowded = (
-        _cpu_ns(each) for each in (run, *(store.open_run(folder / name) for name in ("alone", "crowd")))
+        _cpu_ns(opened) for opened in (run, *(store.open_run(folder / name) for name in ("alone", "crowd")))
     )
     need = CPU if mode == "processes" else INTERPRETER
     extra = Extra(seen.serving_s(plain.calls) if plain.model is not None else 0.0, rests.core_s, need)
@@ -224,20 +224,20 @@ def _load(bed: Bed, plan: Plan, folder: Path, notify: Notify) -> BacktestLoad:
         concurrency=None if plan.load.is_open else plan.concurrency,
         workers=plan.concurrency if plan.mode == "processes" else 1,
         tasks=plan.tasks,
-        predicted=LoadFigures(**{name: each.value for name, each in foretold.items()}),
-        interval=LoadIntervals(**{name: each.interval for name, each in foretold.items()}),
+        predicted=LoadFigures(**{name: figure.value for name, figure in foretold.items()}),
+        interval=LoadIntervals(**{name: figure.interval for name, figure in foretold.items()}),
         measured=LoadFigures(**values),
         error=LoadFigures(**errors),
         core_s_ratio=_times(_cpu_ns(done), bed.cpu_ns) * bed.speed,
         strange_cores=seen.strange_cores(),
-        held=all(each is not None and abs(each) <= LIMITS[name] for name, each in errors.items()),
+        held=all(error is not None and abs(error) <= LIMITS[name] for name, error in errors.items()),
     )
 
 
 def predict(bed: Bed, plan: Plan) -> dict[str, Prediction]:
     """Return throughput, p50 and p95 of a load with their intervals, over runs that each resample the tasks."""
     runs = [_simulated(bed, plan, seed) for seed in range(RUNS)]
-    return {name: predicted([figures(*each)[name] for each in runs], 0.9) for name in LIMITS}
+    return {name: predicted([figures(*run)[name] for run in runs], 0.9) for name in LIMITS}
 
 
 def _simulated(bed: Bed, plan: Plan, seed: int) -> tuple[Floats, Floats | None, float]:

@@ -64,7 +64,7 @@ class Rig:
         """Return what happens in a scenario."""
         demands = self.question.demands
         rows = scenario.rows or (None,) * len(demands)
-        mix = [each.workload(chosen) for each, chosen in zip(demands, rows, strict=True)]
+        mix = [demand.workload(chosen) for demand, chosen in zip(demands, rows, strict=True)]
         length = Length(max(self.tasks, round(self.warm / FILLED)), self.warm)
         return simulate(self._system(scenario.speed), mix, self._load(), length, scenario.seed)
 

@@ -77,7 +77,7 @@ def _sample(question: Question, stream: int, place: float) -> Rows:
 def _samples(question: Question, stream: int) -> list[Rows]:
     """Return samples of every run's tasks, the lightest first."""
     draw = np.random.default_rng((stream, _STREAM))
-    sizes = [len(each.paths) for each in question.demands]
+    sizes = [len(demand.paths) for demand in question.demands]
     samples = [tuple(draw.integers(size, size=size) for size in sizes) for _ in range(_SAMPLES)]
     return sorted(samples, key=lambda rows: _asks_for(question, rows))
 

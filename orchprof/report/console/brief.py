@@ -57,10 +57,10 @@ def render(record: Brief, _details: bool = False) -> str:
     tasks = record.tasks
     lines += text.joined([f"{tasks.ok} of {tasks.n} tasks succeeded", *_load(record.load)])
     for whom, title in _TITLES.items():
-        rows = [_row(each) for each in record.figures if each.whom == whom and _is_shown(each)]
+        rows = [_row(figure) for figure in record.figures if figure.whom == whom and _is_shown(figure)]
         lines += ["", title, *text.columns(rows, "<><<", indent=2)]
         lines += _why(record, whom)
-    missing = "; ".join(f"{each.part}: {each.reason}" for each in record.not_included)
+    missing = "; ".join(f"{part.part}: {part.reason}" for part in record.not_included)
     lines += ["", *text.labelled("Not included", missing or "nothing: every part has a price")]
     lines += text.labelled(
         "Provenance",
@@ -76,7 +76,7 @@ def _load(load: BriefLoad) -> list[str]:
     asked = "asked for" if load.basis == "asked" else "as measured"
     said = [f"load {text.number(load.tasks_per_s)} tasks/s, {asked}"]
     if load.machines:
-        bought = ", ".join(f"{money.count(each.count)} x {each.name}" for each in load.machines)
+        bought = ", ".join(f"{money.count(machine.count)} x {machine.name}" for machine in load.machines)
         said += [f"machines {bought}"]
     return said
 
@@ -100,9 +100,9 @@ def _row(figure: Figure) -> tuple[str, str, str, str]:
 def _why(record: Brief, whom: str) -> list[str]:
     """Return why what is not known is not, each reason once."""
     reasons: dict[str, list[str]] = {}
-    for each in record.figures:
-        if each.whom == whom and each.value is None and _is_shown(each):
-            reasons.setdefault(str(each.why), []).append(_SAID[each.key].strip())
+    for figure in record.figures:
+        if figure.whom == whom and figure.value is None and _is_shown(figure):
+            reasons.setdefault(str(figure.why), []).append(_SAID[figure.key].strip())
     return [
         line
         for why, names in reasons.items()

@@ -70,7 +70,9 @@ def _made_of(record: Claim) -> list[str]:
     keys, made = _keys(record), record.made_of
     parts = list(made[0].parts)
     rows = [("outside the model", *parts)]
-    rows += [(_label(each, keys), *(text.fine_share(each.parts[part]) for part in parts)) for each in made]
+    rows += [
+        (_label(shares, keys), *(text.fine_share(shares.parts[part]) for part in parts)) for shares in made
+    ]
     return text.columns(rows, "<" + ">" * len(parts))
 
 
@@ -80,17 +82,17 @@ def _crossings(record: Claim) -> list[str]:
     rows = [("passes", "counting", "at", "model time", "out tokens", "model per task")]
     rows += [
         (
-            _label(each, keys),
-            DEFINITIONS[each.reading],
-            percent(each.level),
-            f"x {text.number(each.multiplier)}",
-            "-" if each.output_tokens is None else f"{each.output_tokens:.0f}",
-            text.fine_seconds(each.model_s),
+            _label(crossing, keys),
+            DEFINITIONS[crossing.reading],
+            percent(crossing.level),
+            f"x {text.number(crossing.multiplier)}",
+            "-" if crossing.output_tokens is None else f"{crossing.output_tokens:.0f}",
+            text.fine_seconds(crossing.model_s),
         )
-        for each in replayed
-        if each.multiplier is not None
+        for crossing in replayed
+        if crossing.multiplier is not None
     ]
-    never = sum(each.multiplier is None for each in replayed)
+    never = sum(crossing.multiplier is None for crossing in replayed)
     low, high = record.reach
     said = f"{never} of {len(replayed)} bounds are never passed, the model x {low:g} to {high:g}"
     return [
@@ -106,20 +108,20 @@ def _generations(record: Claim) -> list[str]:
     ]
     rows += [
         (
-            each.accelerator,
-            str(each.year),
-            _label(each, keys),
-            f"x {text.number(each.ratio)}",
-            *(_share(each, definition) for definition in DEFINITIONS),
-            str(each.basis),
+            generation.accelerator,
+            str(generation.year),
+            _label(generation, keys),
+            f"x {text.number(generation.ratio)}",
+            *(_share(generation, definition) for definition in DEFINITIONS),
+            str(generation.basis),
         )
-        for each in record.generations
-        if each.shares is not None
+        for generation in record.generations
+        if generation.shares is not None
     ]
     why = [f"{_label(e, keys)} on {e.accelerator}: {e.reason}" for e in record.generations if e.reason]
     lines = text.columns(rows, "<><>>>><") if rows[1:] else []
-    for each in why:
-        lines += text.labelled("Left out", each)
+    for reason in why:
+        lines += text.labelled("Left out", reason)
     return lines
 
 
@@ -131,17 +133,17 @@ def _share(there: Generation, definition: Definition) -> str:
 def _map(record: Claim) -> list[str]:
     """Return model seconds (across) against seconds outside the model (up), both axes logarithmic."""
     keys, points = _keys(record), record.map.points
-    points = [each for each in points if each.outside_s > 0 and each.model_s > 0]
+    points = [point for point in points if point.outside_s > 0 and point.model_s > 0]
     if not points:
         return []
-    left, right = _axis([each.model_s for each in points])
-    bottom, top = _axis([each.outside_s for each in points])
+    left, right = _axis([point.model_s for point in points])
+    bottom, top = _axis([point.outside_s for point in points])
     model = [left + (right - left) * i / (_MAP_COLUMNS - 1) for i in range(_MAP_COLUMNS)]
     outside = [top - (top - bottom) * i / (_MAP_ROWS - 1) for i in range(_MAP_ROWS)]
     cells = [[_mark(10**y / (10**x + 10**y), record.claim) for x in model] for y in outside]
-    for each in points:
-        row = _nearest(outside, math.log10(each.outside_s))
-        cells[row][_nearest(model, math.log10(each.model_s))] = keys[each.run]
+    for point in points:
+        row = _nearest(outside, math.log10(point.outside_s))
+        cells[row][_nearest(model, math.log10(point.model_s))] = keys[point.run]
     lines = ["outside the model, s per task   (+ above, . within, blank below the claim)"]
     lines += [f"{text.number(10**y):>8} |{''.join(row)}" for y, row in zip(outside, cells, strict=True)]
     ends = f"{text.number(10**left)}{text.number(10**right):>{_MAP_COLUMNS - len(text.number(10**left))}}"
@@ -169,8 +171,8 @@ def _published(record: Claim) -> list[str]:
     lines: list[str] = []
     workloads = {row.workload: row.published for row in record.rows}
     for workload, figures in workloads.items():
-        for each in figures:
-            said = f"{each.value:.0%} {each.benchmark}, {each.derivation}; {each.system}; "
-            said += f"{each.model}; grade {each.grade}, {each.source} ({each.date})"
+        for figure in figures:
+            said = f"{figure.value:.0%} {figure.benchmark}, {figure.derivation}; {figure.system}; "
+            said += f"{figure.model}; grade {figure.grade}, {figure.source} ({figure.date})"
             lines += text.labelled(f"{workload}", said)
     return [*lines, *text.labelled("Method", record.method), ""]

@@ -28,19 +28,24 @@ def crossings(rows: Sequence[Crossing]) -> list[str]:
 
 
 def _series(row: Crossing) -> tuple[object, ...]:
-    return (row.workload, row.setting, row.name, tuple(sorted(str(each.run) for each in row.measured or ())))
+    return (
+        row.workload,
+        row.setting,
+        row.name,
+        tuple(sorted(str(point.run) for point in row.measured or ())),
+    )
 
 
 def _table(rows: Sequence[Crossing]) -> list[str]:
     first = rows[0]
     levels = sorted({row.level for row in rows})
     # Words are in the order of each definition's shares; the table needs one order.
-    values = [each.value for each in first.measured or ()]
+    values = [point.value for point in first.measured or ()]
     header = ("counting", *map(_value, values), *(f"passes {percent(level)}" for level in levels))
     body = []
     for definition, of_definition in groupby(rows, key=lambda row: row.reading):
         own = list(of_definition)
-        shares = {each.value: each.share for each in own[0].measured or ()}
+        shares = {point.value: point.share for point in own[0].measured or ()}
         cells = (*(percent(shares[value]) for value in values), *_crossed(own, levels))
         body.append((DEFINITIONS[definition], *cells))
     title = f"Over {first.name}: {first.workload} {first.setting}"
@@ -79,7 +84,7 @@ def extrapolated(rows: Sequence[Extrapolated]) -> list[str]:
 
 
 def _law(row: Extrapolated) -> list[str]:
-    values = [each.value for each in row.measured]
+    values = [point.value for point in row.measured]
     law = f"{text.fine_seconds(row.intercept)} + {row.slope:.3g} s x {row.setting}"
     said = (
         f"{row.workload} {row.tool}: a call takes {law}, by {len(values)} runs from {_value(values[0])} to "
@@ -126,7 +131,7 @@ def _published(row: Extrapolated) -> list[str]:
 
 def published(figures: Sequence[PublishedShare]) -> list[float] | None:
     """Return the least and the largest published share; None where nothing was published."""
-    values = [each.value for each in figures]
+    values = [figure.value for figure in figures]
     return [min(values), max(values)] if values else None
 
 

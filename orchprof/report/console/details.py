@@ -233,7 +233,7 @@ def _checks(report: Report) -> list[str]:
         ("replay error", text.fine_share(checks.replay_error), "unchanged replay against latency"),
     ]
     said = [f"{finding.code}: {naming.finding(finding)}" for finding in checks.findings]
-    found = [line for each in said for line in text.labelled("  finding", each)]
+    found = [line for finding in said for line in text.labelled("  finding", finding)]
     return ["Checks", *_defined(rows), *found]
 
 

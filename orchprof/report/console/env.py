@@ -24,8 +24,8 @@ def render(record: Env, _details: bool = False) -> str:
         ("Packages", ", ".join(f"{name} {held}" for name, held in machine.packages.items()) or "none"),
     ]
     lines = [line for label, said in rows for line in text.labelled(label, said)]
-    able = (("yes" if each.available else "no", each) for each in record.can_measure)
-    measured = [(mark, each.name, each.consequence) for mark, each in able]
+    able = (("yes" if ability.available else "no", ability) for ability in record.can_measure)
+    measured = [(mark, ability.name, ability.consequence) for mark, ability in able]
     return (
         "\n".join([*lines, "", "What can be measured here", *text.columns(measured, "<<<", indent=2)]) + "\n"
     )

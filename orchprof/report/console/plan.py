@@ -45,8 +45,8 @@ def _head(record: Plan) -> str:
 
 def _load(target: Target) -> str:
     names = " + ".join(
-        each.workload + (f" x {text.number(each.weight)}" if len(target.runs) > 1 else "")
-        for each in target.runs
+        run.workload + (f" x {text.number(run.weight)}" if len(target.runs) > 1 else "")
+        for run in target.runs
     )
     if target.rate_per_s is None:
         thinking = f" who think for {text.fine_seconds(target.think_s)}" if target.think_s else ""
@@ -55,14 +55,14 @@ def _load(target: Target) -> str:
 
 
 def _slo(target: Target) -> str:
-    return ", ".join(f"{each.name} < {text.fine_seconds(each.most_s)}" for each in target.slo)
+    return ", ".join(f"{limit.name} < {text.fine_seconds(limit.most_s)}" for limit in target.slo)
 
 
 def _answer(record: Plan) -> list[str]:
     predicted, left = known(record.predicted), known(record.headroom)
     rest = ", ".join(f"{name} {share:.0%}" for name, share in sorted(left.items(), key=lambda pool: pool[1]))
     rows = [
-        ("Machines", "; ".join(_machine(each) for each in record.machines)),
+        ("Machines", "; ".join(_machine(machine) for machine in record.machines)),
         ("Cost", _cost(record)),
         ("Predicted", _figures(predicted)),
         ("Checked", _checked(known(record.confidence))),
@@ -101,7 +101,7 @@ def _most(record: Plan) -> str:
     load = f"{most.users} users" if most.users is not None else f"{text.number(most.rate_per_s)} tasks/s"
     if most.is_more:
         return f"more than {load}"
-    sizes = " + ".join(f"{each.count} x {each.name.rpartition('/')[2]}" for each in up.machines)
+    sizes = " + ".join(f"{machine.count} x {machine.name.rpartition('/')[2]}" for machine in up.machines)
     return (
         f"at most {load} ({most.headroom:+.0%}), then {most.first}; "
         f"the next size is {sizes} at ${up.usd_per_hour:.2f} per hour"
@@ -152,7 +152,9 @@ def _rate(row: RateRow) -> tuple[str, ...]:
         return (rate, "none holds", "-", "-", "-", "-", "-")
     return (
         rate,
-        " + ".join(f"{each.count} x {each.name.rpartition('/')[2][:18]}" for each in known(row.machines)),
+        " + ".join(
+            f"{machine.count} x {machine.name.rpartition('/')[2][:18]}" for machine in known(row.machines)
+        ),
         text.fine_seconds(row.p50_s),
         text.fine_seconds(row.p95_s),
         f"{known(row.usd_per_hour):.2f}",
@@ -185,8 +187,8 @@ def _explained(record: Plan) -> list[str]:
     )
     size = f"{units.show_bytes(task.worker_bytes)} a worker, {units.show_bytes(task.task_bytes)} a task"
     lines += text.labelled("Memory", size)
-    for each in record.machines:
-        lines += text.labelled("Price", f"{each.name}: {each.source} ({each.as_of or 'no date'})")
+    for machine in record.machines:
+        lines += text.labelled("Price", f"{machine.name}: {machine.source} ({machine.as_of or 'no date'})")
     for assumption in known(record.assumptions):
         lines += text.labelled("Assumed", assumption)
     return lines

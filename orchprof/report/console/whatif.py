@@ -32,7 +32,7 @@ def render(record: Whatif, details: bool = False) -> str:
 
 def _head(record: Whatif) -> str:
     run = record.run
-    name = "/".join(each for each in (run.workload, run.variant) if each) or run.id
+    name = "/".join(part for part in (run.workload, run.variant) if part) or run.id
     base = text.fine_seconds(record.base_s)
     head = f"{name}, {record.tasks} task{'s' * (record.tasks != 1)} of {base} on average"
     return f"{head}\n{naming.model_line(record)}"

@@ -80,7 +80,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
         findings.append({"code": "served_requests", "message": message})
     whole: dict[int, str] = {}
     if whole_programs and not (strands["kind"] == "task").any():
-        first = [each for each in programs if each.offset not in {step.next_log for step in steps}]
+        first = [program for program in programs if program.offset not in {step.next_log for step in steps}]
         strands, whole = _with_programs_for_tasks(strands, first, met)
     tables = _tables(programs, strands, (found, steps), seen)
     tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in [*known, *bare]])
@@ -150,7 +150,7 @@ def _tables(
     ran_in = dict(zip(strands["strand"], strands["pid"], strict=True))
     segments, edges = as_told(segments, edges, seen.signals, ran_in)
     idle = set(strands.loc[strands["kind"] == "child", "strand"]) | {
-        main_strand(each) or 0 for each in programs
+        main_strand(program) or 0 for program in programs
     }
     segments, edges = until_asked(segments, edges, idle)
     walked = elsewhere(Walked(strands, segments, edges), found, Watched(seen.looks, seen.processes, pids))

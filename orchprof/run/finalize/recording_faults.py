@@ -55,4 +55,4 @@ def complaints(journal: Journal) -> list[Finding]:
     for _, (_pid, name) in journal.notes["container"]:
         message = f"{name} ran its work outside this process tree: its CPU is not counted"
         found.append({"code": "outside_tree", "message": message})
-    return list({(each["code"], each["message"]): each for each in found}.values())
+    return list({(fault["code"], fault["message"]): fault for fault in found}.values())

@@ -77,8 +77,8 @@ class Looks:
         np.add.at(count, (state, np.searchsorted(bounds, high)), -1)
         present = np.cumsum(count, axis=1)[:, :-1]
         found = np.full(len(bounds) - 1, UNSEEN)
-        for each in (rec.LOOKS.index(name) for name in reversed(_PRECEDENCE)):
-            found[present[each] > 0] = each
+        for number in (rec.LOOKS.index(name) for name in reversed(_PRECEDENCE)):
+            found[present[number] > 0] = number
         found[(found == UNSEEN) & (present[IDLE] > 0)] = IDLE
         _as_seen_next(found, bounds)
         return Course(bounds, found, present[RUNNING] > 1)
@@ -130,7 +130,7 @@ class Points:
         zero = int(at.min()) if len(at) else 0
         stride = int((at - zero).max(initial=0)) + 2
         keys, state = np.repeat(rank, n) * stride + at - zero, np.repeat(runs["state"].to_numpy(), n)
-        return cls(tids, zero, stride, tuple(np.sort(keys[state == each]) for each in range(_STATES)))
+        return cls(tids, zero, stride, tuple(np.sort(keys[state == number]) for number in range(_STATES)))
 
     def within(self, tid: Ints, start: Ints, end: Ints) -> Ints:
         """Return how often each thread was seen in each state within each window (n, states)."""

@@ -210,7 +210,7 @@ def _waited(child: Child, one: Work, window_ns: Window, seen: Seen) -> Iterator[
     Of one that did not say when it ended only this is known: it lived on, or the same signal was its end too.
     """
     start, end = window_ns
-    sent = [each for each in seen.signals.get(child.pid or 0, ()) if _within(each[0], window_ns)]
+    sent = [signal for signal in seen.signals.get(child.pid or 0, ()) if _within(signal[0], window_ns)]
     came_first = one.said_end and one.window_ns[1] <= child.window_ns[1]
     at, target = end, one.strand
     if sent and not came_first:
@@ -262,7 +262,7 @@ def _refined(
 ) -> tuple[Ints, Ints]:
     """Return finer bounds, and the state between each two."""
     more = [bound for window in served for bound in window] + [
-        each for one in at for each in (one - STUB_NS, one)
+        bound for one in at for bound in (one - STUB_NS, one)
     ]
     bounds = np.unique(np.concatenate([course.bounds, np.clip(np.array(more, np.int64), *window_ns)]))
     return bounds, course.state[np.searchsorted(course.bounds, bounds[:-1], "right") - 1]

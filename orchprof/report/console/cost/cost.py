@@ -58,7 +58,7 @@ def headline(record: Cost) -> list[str]:
         lines += text.labelled("At volume", f"not known: {volume.reason}") if volume else []
     lines += _range(record)
     lines += _load(record) if record.per_success_usd is not None else []
-    missing = "; ".join(f"{PARTS.get(each.part, each.part)}: {each.reason}" for each in _missing(record))
+    missing = "; ".join(f"{PARTS.get(part.part, part.part)}: {part.reason}" for part in _missing(record))
     lines += text.labelled("Not included", missing or "nothing: every part has a price")
     return [*lines, *text.labelled("Margin", margin_said(record))]
 
@@ -69,8 +69,8 @@ def _volume(record: Cost, volume: AtVolume) -> list[str]:
     load = f"{text.number(volume.tasks_per_s)} tasks/s"
     said = f"Cost per 1,000 successful tasks: {least}{mark_of(record)}{cost} at {load}"
     machines = ", ".join(
-        f"{money.count(each.count)} x {each.name} at {usd(each.usd_per_hour)} an hour"
-        for each in volume.machines or ()
+        f"{money.count(machine.count)} x {machine.name} at {usd(machine.usd_per_hour)} an hour"
+        for machine in volume.machines or ()
     )
     binds = f"; bottleneck: {volume.binding}" if volume.binding else ""
     bought = f"{machines}: {mark_of(record)}{usd(volume.usd_per_month)} a month in all; {volume.rule}{binds}"
@@ -78,7 +78,7 @@ def _volume(record: Cost, volume: AtVolume) -> list[str]:
 
 
 def _missing(record: Cost) -> list[Unpriced]:
-    return [each for each in record.unpriced if each.part in record.partial]
+    return [missing for missing in record.unpriced if missing.part in record.partial]
 
 
 def _cost_said(record: Cost) -> str:
@@ -97,8 +97,8 @@ def _range(record: Cost) -> list[str]:
     if not found:
         return []
     parts = [
-        f"{_cause(record, each.cause)} {money.between([each.low, each.high], money.PER)}"
-        for each in found.parts
+        f"{_cause(record, part.cause)} {money.between([part.low, part.high], money.PER)}"
+        for part in found.parts
     ]
     if not parts:
         return text.labelled("Range", "unknown: too few tasks to sample")
@@ -183,11 +183,11 @@ def _breakdown(record: Cost) -> list[str]:
 def _kinds(record: Cost, total: float | None) -> list[tuple[str, ...]]:
     """Return what each kind of token costs, cache reads and writes by how long they are kept."""
     rows: list[tuple[str, ...]] = []
-    for each in record.tokens:
-        value = each.usd_per_task if record.per_success is None else each.usd_per_success
-        count = "" if each.tokens_per_task is None else f" ({money.count(each.tokens_per_task)} a task)"
+    for token in record.tokens:
+        value = token.usd_per_task if record.per_success is None else token.usd_per_success
+        count = "" if token.tokens_per_task is None else f" ({money.count(token.tokens_per_task)} a task)"
         rows.append(
-            (f"    {_TOKENS[each.kind]}{count}", money.per_thousand(value), money.share(value, total))
+            (f"    {_TOKENS[token.kind]}{count}", money.per_thousand(value), money.share(value, total))
         )
     return rows
 
@@ -275,14 +275,14 @@ def _less(saved: str, mark: str = "") -> str:
 def _prices(record: Cost, details: bool) -> list[str]:
     rows = [("prices used", "", "unit", "basis", "date", "")]
     rows += [
-        (each.name, money.three(each.value), each.unit.removeprefix("usd_"),
-         each.purchase or each.basis, each.as_of or "no date", "STALE" if each.stale else "")
-        for each in record.prices
+        (price.name, money.three(price.value), price.unit.removeprefix("usd_"),
+         price.purchase or price.basis, price.as_of or "no date", "STALE" if price.stale else "")
+        for price in record.prices
     ]  # fmt: skip
     lines = text.columns(rows, "<><<<<")
-    for each in record.prices if details else ():
-        where = f", {each.region}" if each.region else ""
-        lines += text.labelled("  source", f"{each.name}: {each.source} ({each.basis}{where})")
+    for price in record.prices if details else ():
+        where = f", {price.region}" if price.region else ""
+        lines += text.labelled("  source", f"{price.name}: {price.source} ({price.basis}{where})")
     assumed = record.assumed
     said = f"{assumed.cores_per_worker:g} core allocated per task while it runs; $ are USD"
     return [*lines, *text.labelled("Assumed", said)]

@@ -72,7 +72,7 @@ def curve(record: Cost) -> list[str]:
     if not rows:
         return []
     both = [*(row.average_usd for row in rows), *service.average_usd]
-    low, high = math.log10(min(each for each in both if each > 0)), math.log10(max(both))
+    low, high = math.log10(min(load for load in both if load > 0)), math.log10(max(both))
     table: list[tuple[str, ...]] = [
         ("Cost by load", "mach-", "accel-", "$ per 1,000", "tasks", "web request", "o task"),
         ("  tasks/s", "ines", "erators", "average", "marginal", "average", "x request"),
@@ -130,7 +130,7 @@ def market(record: Cost) -> list[str]:
     ends = f"{_billions(published.low_usd)} to {_billions(published.high_usd)} by {published.year}"
     lines += text.labelled("  published", ends)
     lines += text.labelled("  caveat", found.caveat)
-    inputs = "; ".join(f"{each.name} {text.number(each.value)}" for each in found.inputs)
+    inputs = "; ".join(f"{value.name} {text.number(value.value)}" for value in found.inputs)
     return [*lines, *text.labelled("  inputs", f"{inputs} (--assume NAME=VALUE; sources in --format json)")]
 
 

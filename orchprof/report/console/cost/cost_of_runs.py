@@ -23,7 +23,7 @@ def several(record: Costs, details: bool = False) -> str:
     rows += [_row(*each) for each in zip(names, costs, record.frontier, strict=True)]
     lines = text.columns(rows, "<>>>>>>")
     if any("#" in name for name in names):
-        said = (f"{name}: {each.run.id}" for name, each in zip(names, costs, strict=True))
+        said = (f"{name}: {cost.run.id}" for name, cost in zip(names, costs, strict=True))
         lines += text.labelled("Runs", "; ".join(said))
     called = {row.name: name for row, name in zip(record.frontier, names, strict=True)}
     for name, row in zip(names, record.frontier, strict=True):
@@ -31,8 +31,8 @@ def several(record: Costs, details: bool = False) -> str:
     for left_out in record.left_out:
         lines += text.labelled("Left out", left_out.reason)
     lines += _notes_of(names, costs)
-    for name, each in zip(names, costs, strict=True):
-        lines += ["", "", *render(each, details).splitlines()] if details else _answers(name, each)
+    for name, cost in zip(names, costs, strict=True):
+        lines += ["", "", *render(cost, details).splitlines()] if details else _answers(name, cost)
     return "\n".join(lines) + "\n"
 
 
@@ -81,14 +81,14 @@ def _standing(name: str, row: FrontierRow, names: dict[str, str]) -> list[str]:
 
 def _notes_of(names: Sequence[str], costs: Sequence[Cost]) -> list[str]:
     lines = []
-    least = [each for each in costs if each.at_least and each.per_success_usd is not None]
+    least = [cost for cost in costs if cost.at_least and cost.per_success_usd is not None]
     if least:
-        parts = dict.fromkeys(PARTS[part] for each in least for part in each.partial)
+        parts = dict.fromkeys(PARTS[part] for cost in least for part in cost.partial)
         lines = text.labelled("*", f"at least: {', '.join(parts)} not included; see each run's own report")
-    for name, each in zip(names, costs, strict=True):
-        if each.per_success_usd is None:
-            lines += text.labelled("No cost", f"{name}: {each.reasons['per_success_usd']}")
-    modelled = [name for name, each in zip(names, costs, strict=True) if mark_of(each)]
+    for name, cost in zip(names, costs, strict=True):
+        if cost.per_success_usd is None:
+            lines += text.labelled("No cost", f"{name}: {cost.reasons['per_success_usd']}")
+    modelled = [name for name, cost in zip(names, costs, strict=True) if mark_of(cost)]
     if modelled:
         lines += text.labelled("~", f"accelerator time is MODELLED: {', '.join(modelled)}")
     return lines

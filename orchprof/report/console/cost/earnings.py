@@ -68,7 +68,7 @@ def _price_said(record: Cost) -> str:
     even = record.break_even
     if even.price_usd is None:
         return even.reasons["price_usd"]
-    at = ", ".join(f"{usd(each.price_usd)} for {each.margin:.0%}" for each in even.price_for_margin[1:])
+    at = ", ".join(f"{usd(point.price_usd)} for {point.margin:.0%}" for point in even.price_for_margin[1:])
     least = "at least " if record.at_least else ""
     said = f"break-even price {least}{mark_of(record)}{usd(even.price_usd)} a task; {least}{at} margin"
     if even.full_cost_price_usd is not None:
