@@ -33,8 +33,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from orchprof.capture import spans
 
-    globals()[name] = found = getattr(spans, name)
-    return found
+    globals()[name] = value = getattr(spans, name)
+    return value
 
 
 def load(run: str | Path) -> Run:

@@ -84,15 +84,15 @@ def document(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, object]:
     """
     read = text(path, most_bytes)
     try:
-        found = json.loads(read)
+        value = json.loads(read)
     except RecursionError:
         raise UnreadableError(_TOO_DEEP) from None
     except ValueError as error:
         raise UnreadableError(f"it is no JSON, {error}") from None
-    if not isinstance(found, dict):
-        raise UnreadableError(f"it is no JSON object but {_kind(found)}")
-    _check(found)
-    return found
+    if not isinstance(value, dict):
+        raise UnreadableError(f"it is no JSON object but {_kind(value)}")
+    _check(value)
+    return value
 
 
 _TOO_DEEP: Final = f"it is nested deeper than {MOST_LEVELS} levels"

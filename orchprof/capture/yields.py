@@ -77,9 +77,9 @@ def _ask(frame: FrameType) -> None:
     """Find the asynchronous generator of a frame, among those that its loop knows."""
     asyncio: Any = sys.modules.get("asyncio")
     streams = getattr(asyncio and asyncio._get_running_loop(), "_asyncgens", ())
-    found = next((stream for stream in streams if stream.ag_frame is frame), None)
-    if found is not None:
-        STREAMS[id(frame)] = (threading.get_ident(), weakref.ref(found))
+    stream_of_frame = next((stream for stream in streams if stream.ag_frame is frame), None)
+    if stream_of_frame is not None:
+        STREAMS[id(frame)] = (threading.get_ident(), weakref.ref(stream_of_frame))
 
 
 def stepped() -> None:

@@ -267,14 +267,14 @@ def _plans(workloads: list[str], options: _Options, levels: list[Level]) -> list
     plans = []
     asked = workloads or [name for name in suite.WORKLOADS if name in catalogue.names()]
     for name in dict.fromkeys(asked):
-        found = [driver.Plan(workload=name, **options, **level) for level in levels]
+        of_workload = [driver.Plan(workload=name, **options, **level) for level in levels]
         try:
-            for plan in found:
+            for plan in of_workload:
                 driver.check(plan)
         except MissingExtraError as error:
             complain(error)
         else:
-            plans += found
+            plans += of_workload
     return plans
 
 

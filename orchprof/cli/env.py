@@ -29,15 +29,15 @@ def env(
     if file is not None and not calibrate:
         raise UsageError(f"nothing to write, {file} @ FILE, add --calibrate")
     target = file and new_path(file, "--calibrate")
-    found = Env(
+    record = Env(
         machine=machine.fingerprint(),
         core_speed=machine.spin(),
         calibration=_calibrated() if calibrate else None,
         can_measure=machine.can_measure(),
     )
     if target is not None:
-        _save(found, target)
-    show(found, form)
+        _save(record, target)
+    show(record, form)
 
 
 def _calibrated() -> Calibration:
@@ -46,11 +46,11 @@ def _calibrated() -> Calibration:
     return calibration.measure()
 
 
-def _save(found: Env, target: Path) -> None:
+def _save(record: Env, target: Path) -> None:
     from orchprof import report
 
     try:
-        target.write_text(report.render(found, "json"), encoding="utf-8")
+        target.write_text(report.render(record, "json"), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write, {target} @ --calibrate, {error.strerror or error}") from error
     sys.stderr.write(saved(target))

@@ -135,7 +135,7 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
     runs = _runs(run or [])
     if burstiness is not None and arrivals != "gamma":
         raise UsageError(f"only gamma has one, {burstiness:g} @ --burstiness, add --arrivals gamma")
-    found: Plan | None = None
+    result: Plan | None = None
     if rate is not None or users is not None or not backtest:
         from orchprof.plan.fleet import Layout, kinds
         from orchprof.plan.plan import plan as answer
@@ -154,11 +154,11 @@ def plan(  # noqa: PLR0913  typer reads the options from the signature
             runs, target, Layout(mode or "processes", workers), (limit or [], calibration), sold
         )
         check(question)
-        found = answer(question, kinds(sold, machine or [], question.model))
+        result = answer(question, kinds(sold, machine or [], question.model))
     if backtest:
-        found = _backtested(runs, mode, seed, found)
-    assert found is not None
-    show(found, form, details=explain)
+        result = _backtested(runs, mode, seed, result)
+    assert result is not None
+    show(result, form, details=explain)
 
 
 def _runs(texts: list[str]) -> list[tuple[Path, float]]:
@@ -215,7 +215,9 @@ def _tokens(run: "Run", demand: "Demand", sold: "Book") -> "Tokens":
     return Tokens(*tokens_per_task(run.of(summarise), run, sold, is_planned=demand.model is not None))
 
 
-def _backtested(runs: list[tuple[Path, float]], mode: str | None, seed: int, found: "Plan | None") -> "Plan":
+def _backtested(
+    runs: list[tuple[Path, float]], mode: str | None, seed: int, planned: "Plan | None"
+) -> "Plan":
     from orchprof.cli.progress import progress
     from orchprof.plan.backtest.backtest import backtest
     from orchprof.plan.plan import backtest_only
@@ -225,4 +227,4 @@ def _backtested(runs: list[tuple[Path, float]], mode: str | None, seed: int, fou
         raise UsageError(f"one workload at a time, {len(runs)} runs @ --backtest, give one run")
     with progress() as notify:
         measured = backtest(store.open_run(runs[0][0]), mode, seed, notify)
-    return backtest_only(measured) if found is None else replace(found, backtest=measured)
+    return backtest_only(measured) if planned is None else replace(planned, backtest=measured)

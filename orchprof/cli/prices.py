@@ -46,5 +46,5 @@ def prices(
     from orchprof.prices.book import book
     from orchprof.prices.listing import listing
 
-    found = book(machines, price or (), basis=basis)
-    show(listing(found, datetime.now(UTC).date(), names or (), model or ()), form)
+    prices_book = book(machines, price or (), basis=basis)
+    show(listing(prices_book, datetime.now(UTC).date(), names or (), model or ()), form)

@@ -108,13 +108,13 @@ def _costs(runs: "list[tuple[Report, Run]]", whole: bool) -> list[Cost]:
     from orchprof.economics.options import Options
     from orchprof.prices.book import book
 
-    found: list[Cost] = []
+    costs: list[Cost] = []
     with suppress(OrchprofError):
         prices = book()
         for report, run in runs:
             with suppress(OrchprofError):
-                found.append(cost_of(report, run, prices, Options(bill_only=not whole)))
-    return found
+                costs.append(cost_of(report, run, prices, Options(bill_only=not whole)))
+    return costs
 
 
 def _save(text: str, target: Path) -> None:

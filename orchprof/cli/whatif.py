@@ -62,11 +62,11 @@ def whatif(  # noqa: PLR0913  typer reads the options from the signature
     pairs = [_pair(text, "--swap", "KEY=RUN") for text in swap or []]
     others = [(key, store.open_run(Path(path))) for key, path in pairs]
     opened = store.open_run(run or store.latest())
-    found = ask(opened, Asked(scaled, others, cores, workers, model))
-    show(_with_cost(found, opened) if found.ranking else found, form, details=details)
+    answer = ask(opened, Asked(scaled, others, cores, workers, model))
+    show(_with_cost(answer, opened) if answer.ranking else answer, form, details=details)
 
 
-def _with_cost(found: "Whatif", opened: "Run") -> "Whatif":
+def _with_cost(answer: "Whatif", opened: "Run") -> "Whatif":
     """Return the ranking with what a task would cost; as it is where the run cannot be priced: `cost` says why."""
     from orchprof.economics.bill.priced_run import priced
     from orchprof.economics.halving import priced_ranking
@@ -76,8 +76,8 @@ def _with_cost(found: "Whatif", opened: "Run") -> "Whatif":
 
     with suppress(OrchprofError):
         cost = priced(opened.of(summarise), opened, book(), Options()).parts(right=True)
-        return replace(found, ranking=priced_ranking(found.ranking, found.base_s, cost))
-    return found
+        return replace(answer, ranking=priced_ranking(answer.ranking, answer.base_s, cost))
+    return answer
 
 
 def _scaled(text: str) -> tuple[str, float]:

@@ -73,8 +73,8 @@ def time_s(option: str) -> Callable[[str], float]:
     """Return a parser of times with a unit, in seconds: `3s`, `800ms`, `2min`; a plain number is seconds."""
 
     def parse(value: str) -> float:
-        if found := _seconds(value):
-            return found
+        if seconds := _seconds(value):
+            return seconds
         raise UsageError(f"not a time, {value!r} @ {option}, write it as 5s, 800ms or 2min")
 
     return parse
@@ -93,19 +93,19 @@ def limits(text: str, option: str = "--slo") -> tuple[Limit, ...]:
 
 def _limit(text: str, option: str) -> Limit:
     name, equals, value = text.rpartition("=")
-    found, most_s = _OF.fullmatch(name if equals else PLAIN), _seconds(value)
-    percent = float(found["percent"]) if found and found["percent"] else None
-    if found is None or most_s is None or percent == 0:
+    matched, most_s = _OF.fullmatch(name if equals else PLAIN), _seconds(value)
+    percent = float(matched["percent"]) if matched and matched["percent"] else None
+    if matched is None or most_s is None or percent == 0:
         raise UsageError(f"not a limit of latency, {text!r} @ {option}, write it as p95=10s, mean=2s or 3s")
     return None if percent is None else percent / 100, most_s
 
 
 def _seconds(text: str) -> float | None:
     """Return a time above 0 and finite; None where it is not written as one."""
-    found = _TIME.fullmatch(text)
-    if found is None or found["unit"] not in _SCALE:
+    matched = _TIME.fullmatch(text)
+    if matched is None or matched["unit"] not in _SCALE:
         return None
-    value = float(found["value"]) * _SCALE[found["unit"]]
+    value = float(matched["value"]) * _SCALE[matched["unit"]]
     return value if 0 < value <= units.YEAR_S else None
 
 

@@ -30,14 +30,14 @@ def payloads(stream: bytes) -> Iterator[bytes]:
         size, headers, _ = _PRELUDE.unpack_from(stream, at)
         payload = stream[at + _PRELUDE.size + headers : at + size - _CHECKSUM_BYTES]
         yield next(wrapped(payload), payload)
-        found = stream.find(_HEADER, at + _PRELUDE.size + len(_HEADER))
-        at = found - _PRELUDE.size
+        header_at = stream.find(_HEADER, at + _PRELUDE.size + len(_HEADER))
+        at = header_at - _PRELUDE.size
 
 
 def wrapped(text: bytes) -> Iterator[bytes]:
     """Yield the events that lie in a text as base64."""
-    for found in re.finditer(_WRAPPED, text):
+    for matched in re.finditer(_WRAPPED, text):
         try:
-            yield b64decode(found[1], validate=True)
+            yield b64decode(matched[1], validate=True)
         except Error:
             continue

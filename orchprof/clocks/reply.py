@@ -52,11 +52,11 @@ def streamed(runs: Sequence[bytes]) -> dict[str, object]:
             server-sent events, or JSON objects themselves; or it is framed as AWS does.
     """
     lines = [_lines(run) for run in runs]
-    found = _together(map(_event, _telling(runs, [line for some in lines for line in some])))
-    if "model" not in found:
-        found = _together([next(filter(None, map(_event, reversed(lines[-1]))), {}), found])
+    facts = _together(map(_event, _telling(runs, [line for some in lines for line in some])))
+    if "model" not in facts:
+        facts = _together([next(filter(None, map(_event, reversed(lines[-1]))), {}), facts])
     # The last event of OpenAI's Responses holds the whole reply, and may be longer than what is known of the end.
-    return found if found.keys() - {"model"} else found | _members(runs[-1])
+    return facts if facts.keys() - {"model"} else facts | _members(runs[-1])
 
 
 def _lines(run: bytes) -> list[bytes]:
@@ -84,13 +84,13 @@ def _event(line: bytes) -> dict[str, object]:
 
 def _together(events: Iterable[Mapping[str, object]]) -> dict[str, object]:
     """Return the facts of several events as one reply's."""
-    found: dict[str, object] = {}
+    facts: dict[str, object] = {}
     for event in events:
         inner = (event.get(name) for name in _AROUND)
         for said in (event, *(value for value in inner if isinstance(value, Mapping))):
             for name in _FIELDS & said.keys():
-                found[name] = _later(found.get(name), said[name])
-    return {name: value for name, value in found.items() if value is not None}
+                facts[name] = _later(facts.get(name), said[name])
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _later(old: object, new: object) -> Any:
@@ -138,8 +138,8 @@ def _json(text: bytes) -> Any:
 
 
 def _object(text: bytes) -> dict[str, object]:
-    found = _json(text)
-    return found if isinstance(found, dict) else {}
+    value = _json(text)
+    return value if isinstance(value, dict) else {}
 
 
 def account(body: Mapping[str, object], headers: Mapping[str, str], path: str = "") -> dict[str, object]:
@@ -152,20 +152,20 @@ def account(body: Mapping[str, object], headers: Mapping[str, str], path: str = 
         headers: of the reply.
         path: that was asked for, which names the model where the reply does not.
     """
-    found: dict[str, Any] = {"provenance": "client_only", "granularity": "request"}
+    columns: dict[str, Any] = {"provenance": "client_only", "granularity": "request"}
     clock = clocks.read(body, headers)
     if clock is not None:
         names = ("server", "provenance", "granularity", "queue_ns", "prefill_ns", "decode_ns", "total_ns")
-        found |= {name: getattr(clock, name) for name in (*names, "accelerator_ns", "cached_tokens")}
+        columns |= {name: getattr(clock, name) for name in (*names, "accelerator_ns", "cached_tokens")}
     model, decisions = _model(body, path), body.get("orchprof")
     if model is not None:
-        found["model"] = model
+        columns["model"] = model
     if isinstance(decisions, Mapping) and isinstance(decisions.get("decisions"), str):
-        found["decisions"] = decisions["decisions"]
+        columns["decisions"] = decisions["decisions"]
     told = usage.read(body, headers)._asdict()
     if path.endswith(_WRITES_NOTHING) and told["input_tokens"] is not None:
         told["output_tokens"] = 0
-    return found | {name: number for name, number in told.items() if number is not None}
+    return columns | {name: number for name, number in told.items() if number is not None}
 
 
 def _model(body: Mapping[str, object], path: str) -> str | None:

@@ -166,19 +166,19 @@ def read(body: Said, headers: Mapping[str, str]) -> Usage:
         body: the JSON object of the reply; of a stream, what its events say together.
         headers: the reply's headers.
     """
-    found = Usage()
+    usage = Usage()
     told = {name: int(text) for name, text in headers.items() if text.isdecimal()}
     for more in (*_stated(body), *(_canonical(shape, told) for shape in _HEADERS)):
-        found = Usage(*(a if a is not None else b for a, b in zip(found, more, strict=True)))
-    return _consistent(found)
+        usage = Usage(*(a if a is not None else b for a, b in zip(usage, more, strict=True)))
+    return _consistent(usage)
 
 
-def _consistent(found: Usage) -> Usage:
+def _consistent(usage: Usage) -> Usage:
     """Return the usage, without parts of the input that exceed it: two places meant different things."""
-    kept = found.cache_write_tokens or 0
-    if found.input_tokens is not None and (found.cached_tokens or 0) + kept > found.input_tokens:
-        return found._replace(cached_tokens=None, cache_write_tokens=None, cache_write_1h_tokens=None)
-    return found if (found.cache_write_1h_tokens or 0) <= kept else found._replace(cache_write_1h_tokens=None)
+    kept = usage.cache_write_tokens or 0
+    if usage.input_tokens is not None and (usage.cached_tokens or 0) + kept > usage.input_tokens:
+        return usage._replace(cached_tokens=None, cache_write_tokens=None, cache_write_1h_tokens=None)
+    return usage if (usage.cache_write_1h_tokens or 0) <= kept else usage._replace(cache_write_1h_tokens=None)
 
 
 def _stated(body: Said) -> Iterator[Usage]:

@@ -111,17 +111,17 @@ def _model(report: Report) -> Provenance:
 
 
 def _engineer(report: Report, run: Run) -> Iterator[Figure]:
-    found, shares = report.latency_s, report.shares
+    latency, shares = report.latency_s, report.shares
     # Whatever is known of what the model's server did, how long a task took is measured, unless that was simulated.
     whole: Provenance = "modelled" if _model(report) == "modelled" else "measured"
-    yield _figure(ENGINEER, "latency_p50_s", found.p50, "s", whole, interval=found.p50_ci95)
+    yield _figure(ENGINEER, "latency_p50_s", latency.p50, "s", whole, interval=latency.p50_ci95)
     yield _figure(
         ENGINEER,
         "latency_p95_s",
-        found.p95,
+        latency.p95,
         "s",
         whole,
-        why=f"{found.n} tasks are too few, it needs 20",
+        why=f"{latency.n} tasks are too few, it needs 20",
     )
     host = shares.host
     yield _figure(

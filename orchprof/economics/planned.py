@@ -118,20 +118,20 @@ def planned(run: Priced, recorded: Run, book: Book) -> Planned | str:
         asks = demand(recorded)
         # Calls that were simulated here but are paid elsewhere have no replicas to be simulated on.
         is_hosted = run.route.kind == TOKEN and asks.model is not None
-        found = Planned(
+        answer = Planned(
             replace(asks, model=None) if is_hosted else asks, book, run.options.machines, run.fleet()
         )
-        found.held(_LITTLE_PER_S)
+        answer.held(_LITTLE_PER_S)
     except OrchprofError as error:
         return str(error)
     load = run.tasks_per_s()
     if load is None:
-        return found
+        return answer
     try:
-        found.held(load, () if is_hosted else [Slo(*slo) for slo in run.options.slos])
+        answer.held(load, () if is_hosted else [Slo(*slo) for slo in run.options.slos])
     except OrchprofError as error:
-        return replace(found, why=str(error))
-    return found
+        return replace(answer, why=str(error))
+    return answer
 
 
 def saved_at(rows: list[FixRow], parts: Parts, times: float) -> list[FixRow]:

@@ -136,10 +136,10 @@ def core_hosts(question: Question, kind: Kind, per_s: float, most_busy: float = 
 
 def memory_hosts(question: Question, kind: Kind, at_once: float) -> float:
     """Return the machines whose memory holds so many tasks; inf where not even one fits."""
-    found = slots(kind.host, question.layout, ceil(at_once) + 1, question.size)
-    if found is None:
+    per_host = slots(kind.host, question.layout, ceil(at_once) + 1, question.size)
+    if per_host is None:
         return inf
-    return at_once / found.tasks
+    return at_once / per_host.tasks
 
 
 def fleet_of(question: Question, kind: Kind, hosts: int, replicas: int) -> Fleet:
@@ -245,16 +245,16 @@ def shares(question: Question, fleet: Fleet, layout: Slots, rate_per_s: float) -
     the share of their best throughput: a replica that decodes one request is busy, and could decode a hundred.
     """
     cores = cores_of(fleet.kind.host, question.calibration, question.demands[0].core_speed)
-    found = {"cores": rate_per_s * question.core_s / (fleet.hosts * cores.count * cores.speed)}
-    found |= {
+    by_pool = {"cores": rate_per_s * question.core_s / (fleet.hosts * cores.count * cores.speed)}
+    by_pool |= {
         quota.station: rate_per_s * question.amount(quota.station) / quota.per_s for quota in question.quotas
     }
     if layout.per_worker > 1:
         interpreters = fleet.hosts * layout.processes * cores.speed
-        found["interpreter"] = rate_per_s * question.amount(INTERPRETER) / interpreters
+        by_pool["interpreter"] = rate_per_s * question.amount(INTERPRETER) / interpreters
     if fleet.replicas:
-        found["accelerator"] = rate_per_s * least_accelerator_s(question) / fleet.replicas
-    return found
+        by_pool["accelerator"] = rate_per_s * least_accelerator_s(question) / fleet.replicas
+    return by_pool
 
 
 def most_per_s(question: Question, fleet: Fleet, layout: Slots) -> tuple[float, str | None]:

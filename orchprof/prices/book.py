@@ -39,16 +39,16 @@ def book(
     Raises:
         UsageError: a file or an option holds what cannot be, or nothing has a price on the basis.
     """
-    found = Book(
+    result = Book(
         {price.name: price for price in price_tables.shipped_prices()},
         {machine.name: machine for machine in price_tables.shipped_machines()},
     )
-    found = _with_project(found, project)
-    found = _with_machines(found, price_tables.read_machines(machines) if machines else ())
-    found = on_basis(_with_prices(found, (_override(text, found) for text in overrides)), basis)
-    found = as_stated(found)
-    derived = {"core": core_price(found), "memory": memory_price(found)}
-    return replace(found, prices={**found.prices, **derived})
+    result = _with_project(result, project)
+    result = _with_machines(result, price_tables.read_machines(machines) if machines else ())
+    result = on_basis(_with_prices(result, (_override(text, result) for text in overrides)), basis)
+    result = as_stated(result)
+    derived = {"core": core_price(result), "memory": memory_price(result)}
+    return replace(result, prices={**result.prices, **derived})
 
 
 def is_stale(price: Price, today: date) -> bool:
@@ -70,38 +70,38 @@ def as_record(price: Price) -> dict[str, object]:
     }
 
 
-def _with_project(found: Book, path: Path | None) -> Book:
+def _with_project(result: Book, path: Path | None) -> Book:
     path = path or Path(project_file.FILE)
     if path == Path(project_file.FILE) and not os.path.lexists(path):
-        return found
+        return result
     read = project_file.read(path)
-    found = _with_machines(found, project_file.machines(read.get("machines", {}), path))
-    return _with_prices(found, project_file.prices(read.get("prices", {}), found, path))
+    result = _with_machines(result, project_file.machines(read.get("machines", {}), path))
+    return _with_prices(result, project_file.prices(read.get("prices", {}), result, path))
 
 
-def _with_machines(found: Book, machines: Iterable[Machine]) -> Book:
+def _with_machines(prices: Book, machines: Iterable[Machine]) -> Book:
     stated = {machine.name: machine for machine in machines}
-    given = found.given | {machine.price.name for machine in stated.values()}
-    return replace(found, machines={**found.machines, **stated}, given=given)
+    given = prices.given | {machine.price.name for machine in stated.values()}
+    return replace(prices, machines={**prices.machines, **stated}, given=given)
 
 
-def _with_prices(found: Book, prices: Iterable[Price]) -> Book:
+def _with_prices(old: Book, prices: Iterable[Price]) -> Book:
     """Return the book with prices stated; a machine's replaces the hourly price it had."""
     stated = {price.name: price for price in prices}
     hourly = {
         name.removeprefix("machine/"): price for name, price in stated.items() if name.startswith("machine/")
     }
-    machines = {name: replace(found.machines[name], price=price) for name, price in hourly.items()}
+    machines = {name: replace(old.machines[name], price=price) for name, price in hourly.items()}
     others = {name: price for name, price in stated.items() if not name.startswith("machine/")}
-    return Book({**found.prices, **others}, {**found.machines, **machines}, found.given | set(stated))
+    return Book({**old.prices, **others}, {**old.machines, **machines}, old.given | set(stated))
 
 
-def _override(text: str, found: Book) -> Price:
+def _override(text: str, old: Book) -> Price:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise UsageError(
             f"not a price, {text!r} @ {OPTION}, write it as NAME=VALUE, such as electricity=0.09"
         )
-    full = canonical(name.strip(), found, OPTION)
+    full = canonical(name.strip(), old, OPTION)
     today = datetime.now(UTC).date()
-    return Price(full, values.amount(value, OPTION), unit_of(full, found.prices), "cash", OPTION, today)
+    return Price(full, values.amount(value, OPTION), unit_of(full, old.prices), "cash", OPTION, today)

@@ -32,11 +32,11 @@ def find_machine(book: Book, name: str, where: str = "--machine") -> Machine:
     Raises:
         UsageError: no machine has this name, or several have.
     """
-    found = candidates(name.removeprefix("machine/"), book.machines)
-    if len(found) == 1:
-        return book.machines[found[0]]
-    if found:
-        raise ambiguous(name, found, where)
+    names = candidates(name.removeprefix("machine/"), book.machines)
+    if len(names) == 1:
+        return book.machines[names[0]]
+    if names:
+        raise ambiguous(name, names, where)
     raise nothing("machine", name, machine_names(book.machines), where)
 
 

@@ -28,14 +28,14 @@ def on_basis(book: Book, basis: str, where: str = "--basis") -> Book:
         name: replace(machine, price=_hourly(book, machine, basis), on_demand=machine.price)
         for name, machine in book.machines.items()
     }
-    found = replace(book, machines=machines, basis=basis)
+    result = replace(book, machines=machines, basis=basis)
     if not any(machine.price.purchase == basis for machine in machines.values()):
         column = _COLUMNS.get(basis, "usd_per_hour")
         raise UsageError(
             f"nothing has a price on this basis, {basis!r} @ {where}, choose another one, "
             f"or state it in the column {column} with --machines FILE"
         )
-    return found
+    return result
 
 
 def accelerator_price(book: Book, accelerator: str, least: int = 1) -> Price | None:
@@ -56,8 +56,8 @@ def accelerator_price(book: Book, accelerator: str, least: int = 1) -> Price | N
     asked = [machine for machine in sold if machine.price.purchase in (book.basis, "")]
     listed = book.prices.get(f"accelerator/{name}")
     own = alone(book, name, "owned")
-    found = (stated, _cheapest(asked), alone(book, name, book.basis), _cheapest(sold), listed, own)
-    return next((price for price in found if price is not None), None)
+    offers = (stated, _cheapest(asked), alone(book, name, book.basis), _cheapest(sold), listed, own)
+    return next((price for price in offers if price is not None), None)
 
 
 def per_accelerator(machine: Machine) -> Price:

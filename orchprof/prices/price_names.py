@@ -62,11 +62,11 @@ def canonical(name: str, book: Book, where: str) -> str:
         return _of_accelerator(kind, rest, book, where)
     if accelerator_name(name) in accelerators(book):
         return f"accelerator/{accelerator_name(name)}"
-    found = candidates(name.removeprefix("machine/"), book.machines)
-    if len(found) == 1:
-        return f"machine/{found[0]}"
-    if found:
-        raise ambiguous(name, found, where)
+    names = candidates(name.removeprefix("machine/"), book.machines)
+    if len(names) == 1:
+        return f"machine/{names[0]}"
+    if names:
+        raise ambiguous(name, names, where)
     raise nothing("price", name, [*SINGLE, *book.prices, *machine_names(book.machines)], where)
 
 
@@ -80,9 +80,9 @@ def machine_names(machines: Iterable[str]) -> list[str]:
     return [*machines, *dict.fromkeys(full.partition("/")[2] for full in machines)]
 
 
-def ambiguous(name: str, found: list[str], where: str) -> UsageError:
+def ambiguous(name: str, names: list[str], where: str) -> UsageError:
     """Return the error for a type that several providers have."""
-    return UsageError(f"several machines have this name, {name!r} @ {where}, say which: {' or '.join(found)}")
+    return UsageError(f"several machines have this name, {name!r} @ {where}, say which: {' or '.join(names)}")
 
 
 def nothing(what: str, name: str, valid: list[str], where: str) -> UsageError:

@@ -77,19 +77,19 @@ def machines(lines: Iterable[str], where: str, source: str) -> list[Machine]:
     """
     reader = csv.DictReader(lines)
     _check_header(list(reader.fieldnames or []), where)
-    found: dict[str, Machine] = {}
+    by_name: dict[str, Machine] = {}
     first: dict[str, int] = {}
     for row in reader:
         at = f"{where}:{reader.line_num}"
         machine = parse({key: text.strip() for key, text in _whole(row, at)}, at, source)
-        if machine.name in found:
+        if machine.name in by_name:
             raise UsageError(
                 f"a machine twice, {machine.name!r} @ {at} and line {first[machine.name]}, keep one of them"
             )
-        found[machine.name], first[machine.name] = machine, reader.line_num
-    if not found:
+        by_name[machine.name], first[machine.name] = machine, reader.line_num
+    if not by_name:
         raise UsageError(f"no machines, an empty table @ {where}, write one a line after the header")
-    return list(found.values())
+    return list(by_name.values())
 
 
 def parse(row: Row, where: str, source: str) -> Machine:

@@ -119,9 +119,9 @@ def mark(of: OfRun) -> str:
     return MODELLED_MARK if of.run.model.provenance == "modelled" else ""
 
 
-def finding(found: Finding) -> str:
+def finding(one: Finding) -> str:
     """Return what a finding says, with its remedy where there is one."""
-    return f"{found.message}; {found.remedy}" if found.remedy else found.message
+    return f"{one.message}; {one.remedy}" if one.remedy else one.message
 
 
 def judged(ok: int, judged_tasks: int, n: int) -> str:

@@ -131,8 +131,10 @@ def _nowhere(tables: Read) -> Iterator[str]:
     for where, target in NAMES.items():
         named = _named(tables, where).drop_null().to_numpy()
         known = ids[target]
-        found = known[np.minimum(np.searchsorted(known, named), len(known) - 1)] if len(known) else named[:0]
-        lost = named[found != named] if len(known) else named
+        nearest = (
+            known[np.minimum(np.searchsorted(known, named), len(known) - 1)] if len(known) else named[:0]
+        )
+        lost = named[nearest != named] if len(known) else named
         if len(lost):
             table, _, column = target.partition(".")
             yield _said(f"a {column} that {table}.parquet does not have", int(lost[0]), where)

@@ -101,7 +101,7 @@ def spin() -> float:
 
 def can_measure() -> list[Capability]:
     """Return each capability of this machine, and in words what follows from its being there or not."""
-    found = {
+    checks = {
         "run delay": _run_delay_counts(),
         "thread CPU": _resolution_ns(time.CLOCK_THREAD_CPUTIME_ID) <= _NS_PER_US,
         "wait sampler": _readable(_SYSCALL),
@@ -111,7 +111,7 @@ def can_measure() -> list[Capability]:
     }
     return [
         Capability(name=name, available=able, consequence=_CONSEQUENCES[name][0 if able else 1])
-        for name, able in found.items()
+        for name, able in checks.items()
     ]
 
 
@@ -147,13 +147,13 @@ def _versions() -> dict[str, str]:
 
     `importlib.metadata` reads the same, and takes longer to import than a short program runs.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for folder in sys.path:
         for name in _names(Path(folder)):
             package, _, version = name.removesuffix(_INSTALLED).partition("-")
             if name.endswith(_INSTALLED):
-                found.setdefault(package.replace("_", "-").lower(), version)
-    return {package: found[package] for package in _PACKAGES if package in found}
+                versions.setdefault(package.replace("_", "-").lower(), version)
+    return {package: versions[package] for package in _PACKAGES if package in versions}
 
 
 def _names(folder: Path) -> list[str]:

@@ -117,10 +117,10 @@ def _only_run(path: Path) -> Path:
     """
     if files.is_file(path / META) or not _below(path):
         return path
-    found = runs_in(path)
-    if len(found) > 1:
-        raise UnfitRunError(f"several runs, {path} @ RUN, give one of {', '.join(str(run) for run in found)}")
-    return found[0]
+    runs = runs_in(path)
+    if len(runs) > 1:
+        raise UnfitRunError(f"several runs, {path} @ RUN, give one of {', '.join(str(run) for run in runs)}")
+    return runs[0]
 
 
 def seal_run(path: Path) -> RunMeta:
@@ -203,10 +203,10 @@ def runs_in(path: Path) -> list[Path]:
     """
     if files.is_file(path / META):
         return [path]
-    found = _below(path)
-    if not found:
+    runs = _below(path)
+    if not runs:
         read_meta(path)  # which says why there is none
-    return sorted(found, key=lambda run: (read_meta(run).order or 0, run.name))
+    return sorted(runs, key=lambda run: (read_meta(run).order or 0, run.name))
 
 
 def _below(path: Path) -> list[Path]:

@@ -23,18 +23,18 @@ def read(path: Path) -> "dict[str, pd.DataFrame]":
     """
     import pyarrow as pa
 
-    found = {}
+    tables = {}
     for name in TABLES:
         try:
-            found[name] = _read(path / f"{name}.parquet", name)
+            tables[name] = _read(path / f"{name}.parquet", name)
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             why = str(error) if isinstance(error, files.UnreadableError) else type(error).__name__
             raise UnfitRunError(
                 f"unreadable table, {name}.parquet @ {path}, {why}: record it again"
             ) from None
-    for fault in contradictions(found):
+    for fault in contradictions(tables):
         raise UnfitRunError(f"{fault} in {path}, restore it or record the run again")
-    return {name: _as_pandas(found.pop(name), name) for name in TABLES}
+    return {name: _as_pandas(tables.pop(name), name) for name in TABLES}
 
 
 def read_one(path: Path, name: str) -> "pd.DataFrame":

@@ -71,10 +71,10 @@ def _slack_s(trials: Sequence[Trial], machine: Fingerprint) -> float:
 
 def _row(label: Label, trials: Sequence[Trial], slack_s: float) -> LabelRow:
     pairs = [(one.truth_s[label], one.measured_s[label]) for one in trials if label in one.truth_s]
-    errors = [relative_error(truth, found) for truth, found in pairs]
+    errors = [relative_error(truth, measured_s) for truth, measured_s in pairs]
     truth_s, error_s = (
         median(truth for truth, _ in pairs),
-        median(abs(found - truth) for truth, found in pairs),
+        median(abs(measured_s - truth) for truth, measured_s in pairs),
     )
     told_apart_s = max(label.limit * truth_s, slack_s) + label.looks * LOOK_S
     limit_s = min(told_apart_s, MOST * truth_s) if truth_s else told_apart_s
@@ -84,7 +84,7 @@ def _row(label: Label, trials: Sequence[Trial], slack_s: float) -> LabelRow:
         what=label.what,
         measure=label.measure,
         truth_s=truth_s,
-        measured_s=median(found for _, found in pairs),
+        measured_s=median(measured_s for _, measured_s in pairs),
         error=median(map(abs, errors)),
         bias=median(errors),
         worst=max(errors, key=abs),
@@ -95,11 +95,11 @@ def _row(label: Label, trials: Sequence[Trial], slack_s: float) -> LabelRow:
     )
 
 
-def relative_error(truth: float, found: float) -> float:
+def relative_error(truth: float, measured: float) -> float:
     """Return (found - truth) / truth; infinite where something was found and nothing was there."""
     if truth > 0:
-        return (found - truth) / truth
-    return 0.0 if found == truth else float("inf")
+        return (measured - truth) / truth
+    return 0.0 if measured == truth else float("inf")
 
 
 def _checks(trials: Sequence[Trial]) -> list[CheckRow]:

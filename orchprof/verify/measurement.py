@@ -88,7 +88,7 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
         KeyboardInterrupt: somebody stopped it.
     """
     folder.mkdir(parents=True)
-    truth, found = dict[Label, float](), dict[Label, float]()
+    truth, measured = dict[Label, float](), dict[Label, float]()
     ledgers: list[Ledger] = []
     asked_by = None
     for program in PROGRAMS:
@@ -101,7 +101,7 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
         told = _recorded(here, program, names, ports)
         ledger = read(store.open_run(here / "run").tables, told.tasks, labels)
         truth |= truths(told.did, labels)
-        found |= ledger.found_s
+        measured |= ledger.found_s
         ledgers.append(ledger)
         asked_by = told.asked_by or asked_by
     spent = cost(folder / "cost", recorded_first=recorded_first)
@@ -109,7 +109,7 @@ def trial(folder: Path, ports: Ports, shapes: Collection[str], *, recorded_first
     balance = max(one.conservation_error_s for one in ledgers)
     latency_s = sum(one.latency_s for one in ledgers) or 1.0  # all may be lost; then every row says so
     unexplained = sum(one.unexplained_s for one in ledgers) / latency_s
-    return Trial(truth, found, balance, unexplained, spent, asked_by, load)
+    return Trial(truth, measured, balance, unexplained, spent, asked_by, load)
 
 
 def _recorded(folder: Path, program: Program, names: Sequence[str], ports: Ports) -> Told:

@@ -64,13 +64,13 @@ def profiler_s(tables: Tables) -> float:
 
 
 def _by_shape(graphs: Sequence[TaskGraph], began: Began) -> Mapping[str, list[TaskGraph]]:
-    left, found = list(graphs), dict[str, list[TaskGraph]]()
+    left, by_shape = list(graphs), dict[str, list[TaskGraph]]()
     for shape, at in sorted(began, key=lambda each: each[1]):
         near = min(left, key=lambda graph: abs(graph.start_ns - at), default=None)
         if near is not None and (not at or abs(near.start_ns - at) < _NEAR_NS):
             left.remove(near)
-            found.setdefault(shape, []).append(near)
-    return found
+            by_shape.setdefault(shape, []).append(near)
+    return by_shape
 
 
 def _took_s(graph: TaskGraph, label: Label, tables: Tables) -> float:

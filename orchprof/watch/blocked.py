@@ -68,8 +68,8 @@ def awaited(line: bytes, owner: Owner) -> int:
         numbers = _selected(owner.pid, args[0], args[1:2])
     else:
         numbers = None
-    found = (owner.other_end(number) for number in numbers or ())
-    return next(filter(None, found), 0)
+    peers = (owner.other_end(number) for number in numbers or ())
+    return next(filter(None, peers), 0)
 
 
 def _futex(args: list[int], _tid: int, owner: Owner) -> str:
@@ -105,10 +105,10 @@ def _select(args: list[int], tid: int, owner: Owner) -> str:
     return _of_polled(_selected(owner.pid, args[0], args[1:3]), tid, owner) if args[0] else "sleep"
 
 
-def _of_polled(found: list[int] | None, tid: int, owner: Owner) -> str:
-    if found is None:
+def _of_polled(descriptors: list[int] | None, tid: int, owner: Owner) -> str:
+    if descriptors is None:
         return "net"
-    kinds = {_of_descriptor(owner.pid, tid, number) for number in found}
+    kinds = {_of_descriptor(owner.pid, tid, number) for number in descriptors}
     return next((state for state in ("net", "child", "file", "other") if state in kinds), "sleep")
 
 
@@ -120,13 +120,13 @@ def _polled(pid: int, address: int, count: int) -> list[int] | None:
 
 def _selected(pid: int, count: int, sets: list[int]) -> list[int] | None:
     """Return the descriptors below `count` that are in any of the sets at these addresses (0: no set)."""
-    found: set[int] = set()
+    descriptors: set[int] = set()
     for address in filter(None, sets):
         data = _memory(pid, address, (count + 7) // 8)
         if data is None:
             return None
-        found.update(number for number in _bits(data) if number < count)
-    return sorted(found)
+        descriptors.update(number for number in _bits(data) if number < count)
+    return sorted(descriptors)
 
 
 def _bits(data: bytes) -> Iterator[int]:

@@ -35,16 +35,16 @@ class Ends:
         link = proc.link(f"{proc.FOLDER}/{pid}/fd/{number}")
         if not link.startswith(("pipe:", "socket:", *_MASTERS)):
             return 0
-        found, asked_ns = self._found.get((pid, link), (0, 0))
+        peer, asked_ns = self._found.get((pid, link), (0, 0))
         now_ns = time.monotonic_ns()
-        if not found and now_ns - asked_ns > _RETRY_NS:
-            found = self._search(pid, number, link)
-            self._found[pid, link] = found, now_ns
-        return found
+        if not peer and now_ns - asked_ns > _RETRY_NS:
+            peer = self._search(pid, number, link)
+            self._found[pid, link] = peer, now_ns
+        return peer
 
     def forget(self, pid: int) -> None:
         """Forget what is known of a process that has ended."""
-        gone = [key for key, (found, _) in self._found.items() if pid in (key[0], found)]
+        gone = [key for key, (peer, _) in self._found.items() if pid in (key[0], peer)]
         for key in gone:
             del self._found[key]
 
@@ -69,8 +69,8 @@ def _far_link(pid: int, number: int, link: str) -> str:
 
 
 def _line(text: bytes, name: bytes) -> str:
-    found = (line[len(name) :].strip() for line in text.splitlines() if line.startswith(name))
-    return next(found, b"").decode()
+    values = (line[len(name) :].strip() for line in text.splitlines() if line.startswith(name))
+    return next(values, b"").decode()
 
 
 def _holds(pid: int, wanted: str) -> bool:
@@ -90,8 +90,8 @@ def paired(inode: int) -> int:
     except OSError:
         return 0
     kind = int.from_bytes(answer[4:6], "little")
-    found = (value for name, value in _attributes(answer) if name == _PEER)
-    return int.from_bytes(next(found, b""), "little") if kind == _SOCK_DIAG_BY_FAMILY else 0
+    peers = (value for name, value in _attributes(answer) if name == _PEER)
+    return int.from_bytes(next(peers, b""), "little") if kind == _SOCK_DIAG_BY_FAMILY else 0
 
 
 def _attributes(answer: bytes) -> Iterator[tuple[int, bytes]]:

@@ -128,13 +128,13 @@ def _content(handle: int, section: tuple[int, ...]) -> bytes:
 
 def _mapped(pid: int) -> Iterator[tuple[str, int]]:
     """Yield (path, lowest address) of every file that a process has in its memory."""
-    found: dict[str, int] = {}
+    first_mapped: dict[str, int] = {}
     for line in _maps(pid).splitlines():
         fields = line.split(maxsplit=5)
         if fields[-1].startswith(b"/"):
             path = os.fsdecode(fields[-1]).removesuffix(" (deleted)")
-            found.setdefault(path, int(fields[0].partition(b"-")[0], 16))
-    return iter(found.items())
+            first_mapped.setdefault(path, int(fields[0].partition(b"-")[0], 16))
+    return iter(first_mapped.items())
 
 
 def _maps(pid: int) -> bytes:

@@ -131,18 +131,18 @@ def _refusals(command: Sequence[str], pid: int, recorded: set[int], notes: Seque
     lost = {process: name for process, name in seen.items() if process not in recorded}
     option = refusing_option(command)
     why = f": {option} keeps the environment away from it" if option else ""
-    found = [
+    findings = [
         _finding("not_injected", f"{name} (process {process}) left no log{why if process == pid else ''}")
         for process, name in sorted(lost.items())
     ]
-    if not (found or recorded):
-        found = [
+    if not (findings or recorded):
+        findings = [
             _finding(
                 "not_python",
                 f"{shown(command)[0]} ran no Python that left a log: what it did was seen from outside",
             )
         ]
-    return found
+    return findings
 
 
 def _said(notes: Sequence[Note]) -> list[Finding]:

@@ -135,10 +135,10 @@ def _about(pair: list[float]) -> tuple[int, int]:
 
 def _explained(spec: str, in_flight: int) -> Callable[[int, int], Explain]:
     @cache
-    def found(input_tokens: int, output_tokens: int) -> Explain:
+    def explained(input_tokens: int, output_tokens: int) -> Explain:
         return explain(spec, input_tokens, output_tokens, in_flight)
 
-    return found
+    return explained
 
 
 def _ratio(other: Explain, tokens: int, base: Explain | None, took_ns: int) -> Ratios:

@@ -100,8 +100,8 @@ def weights(graph: TaskGraph, parts: Sequence[Part], piece: Ints | None = None) 
     np.add.at(of_label, (np.arange(len(piece))[:, None], place[label]), fraction)
     owner = np.array([part.owner for part in parts], np.int64)
     mine = (owner == NONE) | (pieces.owner[piece, None] == owner)
-    found: Floats = (of_label[:, :-1] @ member[used]) * mine
-    return found
+    of_part: Floats = (of_label[:, :-1] @ member[used]) * mine
+    return of_part
 
 
 def scaled_ns(graph: TaskGraph, changes: Sequence[Change]) -> Floats:

@@ -59,8 +59,8 @@ def _in_module(
         for name in names:
             around(patches, getattr(module, owner) if owner else module, name, make)
         return
-    found = {one for one in vars(module).values() if isinstance(one, type)}
-    for one in found:
+    classes = {one for one in vars(module).values() if isinstance(one, type)}
+    for one in classes:
         if f"{one.__module__}.".startswith(f"{module.__name__}."):
             for name in vars(one).keys() & set(names):
                 around(patches, one, name, make)

@@ -173,8 +173,8 @@ class _AfterImport:
             return None
         # A program may only ask whether the module is there: its patches stay until it runs.
         others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
-        found = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((spec for spec in found if spec is not None), None)
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
             self._wrap(fullname, spec.loader)
         return spec

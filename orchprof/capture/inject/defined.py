@@ -129,8 +129,8 @@ class _Bodies:
 
     def _here(self, frame: FrameType) -> list[Place]:
         name, code = frame.f_globals.get("__name__"), frame.f_code
-        found = (place for place in self._wanted if not place.found and place.first in code.co_names)
-        return [place for place in found if place.named(name, code.co_filename)]
+        places = (place for place in self._wanted if not place.found and place.first in code.co_names)
+        return [place for place in places if place.named(name, code.co_filename)]
 
 
 def _watch(patches: Patches, bodies: _Bodies) -> None:
@@ -165,8 +165,8 @@ def _trace(bodies: _Bodies) -> None:
 
     def hidden() -> Any:
         """Return the trace function, as the builtin does; ours is not there for the program."""
-        found = told()
-        return None if found is begun else found
+        answer = told()
+        return None if answer is begun else answer
 
     told = sys.gettrace
     sys.gettrace = hidden

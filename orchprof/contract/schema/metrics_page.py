@@ -71,8 +71,8 @@ def unit(name: str) -> str:
 
 def _told(key: shape.Key) -> tuple[str, str]:
     """Return what a key means, and when it is null."""
-    before, found, after = key.said.partition(_NULL)
-    if found:
+    before, separator, after = key.said.partition(_NULL)
+    if separator:
         return before.removesuffix("; "), after
     return key.said, "not known" if key.nullable else ""
 

@@ -76,11 +76,11 @@ def classes(root: type, apart: typing.Collection[type] = ()) -> list[type]:
         root: a dataclass.
         apart: classes that are not looked into, nor returned.
     """
-    found: dict[type, None] = {root: None}
+    kinds: dict[type, None] = {root: None}
     for kind in _within(root):
-        if kind not in found and kind not in apart:
-            found |= dict.fromkeys(classes(kind, {*apart, *found}))
-    return list(found)
+        if kind not in kinds and kind not in apart:
+            kinds |= dict.fromkeys(classes(kind, {*apart, *kinds}))
+    return list(kinds)
 
 
 def _within(kind: type) -> Iterator[type]:

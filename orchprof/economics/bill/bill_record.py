@@ -108,8 +108,8 @@ def intervals(bill: Bill, ok: Bools) -> tuple[Ends | None, Ends | None]:
 
 
 def _interval(paid: Floats, whole: Floats) -> Ends | None:
-    found = ratio_intervals(paid, whole)
-    return found[0] if found else None
+    ends = ratio_intervals(paid, whole)
+    return ends[0] if ends else None
 
 
 def unpriced(bill: Bill) -> list[Unpriced]:

@@ -65,8 +65,12 @@ def outside(tables: Tables, spec: str | None) -> Outside:
         reached.setdefault(tool, set()).update({host} if host and not (is_model and tool != NONE) else ())
     for tool in _waited(segments, _owners(tables, owner, spans), len(tools)):
         reached.setdefault(tool, {UNSEEN})
-    every = {host for found in reached.values() for host in found} | set(hosts)
-    named = {tools[tool]: tuple(sorted(found)) for tool, found in reached.items() if tool != NONE and found}
+    every = {host for services in reached.values() for host in services} | set(hosts)
+    named = {
+        tools[tool]: tuple(sorted(services))
+        for tool, services in reached.items()
+        if tool != NONE and services
+    }
     return Outside(named, tuple(sorted(every - {""})))
 
 

@@ -123,7 +123,7 @@ class Evidence:
 
 def default_ranges(now: Inputs, evidence: Evidence) -> dict[str, Range]:
     """Return a range per input that is part of the cost and that something is known about; each holds its base."""
-    found = {
+    defaults = {
         "gpu_price": _prices(evidence.gpu_prices),
         "utilisation": None if now.utilisation is None else utilisation_ends(now.utilisation),
         "output_tokens": (0.5, 2.0, "assumed: half to double"),
@@ -134,7 +134,7 @@ def default_ranges(now: Inputs, evidence: Evidence) -> dict[str, Range]:
     }
     base = now.known()
     ranges = {}
-    for name, ends in found.items():
+    for name, ends in defaults.items():
         if ends and base.get(name):
             low, high, source = ends
             low, high = min(low, base[name]), max(high, base[name])
@@ -238,13 +238,13 @@ def parsed(given: Sequence[str]) -> list[tuple[str, float, float]]:
     Raises:
         UsageError: a name that is no input, or ends that are no range of it.
     """
-    found = []
+    ranges = []
     for text in given:
         name, _, ends = text.partition("=")
         if name not in UNITS:
             raise unknown("input", name, list(UNITS), f"--range {text}")
-        found.append((name, *_ends(text, ends, UNITS[name])))
-    return found
+        ranges.append((name, *_ends(text, ends, UNITS[name])))
+    return ranges
 
 
 def with_ranges(ranges: Mapping[str, Range], given: Sequence[str]) -> dict[str, Range]:

@@ -63,7 +63,7 @@ def _at(run: Priced, times: float) -> float:
 
 
 def _product(times: Mapping[Cause, Ends], end: int) -> float:
-    found = 1.0
+    product = 1.0
     for ends in times.values():
-        found *= ends[end]
-    return found
+        product *= ends[end]
+    return product

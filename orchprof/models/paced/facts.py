@@ -84,15 +84,15 @@ def short_name(published: str) -> str:
 @cache
 def models() -> dict[str, Model]:
     """Return every known model by short name."""
-    found = (_model(row) for row in _read("models.csv"))
-    return {model.name: model for model in found}
+    known = (_model(row) for row in _read("models.csv"))
+    return {model.name: model for model in known}
 
 
 @cache
 def accelerators() -> dict[str, Accelerator]:
     """Return every known accelerator by lower-case name; `ALIASES` are not in it."""
-    found = (_accelerator(row) for row in _read("accelerators.csv"))
-    return {accelerator.name: accelerator for accelerator in found}
+    known = (_accelerator(row) for row in _read("accelerators.csv"))
+    return {accelerator.name: accelerator for accelerator in known}
 
 
 @cache

@@ -192,8 +192,8 @@ def setup_of(key: Key) -> Setup:
 
 
 def _shape(model: str) -> tuple[float, int, int]:
-    found = facts.models()[model]
-    return found.parameters, found.layers, found.hidden
+    model_facts = facts.models()[model]
+    return model_facts.parameters, model_facts.layers, model_facts.hidden
 
 
 def _percentiles(ratios: Sequence[tuple[float, ...]]) -> Bands:

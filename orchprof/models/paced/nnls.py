@@ -46,14 +46,14 @@ class Normal:
         return solution
 
     def _steepest(self, solution: list[float], free: list[int]) -> int | None:
-        best, found = _SMALL * max(self.squares, 1e-300) ** 0.5, None
+        best, steepest = _SMALL * max(self.squares, 1e-300) ** 0.5, None
         for i, line in enumerate(self.matrix):
             if i in free or line[i] <= 0:
                 continue
             slope = self.right[i] - sum(a * x for a, x in zip(line, solution, strict=True))
             if slope / line[i] ** 0.5 > best:
-                best, found = slope / line[i] ** 0.5, i
-        return found
+                best, steepest = slope / line[i] ** 0.5, i
+        return steepest
 
     def _descend(self, solution: list[float], free: list[int]) -> tuple[list[float], list[int]]:
         """Return the least squares over the free entries; those that would turn negative stay at 0."""
@@ -68,9 +68,9 @@ class Normal:
             solution = [x if i in free else 0.0 for i, x in enumerate(solution)]
 
     def _unconstrained(self, free: list[int]) -> list[float]:
-        found = _gauss([[*(self.matrix[i][j] for j in free), self.right[i]] for i in free])
+        solved = _gauss([[*(self.matrix[i][j] for j in free), self.right[i]] for i in free])
         solution = [0.0] * len(self.right)
-        for i, value in zip(free, found, strict=True):
+        for i, value in zip(free, solved, strict=True):
             solution[i] = value
         return solution
 

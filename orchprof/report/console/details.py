@@ -233,8 +233,8 @@ def _checks(report: Report) -> list[str]:
         ("replay error", text.fine_share(checks.replay_error), "unchanged replay against latency"),
     ]
     said = [f"{finding.code}: {naming.finding(finding)}" for finding in checks.findings]
-    found = [line for finding in said for line in text.labelled("  finding", finding)]
-    return ["Checks", *_defined(rows), *found]
+    findings = [line for finding in said for line in text.labelled("  finding", finding)]
+    return ["Checks", *_defined(rows), *findings]
 
 
 def _defined(rows: Sequence[tuple[str, str, str]]) -> list[str]:

@@ -32,12 +32,12 @@ def render(record: Env, _details: bool = False) -> str:
 
 
 def _calibration(record: Env) -> list[tuple[str, str]]:
-    found = record.calibration
-    if found is None:
+    calibration = record.calibration
+    if calibration is None:
         return []
     return [
         (
             "All at work",
-            f"{text.number(found.all_core_speed)} million spin steps per CPU second of each core",
+            f"{text.number(calibration.all_core_speed)} million spin steps per CPU second of each core",
         )
     ]

@@ -133,7 +133,7 @@ def _chip(row: Generation) -> str:
 
 def _cost(record: Bench, named: dict[str, str]) -> list[list[str]]:
     """Return the run whose shares of latency and of cost differ most, in the CPU side."""
-    costs, found = _costs(record), []
+    costs, rows = _costs(record), []
     for report in record.reports:
         name, host = str(report.run.id), report.shares.host
         share = cpu_side_of_cost(costs[name].per_task) if name in costs else None
@@ -141,8 +141,8 @@ def _cost(record: Bench, named: dict[str, str]) -> list[list[str]]:
             most = "at most " if costs[name].at_least else ""
             cost = f"{most}{naming.mark(report)}{share * 100:.0f} % of cost is CPU side"
             said = f"{named[name]}: {host.cp * 100:.0f} % of latency but {cost}"
-            found.append((abs(host.cp - share), said))
-    return [text.labelled("Cost", max(found)[1])] if found else []
+            rows.append((abs(host.cp - share), said))
+    return [text.labelled("Cost", max(rows)[1])] if rows else []
 
 
 def cpu_side_of_cost(per_task: CostParts) -> float | None:

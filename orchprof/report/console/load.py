@@ -30,11 +30,11 @@ def asked(report: Report) -> str:
 
 def lines(reports: Sequence[Report]) -> list[str]:
     """Return a line per open loop: sent and ended per second, how late it sent, how long users waited."""
-    found = []
+    parts = []
     for label, report in zip(naming.labels(reports), reports, strict=True):
         if is_open(report):
-            found += text.labelled("Load", f"{label}: {asked(report)}: {_came_of_it(report)}")
-    return found
+            parts += text.labelled("Load", f"{label}: {asked(report)}: {_came_of_it(report)}")
+    return parts
 
 
 def _came_of_it(report: Report) -> str:

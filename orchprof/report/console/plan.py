@@ -92,8 +92,9 @@ def _usd(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 else text.number(amount)
 
 
-def _checked(found: Confidence) -> str:
-    return f"it held in {found.held} of {found.runs} runs of {found.tasks} tasks with chances of their own"
+def _checked(confidence: Confidence) -> str:
+    of = f"{confidence.runs} runs of {confidence.tasks} tasks"
+    return f"it held in {confidence.held} of {of} with chances of their own"
 
 
 def _most(record: Plan) -> str:
@@ -194,12 +195,12 @@ def _explained(record: Plan) -> list[str]:
     return lines
 
 
-def _backtest(found: Backtest) -> list[str]:
-    day = found.when[:10]
+def _backtest(backtest: Backtest) -> list[str]:
+    day = backtest.when[:10]
     lines = text.labelled(
         "Back-test",
-        f"{found.workload}, {found.mode}, {day}, {found.machine}, "
-        f"{text.number(found.cores)} cores; ~predicted before it was measured",
+        f"{backtest.workload}, {backtest.mode}, {day}, {backtest.machine}, "
+        f"{text.number(backtest.cores)} cores; ~predicted before it was measured",
     )
     header: tuple[str, ...] = (
         "load",
@@ -215,14 +216,14 @@ def _backtest(found: Backtest) -> list[str]:
         "off",
         "",
     )
-    lines += text.columns([header, *map(_row, found.loads)], "<>>>>>>>>>><")
-    strange = max((row.strange_cores or 0.0 for row in found.loads), default=0.0)
+    lines += text.columns([header, *map(_row, backtest.loads)], "<>>>>>>>>>><")
+    strange = max((row.strange_cores or 0.0 for row in backtest.loads), default=0.0)
     if strange > _QUIET_CORES:
         lines += text.labelled(
             "Note",
             f"others kept up to {text.number(strange)} of its cores busy: repeat it on a quiet machine",
         )
-    costly = [row for row in found.loads if abs(row.core_s_ratio - 1) > _SAME_CPU]
+    costly = [row for row in backtest.loads if abs(row.core_s_ratio - 1) > _SAME_CPU]
     if costly:
         worst = max(costly, key=lambda row: abs(row.core_s_ratio - 1))
         off = worst.core_s_ratio - 1

@@ -73,7 +73,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     bare = roots(watches, programs, died, (len(journals) + 1) << LOG_BITS) if whole_programs else []
     programs += bare
     seen = Seen(read_looks(watches), met, died, {}, _signals(programs))
-    strands, found, steps = _strands_of_all(programs, seen, bare)
+    strands, children, steps = _strands_of_all(programs, seen, bare)
     strands, requests = judged_requests(strands, programs)
     if requests:
         message = f"no task was found in the code, and the program is a server: each of its {requests} requests is one"
@@ -82,7 +82,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     if whole_programs and not (strands["kind"] == "task").any():
         first = [program for program in programs if program.offset not in {step.next_log for step in steps}]
         strands, whole = _with_programs_for_tasks(strands, first, met)
-    tables = _tables(programs, strands, (found, steps), seen)
+    tables = _tables(programs, strands, (children, steps), seen)
     tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in [*known, *bare]])
     if whole:
         message = (
@@ -108,35 +108,35 @@ def _strands_of_all(
 ) -> tuple[pd.DataFrame, Links, list[Became]]:
     strands = _concat([_strands(journal, seen) for journal in programs], _NO_STRANDS)
     find_children(programs, strands, seen.processes)
-    found = links(programs, strands, seen.processes)
+    children = links(programs, strands, seen.processes)
     lines = {journal.offset: line_of(journal, seen.processes) for journal in programs}
-    found |= below(bare, programs, lines)
-    steps = became(programs, found)
-    strands = cut_short(strands, programs, found) if len(strands) else strands
+    children |= below(bare, programs, lines)
+    steps = became(programs, children)
+    strands = cut_short(strands, programs, children) if len(strands) else strands
     # Who was seen to die later than whoever stands for it lived on until then.
     strands = with_ends(strands, programs, seen.deaths)
-    joined = joined_up(strands, {**found, **{step.strand: [step.main] for step in steps}})
-    return gone_on(joined, steps), found, steps
+    joined = joined_up(strands, {**children, **{step.strand: [step.main] for step in steps}})
+    return gone_on(joined, steps), children, steps
 
 
 def _tables(
     programs: Sequence[Journal], strands: pd.DataFrame, across: tuple[Links, list[Became]], seen: Seen
 ) -> Tables:
     """Return all tables but the samples."""
-    found, steps = across
+    children, steps = across
     if strands.empty:
         return dict.fromkeys(TABLES, _EMPTY)
     spans = _concat([_spans(journal, strands) for journal in programs], _NO_SPANS)
     roles = dict(zip(spans["span"], spans["role"], strict=True))
     own = (strands[strands["log"] == journal.offset] for journal in programs)
-    places = _places(programs, strands, found, seen)
+    places = _places(programs, strands, children, seen)
     seen = replace(seen, deaths={**seen.deaths, **left_alive(programs, strands, seen.deaths)})
     parts = [
         tile(journal, mine, roles, seen, place)
         for journal, mine, place in zip(programs, own, places, strict=True)
     ]
     served = _served(part.served for part in parts)
-    others, joins = outside(programs, strands, found, replace(seen, served=served))
+    others, joins = outside(programs, strands, children, replace(seen, served=served))
     others = others.assign(span=others["strand"].map(strands.set_index("strand")["span"]), role=None)
     more, onward = became_tiles(strands, steps)
     segments = _filled(_concat([*(part.segments for part in parts), others, more]), strands)
@@ -153,7 +153,7 @@ def _tables(
         main_strand(program) or 0 for program in programs
     }
     segments, edges = until_asked(segments, edges, idle)
-    walked = elsewhere(Walked(strands, segments, edges), found, Watched(seen.looks, seen.processes, pids))
+    walked = elsewhere(Walked(strands, segments, edges), children, Watched(seen.looks, seen.processes, pids))
     strands = walked.strands
     return {
         "tasks": _tasks(programs, strands, seen),
@@ -165,10 +165,12 @@ def _tables(
     }
 
 
-def _places(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, seen: Seen) -> Iterator[Around]:
+def _places(
+    programs: Sequence[Journal], strands: pd.DataFrame, children: Links, seen: Seen
+) -> Iterator[Around]:
     """Yield where each process stands among the others."""
     parent = dict(zip(strands["strand"], strands["parent"].fillna(0).astype("int64"), strict=True))
-    stands = {strand: stand for stand, done in found.items() for strand in done}
+    stands = {strand: stand for stand, done in children.items() for strand in done}
     recorded = {journal.pid: stands.get(main_strand(journal) or 0, 0) for journal in programs}
     for journal in programs:
         line = line_of(journal, seen.processes)
@@ -183,11 +185,11 @@ def _places(programs: Sequence[Journal], strands: pd.DataFrame, found: Links, se
 
 
 def _served(parts: Iterable[Mapping[int, Sequence[tuple[int, int]]]]) -> dict[int, list[tuple[int, int]]]:
-    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    by_process: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for part in parts:
         for pid, windows in part.items():
-            found[pid] += windows
-    return found
+            by_process[pid] += windows
+    return by_process
 
 
 def _filled(segments: pd.DataFrame, strands: pd.DataFrame) -> pd.DataFrame:

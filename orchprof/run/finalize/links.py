@@ -22,16 +22,16 @@ def links(journals: Sequence[Journal], strands: pd.DataFrame, seen: Sequence[Pro
     start = dict(zip(strands["strand"].tolist(), strands["start_ns"].tolist(), strict=True))
     ends = strands["end_ns"].fillna(_NEVER).astype("int64").tolist()
     windows = {strand: (start[strand], end) for strand, end in zip(start, ends, strict=True)}
-    found: Links = {}
+    children: Links = {}
     for journal in journals:
         stand, main = _stand_in(journal, journals, windows, seen), main_strand(journal)
         if stand is not None and main is not None:
-            found.setdefault(stand, []).append(main)
+            children.setdefault(stand, []).append(main)
         for strand, (log, number) in journal.told("carries").items():
             sender = next((other for other in journals if other.path.name == log), None)
             if sender is not None and sender.offset + number in start:
-                found.setdefault(sender.offset + number, []).append(strand)
-    return {stand: sorted(done, key=lambda strand: start[strand]) for stand, done in found.items()}
+                children.setdefault(sender.offset + number, []).append(strand)
+    return {stand: sorted(done, key=lambda strand: start[strand]) for stand, done in children.items()}
 
 
 def find_children(journals: Sequence[Journal], strands: pd.DataFrame, seen: Sequence[Process]) -> None:
@@ -47,10 +47,10 @@ def find_children(journals: Sequence[Journal], strands: pd.DataFrame, seen: Sequ
         ):
             if strand not in numbered:
                 fits = (one for one in seen if one.parent == journal.pid and start <= one.first_ns <= end)
-                found = next((one.pid for one in fits if one.pid not in claimed), None)
-                if found is not None:
-                    claimed.add(found)
-                    journal.notes["pid"].append(("pid", strand, found))
+                child = next((one.pid for one in fits if one.pid not in claimed), None)
+                if child is not None:
+                    claimed.add(child)
+                    journal.notes["pid"].append(("pid", strand, child))
 
 
 def _stand_in(
@@ -96,14 +96,14 @@ def has_recorded_ancestor(journal: Journal, journals: Sequence[Journal], seen: S
     return any(pid in recorded for pid in line_of(journal, seen)[1:])
 
 
-def joined_up(strands: pd.DataFrame, found: Links) -> pd.DataFrame:
+def joined_up(strands: pd.DataFrame, children: Links) -> pd.DataFrame:
     """Return the strands of all processes with their parents and tasks across them, in the order of their birth.
 
     What a linked strand runs under no span of its own is under the span of the strand that stands for it: `base`.
     A task that began in a process of another process's task is no task of its own. A strand whose process was
     killed ends with the strand that stands for it.
     """
-    stands = {strand: stand for stand, done in found.items() for strand in done}
+    stands = {strand: stand for stand, done in children.items() for strand in done}
     table = strands.sort_values(["start_ns", "strand"], kind="stable", ignore_index=True)
     parent = table["strand"].map(stands).astype("Int64").fillna(table["parent"])
     ends = dict(zip(table["strand"], table["end_ns"], strict=True))
@@ -128,20 +128,20 @@ class _Family:
 
 def _families(table: pd.DataFrame, crossed: set[int]) -> list[_Family]:
     """Return what each strand has from its parent, who comes before it in the table."""
-    found: dict[int, _Family] = {}
+    families: dict[int, _Family] = {}
     nobody = _Family("thread", None, 0, is_elsewhere=False)
     spans = dict(zip(table["strand"].tolist(), table["span"].tolist(), strict=True))
     columns = (table[name].tolist() for name in ("strand", "kind"))
     parents = table["parent"].fillna(0).astype("int64").tolist()
     for strand, kind, parent in zip(*columns, parents, strict=True):
-        above = found.get(parent, nobody)
+        above = families.get(parent, nobody)
         elsewhere = above.is_elsewhere or strand in crossed
         is_root = kind == "task" and not (elsewhere and above.task is not None)
         base = spans.get(parent, 0) or above.base if strand in crossed else above.base
-        found[strand] = _Family(
+        families[strand] = _Family(
             "thread" if kind == "task" and not is_root else kind,
             strand if is_root else above.task,
             base,
             is_elsewhere=elsewhere and not is_root,
         )
-    return list(found.values())
+    return list(families.values())

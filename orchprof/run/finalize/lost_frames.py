@@ -20,23 +20,23 @@ def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[Findi
     Args:
         tables: all of the schema's, typed.
     """
-    found, lost = dict(tables), 0
+    kept, lost = dict(tables), 0
     for where, target in sorted(NAMES.items(), key=_may_be_null):
         table, _, column = where.partition(".")
-        named = found[table][column]
-        known = named.isin(_column(found, target)) | named.isna()
+        named = kept[table][column]
+        known = named.isin(_column(kept, target)) | named.isna()
         if where in UNNAMED:
             by, kinds = UNNAMED[where]
-            known |= found[table][by].isin(kinds)
+            known |= kept[table][by].isin(kinds)
         lost += int((~known).sum())
         if not known.all():
-            found[table] = (
-                found[table].assign(**{column: named.where(known)})
+            kept[table] = (
+                kept[table].assign(**{column: named.where(known)})
                 if _may_be_null((where, target))
-                else found[table][known].reset_index(drop=True)
+                else kept[table][known].reset_index(drop=True)
             )
     message = f"{lost} rows name strands or spans whose start was lost: they stand alone, or are left out"
-    return found, [{"code": "lost_events", "message": message}] if lost else []
+    return kept, [{"code": "lost_events", "message": message}] if lost else []
 
 
 def _may_be_null(pair: tuple[str, str]) -> bool:

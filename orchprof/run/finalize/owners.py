@@ -57,7 +57,7 @@ class Holders:
     def longest(self, thread_clock: Ints, role: int, window: tuple[Ints, Ints]) -> Ints:
         """Return the span that each thread ran longest for a role within its window; the last before it for none."""
         track, (start, end) = thread_clock * _WIDTH + role, window
-        found = self.spans(thread_clock, role, end)
+        longest_of = self.spans(thread_clock, role, end)
         runs = self.by_role
         first, last = runs.last(track, start), runs.last(track, end)
         for row in np.flatnonzero((last > first) & (last >= 0)).tolist():
@@ -65,8 +65,8 @@ class Holders:
             ns = np.minimum(runs.end[its], end[row]) - np.maximum(runs.start[its], start[row])
             ns = np.where(runs.rank[its] == runs.rank[last[row]], np.maximum(ns, 0), 0)
             spans, place = np.unique(self.span[its], return_inverse=True)
-            found[row] = spans[np.bincount(place, ns).argmax()]
-        return found
+            longest_of[row] = spans[np.bincount(place, ns).argmax()]
+        return longest_of
 
 
 def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,15 +12,15 @@ _TESTED: Final = ("3.11", "3.12", "3.13")
 
 def _python(meta: Mapping[str, object]) -> list[Finding]:
     """Return what there is to say of the interpreter that a process ran."""
-    found = []
+    faults = []
     release = ".".join(str(meta.get("python", "")).split(".")[:2])
     if meta.get("pid") and release and release not in _TESTED:
         message = f"Python {release} was recorded, which is not tested: {', '.join(_TESTED)} are"
-        found.append({"code": "untested_python", "message": message})
+        faults.append({"code": "untested_python", "message": message})
     if not meta.get("gil", True):
         message = "an interpreter without a GIL was recorded: there is no `gil` to wait for, and little of it is tested"
-        found.append({"code": "free_threaded", "message": message})
-    return found
+        faults.append({"code": "free_threaded", "message": message})
+    return faults
 
 
 def complaints(journal: Journal) -> list[Finding]:
@@ -36,23 +36,23 @@ def complaints(journal: Journal) -> list[Finding]:
                 "message": f"{journal.path.name} has log version {version}, not {VERSION}",
             }
         ]
-    found = _python(journal.meta)
+    faults = _python(journal.meta)
     if any(not clock["has_delay"] for _, clock in journal.notes["clock"]):
-        found.append({"code": "no_run_delay", "message": "the kernel reports no run delay of threads"})
+        faults.append({"code": "no_run_delay", "message": "the kernel reports no run delay of threads"})
     lost = sum(closed["lost_frames"] for _, closed in journal.notes["closed"])
     if lost:
-        found.append({"code": "lost_events", "message": f"{lost} buffers could not be written"})
+        faults.append({"code": "lost_events", "message": f"{lost} buffers could not be written"})
     for _, unborn in journal.notes["unborn"]:
         message = (
             f"{unborn} rows of {journal.path.name} tell of strands whose start was lost: they are left out"
         )
-        found.append({"code": "lost_events", "message": message})
+        faults.append({"code": "lost_events", "message": message})
     for _, where, why in journal.notes["hook"]:
-        found.append({"code": "hook_disabled", "message": f"{where} is not followed: {why}"})
+        faults.append({"code": "hook_disabled", "message": f"{where} is not followed: {why}"})
     for _, told in journal.notes["watch"]:
         message = f"threads cannot be looked at from outside: {told.get('reason', 'not allowed')}"
-        found.append({"code": "no_sampler", "message": message})
+        faults.append({"code": "no_sampler", "message": message})
     for _, (_pid, name) in journal.notes["container"]:
         message = f"{name} ran its work outside this process tree: its CPU is not counted"
-        found.append({"code": "outside_tree", "message": message})
-    return list({(fault["code"], fault["message"]): fault for fault in found}.values())
+        faults.append({"code": "outside_tree", "message": message})
+    return list({(fault["code"], fault["message"]): fault for fault in faults}.values())

@@ -76,12 +76,12 @@ class Looks:
         np.add.at(count, (state, np.searchsorted(bounds, low)), 1)
         np.add.at(count, (state, np.searchsorted(bounds, high)), -1)
         present = np.cumsum(count, axis=1)[:, :-1]
-        found = np.full(len(bounds) - 1, UNSEEN)
+        states = np.full(len(bounds) - 1, UNSEEN)
         for number in (rec.LOOKS.index(name) for name in reversed(_PRECEDENCE)):
-            found[present[number] > 0] = number
-        found[(found == UNSEEN) & (present[IDLE] > 0)] = IDLE
-        _as_seen_next(found, bounds)
-        return Course(bounds, found, present[RUNNING] > 1)
+            states[present[number] > 0] = number
+        states[(states == UNSEEN) & (present[IDLE] > 0)] = IDLE
+        _as_seen_next(states, bounds)
+        return Course(bounds, states, present[RUNNING] > 1)
 
 
 def _as_seen_next(state: Ints, bounds: Ints) -> None:
@@ -103,11 +103,11 @@ class Course:
 
     def lasted_ns(self, windows: Iterable[tuple[int, int]]) -> Ints:
         """Return how long each state, IDLE and UNSEEN last, lasted within some windows (states + 2,), in ns."""
-        found = np.zeros(_STATES + 2, np.int64)
+        lasted = np.zeros(_STATES + 2, np.int64)
         for start, end in windows:
             length = np.minimum(self.bounds[1:], end) - np.maximum(self.bounds[:-1], start)
-            np.add.at(found, self.state, np.maximum(length, 0))
-        return found
+            np.add.at(lasted, self.state, np.maximum(length, 0))
+        return lasted
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +134,15 @@ class Points:
 
     def within(self, tid: Ints, start: Ints, end: Ints) -> Ints:
         """Return how often each thread was seen in each state within each window (n, states)."""
-        found = np.zeros((len(tid), _STATES), np.int64)
+        counts = np.zeros((len(tid), _STATES), np.int64)
         if not len(self.tids):
-            return found
+            return counts
         rank = np.minimum(np.searchsorted(self.tids, tid), len(self.tids) - 1)
         low, high = (rank * self.stride + np.clip(at - self.zero, 0, self.stride - 1) for at in (start, end))
         for state, keys in enumerate(self.keys):
-            found[:, state] = np.searchsorted(keys, high) - np.searchsorted(keys, low)
-        found[self.tids[rank] != tid] = 0
-        return found
+            counts[:, state] = np.searchsorted(keys, high) - np.searchsorted(keys, low)
+        counts[self.tids[rank] != tid] = 0
+        return counts
 
 
 def read_looks(journals: Iterable[Journal]) -> Looks:
@@ -191,7 +191,7 @@ def subtree(pid: int, window_ns: tuple[int, int], seen: Iterable[Process]) -> li
     for one in seen:
         if one.last_ns >= start_ns and one.first_ns <= end_ns:
             below[one.parent].append(one.pid)
-    found = [pid]
-    for parent in found:  # grows while it is read
-        found += [child for child in below.get(parent, ()) if child not in found]
-    return found
+    pids = [pid]
+    for parent in pids:  # grows while it is read
+        pids += [child for child in below.get(parent, ()) if child not in pids]
+    return pids

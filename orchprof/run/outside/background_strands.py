@@ -56,11 +56,11 @@ class _Tile:
     target: int = 0
 
 
-def elsewhere(tables: Tables, found: Links, watched: Watched) -> Tables:
+def elsewhere(tables: Tables, children: Links, watched: Watched) -> Tables:
     """Return the tables with such waits replaced; the strands that were born for one belong to its task."""
     if tables.segments.empty or tables.edges.empty:
         return tables
-    graph = _Graph(tables, found, watched)
+    graph = _Graph(tables, children, watched)
     waits = list(graph.waits())
     if not waits:
         return tables
@@ -94,8 +94,8 @@ class _Wait:
 class _Graph:
     """The strands of a run, walked backwards."""
 
-    def __init__(self, tables: Tables, found: Links, watched: Watched) -> None:
-        self._tables, self.found, self.watched = tables, found, watched
+    def __init__(self, tables: Tables, children: Links, watched: Watched) -> None:
+        self._tables, self.children, self.watched = tables, children, watched
         columns = tables.strands
         self.task = _by_strand(columns, "task")
         self.parent = _by_strand(columns, "parent")
@@ -356,7 +356,7 @@ class _Walk:
         graph = self._graph
         pid = graph.watched.pids.get(strand, 0)
         self._abroad = True
-        ran, until = graph.last_active(pid, now) if graph.found.get(strand) else (0, 0)
+        ran, until = graph.last_active(pid, now) if graph.children.get(strand) else (0, 0)
         if ran and until > self._wait.start:
             return ran, self._add(_Tile(until, now, told={"wait_state": "wakeup"})) if until < now else now
         start = max(graph.start.get(strand, now), self._wait.start)

@@ -24,18 +24,18 @@ def deaths(watches: Sequence[Journal], programs: Sequence[Journal]) -> dict[int,
 
     A process that was reaped before anybody looked died then, at the latest.
     """
-    found: dict[int, Death] = {}
+    ends: dict[int, Death] = {}
     for journal in programs:
         pids = journal.told("pid")
         reaped = journal.of(rec.CHILD, rec.END)
         for strand, at in zip(reaped["strand"].tolist(), reaped["wall_ns"].tolist(), strict=True):
             if strand in pids:
-                found.setdefault(pids[strand], Death(at, None))
+                ends.setdefault(pids[strand], Death(at, None))
     for journal in watches:
         for _, (pid, at_ns, status) in journal.notes["died"]:
-            known = found.get(pid)
-            found[pid] = Death(at_ns if known is None else min(at_ns, known.at_ns), status)
-    return found
+            known = ends.get(pid)
+            ends[pid] = Death(at_ns if known is None else min(at_ns, known.at_ns), status)
+    return ends
 
 
 def is_cut_off(journal: Journal, died: Mapping[int, Death]) -> bool:
@@ -48,12 +48,12 @@ def left_alive(
 ) -> dict[int, Death]:
     """Return, of processes that outlive whoever stood for them, until when they count: they go on, for nobody."""
     ends = dict(zip(strands["strand"].tolist(), strands["end_ns"].tolist(), strict=True))
-    found: dict[int, Death] = {}
+    assumed: dict[int, Death] = {}
     for journal in programs:
         end = ends.get(main_strand(journal) or 0)
         if journal.pid not in died and not journal.notes["closed"] and end is not None and not pd.isna(end):
-            found[journal.pid] = Death(int(end), None)
-    return found
+            assumed[journal.pid] = Death(int(end), None)
+    return assumed
 
 
 def last_rows(journal: Journal, died: Mapping[int, Death], looks: Looks) -> pd.DataFrame:
@@ -92,14 +92,14 @@ def with_ends(strands: pd.DataFrame, programs: Sequence[Journal], died: Mapping[
 
 def outcomes(strands: pd.DataFrame, programs: Sequence[Journal], died: Mapping[int, Death]) -> dict[int, Any]:
     """Return, by the tasks that ended with their process, that they failed, and by what."""
-    found: dict[int, Any] = {}
+    by_strand: dict[int, Any] = {}
     for journal in programs:
         if is_cut_off(journal, died):
             ended = set(journal.of(rec.END)["strand"])
             mine = strands.loc[(strands["log"] == journal.offset) & (strands["kind"] == "task"), "strand"]
             why = reason(died[journal.pid].status)
-            found |= {strand: {"ok": False, "reason": why} for strand in mine if strand not in ended}
-    return found
+            by_strand |= {strand: {"ok": False, "reason": why} for strand in mine if strand not in ended}
+    return by_strand
 
 
 def reason(status: int | None) -> str:

@@ -23,9 +23,9 @@ class Became:
     next_log: int
 
 
-def became(programs: Sequence[Journal], found: Links) -> list[Became]:
+def became(programs: Sequence[Journal], children: Links) -> list[Became]:
     """Return the programs that nobody recorded started, and that became another one that was recorded."""
-    stands = {strand for done in found.values() for strand in done}
+    stands = {strand for done in children.values() for strand in done}
     steps = []
     for journal in programs:
         nexts = [
@@ -43,9 +43,9 @@ def became(programs: Sequence[Journal], found: Links) -> list[Became]:
     return steps
 
 
-def cut_short(strands: pd.DataFrame, programs: Sequence[Journal], found: Links) -> pd.DataFrame:
+def cut_short(strands: pd.DataFrame, programs: Sequence[Journal], children: Links) -> pd.DataFrame:
     """Return the strands; those of a child that became another program ended with what it was."""
-    stands = {strand for done in found.values() for strand in done}
+    stands = {strand for done in children.values() for strand in done}
     ends = {
         journal.offset: journal.notes["exec"][-1][1]
         for journal in programs

@@ -92,7 +92,7 @@ def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFra
     """Return, by turn that nobody declared a wait, the windows of some looks in it."""
     bare = turns[(turns["state"] == 0) & turns["wait_state"].isna()]
     thread_clocks = {tid: thread_clock for thread_clock, tid in threads.items()}
-    found: defaultdict[Any, Windows] = defaultdict(list)
+    by_segment: defaultdict[Any, Windows] = defaultdict(list)
     groups = dict(iter(bare.groupby("thread_clock")))
     tids: Any
     for tids, runs in asking.groupby("tid"):
@@ -106,8 +106,8 @@ def _by_turn(turns: pd.DataFrame, threads: Mapping[int, int], asking: pd.DataFra
             for at in range(first, last):
                 window = max(low, int(starts[at])), min(high, int(ends[at]))
                 if window[1] - window[0] >= _SEEN_NS:
-                    found[index[at]].append(window)
-    return found
+                    by_segment[index[at]].append(window)
+    return by_segment
 
 
 def _cut(turn: pd.Series, waits: Sequence[tuple[int, int, int]]) -> list[dict[str, object]]:
@@ -151,22 +151,22 @@ def answers(
         around: where the process stands among the others.
         parts: (n, states) how long each turn was in each state; what an answer slept, wrote or read goes to its state.
     """
-    found = Answers(np.zeros((len(turns), 2), np.int64))
+    answered = Answers(np.zeros((len(turns), 2), np.int64))
     asking = _asking(looks, list(threads.values()))
     asking = asking[~asking["holder"].isin({*around.known, *around.above, around.pid})]
     if asking.empty:
-        return found
+        return answered
     place = {row: at for at, row in enumerate(turns.index)}
     known: dict[Any, tuple[Floats, float]] = {}
     holder: Any
     for holder, runs in asking.groupby("holder"):
         for row, windows in _by_turn(turns, threads, runs).items():
             told = _told(looks, around, int(holder), windows)
-            found.served.setdefault(int(holder), []).extend(windows)
+            answered.served.setdefault(int(holder), []).extend(windows)
             if told is not None:
                 known[row] = told, float(sum(high - low for low, high in windows))
-    _answer(turns, place, known, parts, found.work)
-    return found
+    _answer(turns, place, known, parts, answered.work)
+    return answered
 
 
 def _told(looks: Looks, around: Around, holder: int, windows: Windows) -> Floats | None:

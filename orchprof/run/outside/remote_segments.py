@@ -85,7 +85,7 @@ class Work:
 
 
 def outside(
-    journals: Sequence[Journal], strands: pd.DataFrame, found: Links, seen: Seen
+    journals: Sequence[Journal], strands: pd.DataFrame, children: Links, seen: Seen
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the segments of children, of jobs of other processes and of requests that are no model calls.
 
@@ -97,10 +97,10 @@ def outside(
     starts = strands["start_ns"].tolist()
     windows = dict(zip(strands["strand"].tolist(), zip(starts, ends, strict=True), strict=True))
     rows: list[Row] = []
-    for child in _children(journals, strands, found, by_parent(seen.processes)):
+    for child in _children(journals, strands, children, by_parent(seen.processes)):
         work = [
             Work(one, windows[one], one in said, *used.get(one, (0, 0, 0)))
-            for one in found.get(child.strand, ())
+            for one in children.get(child.strand, ())
         ]
         rows += _around(child, work, seen) if work else _alone(child, seen)
     rows += _requests(journals, strands)
@@ -135,7 +135,7 @@ def _row(strand: int, start_ns: int, end_ns: int, **told: object) -> Row:
 def _children(
     journals: Sequence[Journal],
     strands: pd.DataFrame,
-    found: Links,
+    recorded: Links,
     below: Mapping[int, list[Process]],
 ) -> Iterator[Child]:
     pids = {strand: pid for journal in journals for strand, pid in journal.told("pid").items()}
@@ -148,7 +148,7 @@ def _children(
     }
     pids |= {main: told[0] for main, told in roots.items()}
     use |= {main: (told[1] + told[2], told[3]) for main, told in roots.items()}
-    jobs = (strands["kind"] == "job") & strands["strand"].isin(list(found))
+    jobs = (strands["kind"] == "job") & strands["strand"].isin(list(recorded))
     elsewhere = (strands["kind"] == "child") | jobs | strands["strand"].isin(list(roots))
     ended = strands[elsewhere & strands["end_ns"].notna()]
     parents = ended["parent"].fillna(0).astype("int64").tolist()

@@ -66,10 +66,10 @@ def below(roots: Sequence[Journal], programs: Sequence[Journal], lines: dict[int
         programs: the logs of processes.
         lines: by a program's offset, its process and those above it.
     """
-    found: Links = {}
+    children: Links = {}
     for root in roots:
         under = (journal for journal in programs if root.pid in lines[journal.offset][1:])
         mains = [main for journal in under if (main := main_strand(journal)) is not None]
         if mains:
-            found[root.offset + _STRAND] = mains
-    return found
+            children[root.offset + _STRAND] = mains
+    return children

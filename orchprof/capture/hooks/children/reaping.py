@@ -84,18 +84,18 @@ def seen_over(strands: Strands, pid: int) -> None:
 def _reaped(strands: Strands, pid: int, options: int, targets: list[int]) -> tuple[int, int, Any]:
     try:
         ended, delay_ns = _zombie(pid, options) if pid in strands.children else (True, 0)
-        found = _wait4(pid, options) if ended else (0, 0, None)
+        status = _wait4(pid, options) if ended else (0, 0, None)
     except ChildProcessError:  # somebody else reaped it: it has ended, but what it used is theirs to know
         lost = strands.children.pop(pid, None)
         if lost is not None:
             strands.end(lost.strand, strands.thread_clock().clock.wall_ns())
         raise
-    execution = strands.children.get(found[0])
-    if execution is not None and (os.WIFEXITED(found[1]) or os.WIFSIGNALED(found[1])):
-        del strands.children[found[0]]
-        strands.safely(_account, strands, execution, found[2], delay_ns)
+    execution = strands.children.get(status[0])
+    if execution is not None and (os.WIFEXITED(status[1]) or os.WIFSIGNALED(status[1])):
+        del strands.children[status[0]]
+        strands.safely(_account, strands, execution, status[2], delay_ns)
         targets.append(execution.strand)
-    return found
+    return status
 
 
 def _zombie(pid: int, options: int) -> tuple[bool, int]:

@@ -93,18 +93,18 @@ def _cost_said(record: Cost) -> str:
 
 
 def _range(record: Cost) -> list[str]:
-    found = record.per_success_range
-    if not found:
+    ends = record.per_success_range
+    if not ends:
         return []
     parts = [
         f"{_cause(record, part.cause)} {money.between([part.low, part.high], money.PER)}"
-        for part in found.parts
+        for part in ends.parts
     ]
     if not parts:
         return text.labelled("Range", "unknown: too few tasks to sample")
-    if found.parts[0].cause != "sampling":
+    if ends.parts[0].cause != "sampling":
         parts.append("too few tasks to sample")
-    said = money.between([found.low, found.high], money.PER)
+    said = money.between([ends.low, ends.high], money.PER)
     return text.labelled("Range", f"{said}, prices as they are; {'; '.join(parts)}")
 
 
@@ -192,10 +192,12 @@ def _kinds(record: Cost, total: float | None) -> list[tuple[str, ...]]:
     return rows
 
 
-def _in_time(record: Cost, found: WithinSlo) -> list[str]:
-    said = f"{text.fine_share(found.good_share)} of tasks are correct within {text.fine_seconds(found.slo_s)}"
-    if found.good_per_day is not None:
-        said += f"; $1,000 buys {mark_of(record)}{money.count(found.good_per_day)} of them"
+def _in_time(record: Cost, within: WithinSlo) -> list[str]:
+    said = (
+        f"{text.fine_share(within.good_share)} of tasks are correct within {text.fine_seconds(within.slo_s)}"
+    )
+    if within.good_per_day is not None:
+        said += f"; $1,000 buys {mark_of(record)}{money.count(within.good_per_day)} of them"
     return text.labelled("Within SLO", said)
 
 

@@ -109,12 +109,12 @@ def _marks(task: float, service: float, ends: tuple[float, float]) -> str:
 
 def market(record: Cost) -> list[str]:
     """Return what the measured ratio would mean for the market of CPUs; nothing where it was not asked."""
-    found = record.market
-    if not found:
+    market_costs = record.market
+    if not market_costs:
         return []
-    published = found.published
-    lines = [f"The CPU market in {found.year}, {found.label}, MODELLED"]
-    for row in found.implied:
+    published = market_costs.published
+    lines = [f"The CPU market in {market_costs.year}, {market_costs.label}, MODELLED"]
+    for row in market_costs.implied:
         said = (
             ""
             if row.cores_per_accelerator is None
@@ -129,8 +129,8 @@ def market(record: Cost) -> list[str]:
         lines += text.labelled(f"  {_BASIS[row.basis]}", said)
     ends = f"{_billions(published.low_usd)} to {_billions(published.high_usd)} by {published.year}"
     lines += text.labelled("  published", ends)
-    lines += text.labelled("  caveat", found.caveat)
-    inputs = "; ".join(f"{value.name} {text.number(value.value)}" for value in found.inputs)
+    lines += text.labelled("  caveat", market_costs.caveat)
+    inputs = "; ".join(f"{value.name} {text.number(value.value)}" for value in market_costs.inputs)
     return [*lines, *text.labelled("  inputs", f"{inputs} (--assume NAME=VALUE; sources in --format json)")]
 
 
@@ -140,13 +140,13 @@ def _billions(value: float) -> str:
 
 def energy(record: Cost, details: bool) -> list[str]:
     """Return joules of a task with the tier they stand on."""
-    found = record.energy
-    said = f"{text.number(found.joules_per_task)} J a task ({found.tier}, PUE {found.pue:g}"
-    said += ", partial)" if found.partial else ")"
-    if found.joules_per_task is None:
-        said = f"unknown: {'; '.join(part.why for part in found.parts if part.joules is None)}"
+    energies = record.energy
+    said = f"{text.number(energies.joules_per_task)} J a task ({energies.tier}, PUE {energies.pue:g}"
+    said += ", partial)" if energies.partial else ")"
+    if energies.joules_per_task is None:
+        said = f"unknown: {'; '.join(part.why for part in energies.parts if part.joules is None)}"
     lines = text.labelled("Energy", said)
-    for part in found.parts if details else ():
+    for part in energies.parts if details else ():
         lines += text.labelled(f"  {_SHORT[part.part]}", f"{text.number(part.joules)} J, {part.why}")
     return lines
 

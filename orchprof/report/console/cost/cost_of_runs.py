@@ -39,8 +39,8 @@ def several(record: Costs, details: bool = False) -> str:
 def _answers(name: str, record: Cost) -> list[str]:
     """Return what was asked of a run besides its cost; nothing where nothing was."""
     parts = (earns(record) if asks(record) else [], doubts(record), market(record))
-    found = [line for part in parts for line in part]
-    return ["", f"{name}:", *found] if found else []
+    lines = [line for part in parts for line in part]
+    return ["", f"{name}:", *lines] if lines else []
 
 
 def _row(name: str, record: Cost, front: FrontierRow) -> tuple[str, ...]:
@@ -64,8 +64,8 @@ def _cost_said(record: Cost) -> str:
 
 
 def _range(record: Cost) -> str:
-    found = record.per_success_range
-    return money.between([found.low, found.high], money.PER) if found and found.parts else money.UNKNOWN
+    ends = record.per_success_range
+    return money.between([ends.low, ends.high], money.PER) if ends and ends.parts else money.UNKNOWN
 
 
 def _standing(name: str, row: FrontierRow, names: dict[str, str]) -> list[str]:
