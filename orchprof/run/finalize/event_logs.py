@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchprof.capture import strands as rec
 from orchprof.capture.log import COLUMNS, VERSION, read_frames
@@ -16,7 +17,13 @@ from orchprof.capture.log import COLUMNS, VERSION, read_frames
 # Ids are unique within a log; in a run, the log's number goes above them.
 LOG_BITS: Final = 40
 CLOCKED: Final = (rec.CUT, rec.ENTER, rec.EXIT)
-_WHAT, _WALL, _ARG = (COLUMNS.index(name) for name in ("what", "wall_ns", "arg"))
+_WHAT, _WALL, _STRAND, _SPAN, _ARG = (
+    COLUMNS.index(name) for name in ("what", "wall_ns", "strand", "span", "arg")
+)
+# Kinds of rows whose argument is an id of the log.
+_WITH_ID: Final = (
+    rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT, rec.FALLBACK, rec.LET_GO, rec.PUT, rec.TOOK,
+)  # fmt: skip
 # What a WAKE has no use for.
 _CLOCKS: Final = tuple(
     COLUMNS.index(name) for name in ("cpu_ns", "delay_ns", "gc_ns", "thread_clock", "span")
@@ -77,7 +84,7 @@ class Journal:
 
     def of(self, *kinds: int) -> pd.DataFrame:
         """Return the rows of these kinds, in the order they were written."""
-        return self.rows[self.rows["kind"].isin(kinds)]
+        return self.rows.iloc[np.flatnonzero(_is(self.rows["kind"].to_numpy(), *kinds))]
 
     def told(self, kind: str) -> dict[int, Any]:
         """Return what the notes of a kind say, by the id that each is about; the last word counts."""
@@ -88,8 +95,9 @@ def main_strand(journal: Journal) -> int | None:
     """Return the strand of a process's main thread; None when its log ended before that began."""
     if journal.notes["main"]:
         return int(journal.notes["main"][0][1])
-    threads = journal.rows[(journal.rows["kind"] == rec.SPAWN) & (journal.rows["state"] == 0)]
-    return None if threads.empty else int(threads["strand"].iloc[0])
+    kind, state, strand = (journal.rows[name].to_numpy() for name in ("kind", "state", "strand"))
+    threads = strand[(kind == rec.SPAWN) & (state == 0)]
+    return int(threads[0]) if len(threads) else None
 
 
 def read_journal(path: Path, offset: int) -> Journal:
@@ -138,8 +146,10 @@ def _left(rows: pd.DataFrame) -> pd.DataFrame:
     One that is read on after all had not ended.
     """
     left: dict[int, tuple[int, int, int]] = {}
-    told = rows["kind"].isin([rec.END, rec.SAMPLE, rec.LEFT])
     gone = rows["kind"] == rec.LEFT
+    if not gone.any():
+        return _nested(rows)
+    told = rows["kind"].isin([rec.END, rec.SAMPLE, rec.LEFT])
     for task, *end in rows.loc[gone, ["strand", "wall_ns", "span", "arg"]].to_numpy().tolist():
         if end[-1] != rec.BACK:
             left[task] = (end[0], end[1], end[2])
@@ -156,10 +166,14 @@ def _left(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _nested(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with a task that began on another's strand as a part of that."""
-    tasks = (rows["kind"] == rec.SPAWN) & (rows["state"] == rec.KINDS.index("task"))
-    inner = tasks & rows["arg"].isin(rows.loc[tasks, "strand"])
-    rows.loc[inner, "state"] = rec.KINDS.index("thread")
-    return rows
+    kind, state, arg, strand = (rows[name].to_numpy() for name in ("kind", "state", "arg", "strand"))
+    tasks = np.flatnonzero((kind == rec.SPAWN) & (state == rec.KINDS.index("task")))
+    inner = tasks[np.isin(arg[tasks], strand[tasks])]
+    if not len(inner):
+        return rows
+    state = state.copy()
+    state[inner] = rec.KINDS.index("thread")
+    return rows.assign(state=state)
 
 
 def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -167,32 +181,34 @@ def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
     A clocked row stays, as nobody's (strand 0): it bounds the segment before it.
     """
-    born = rows.loc[rows["kind"] == rec.SPAWN, "strand"]
-    about_strands = ~rows["kind"].isin([rec.SAMPLE, rec.LOOKED])
-    alien = (rows["strand"] > 0) & ~rows["strand"].isin(born) & about_strands
-    refers = rows["kind"].isin([rec.SPAWN, rec.WAKE, rec.JOIN]) & (rows["arg"] > 0)
-    lost = refers & ~rows["arg"].isin(born)
-    clocked, spawn = rows["kind"].isin(CLOCKED), rows["kind"] == rec.SPAWN
-    rows.loc[alien, "strand"] = 0
-    rows.loc[lost & spawn, "arg"] = 0
-    dropped = (alien & ~clocked) | (lost & ~spawn)
-    return rows[~dropped], int((alien | lost).sum())
+    kind, strand, arg = (rows[name].to_numpy() for name in ("kind", "strand", "arg"))
+    spawn = kind == rec.SPAWN
+    born = np.append(strand[spawn], 0)
+    alien = ~np.isin(strand, born) & (strand > 0) & ~_is(kind, rec.SAMPLE, rec.LOOKED)
+    lost = _is(kind, rec.SPAWN, rec.WAKE, rec.JOIN) & (arg > 0) & ~np.isin(arg, born)
+    unknown = int((alien | lost).sum())
+    if not unknown:
+        return rows, 0
+    rows = rows.assign(strand=np.where(alien, 0, strand), arg=np.where(lost & spawn, 0, arg))
+    return rows[~((alien & ~_is(kind, *CLOCKED)) | (lost & ~spawn))], unknown
 
 
 def told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
     """Return rows of a log as a table with their kinds classified, and `offset` added to every id."""
-    rows = pd.DataFrame(table, columns=list(COLUMNS))
-    what = rows.pop("what").to_numpy()
-    rows["kind"] = what & 0xFF
-    rows["role"] = (what >> rec.ROLE_SHIFT) & 0xFF
-    rows["state"] = what >> rec.STATE_SHIFT
-    ids = rows["kind"] != rec.LOOKED
-    arg_is_id = rows["kind"].isin(
-        [rec.SPAWN, rec.WAKE, rec.JOIN, rec.EXIT, rec.LEFT, rec.FALLBACK, rec.LET_GO, rec.PUT, rec.TOOK]
-    )
-    for column, is_id in (("strand", ids), ("span", ids), ("arg", arg_is_id)):
-        rows[column] += np.where(is_id & (rows[column] > 0), offset, 0)
-    return rows
+    what = table[:, _WHAT]
+    kind = what & 0xFF
+    columns = np.vstack([table.T, kind, what >> rec.ROLE_SHIFT & 0xFF, what >> rec.STATE_SHIFT])
+    ids, arg_is_id = kind != rec.LOOKED, _is(kind, *_WITH_ID)
+    for column, is_id in ((_STRAND, ids), (_SPAN, ids), (_ARG, arg_is_id)):
+        columns[column] += np.where(is_id & (columns[column] > 0), offset, 0)
+    return pd.DataFrame(columns.T, columns=[*COLUMNS, "kind", "role", "state"]).drop(columns="what")
+
+
+def _is(kind: NDArray[np.int64], *kinds: int) -> NDArray[np.bool_]:
+    """Return which rows are of any of some kinds."""
+    wanted = np.zeros(256, bool)
+    wanted[list(kinds)] = True
+    return wanted[kind]
 
 
 def _moved(notes: dict[str, list[Any]], offset: int) -> dict[str, list[Any]]:

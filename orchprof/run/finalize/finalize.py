@@ -44,13 +44,11 @@ class Sealed(NamedTuple):
 
 _EMPTY: Final = pd.DataFrame()
 _LOST: Final = "(lost)"  # the name of a span whose log lost it
-_NO_STRANDS: Final = pd.DataFrame(
-    {
-        name: pd.Series(dtype=kind)
-        for name, kind in {**TABLES["strands"], "span": "int64", "log": "int64"}.items()
-    }
-).drop(columns="task")
-_NO_SPANS: Final = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TABLES["spans"].items()})
+_BLANK: Final = {
+    name: pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in columns.items()})
+    for name, columns in TABLES.items()
+}
+_NO_STRANDS: Final = _BLANK["strands"].drop(columns="task").assign(span=0, log=0)
 
 
 def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
@@ -126,7 +124,7 @@ def _tables(
     children, steps = across
     if strands.empty:
         return dict.fromkeys(TABLES, _EMPTY)
-    spans = _concat([_spans(journal, strands) for journal in programs], _NO_SPANS)
+    spans = _concat([_spans(journal, strands) for journal in programs], _BLANK["spans"])
     roles = dict(zip(spans["span"], spans["role"], strict=True))
     own = (strands[strands["log"] == journal.offset] for journal in programs)
     places = _places(programs, strands, children, seen)
@@ -364,7 +362,12 @@ def _concat(parts: Iterable[pd.DataFrame], blank: pd.DataFrame = _EMPTY) -> pd.D
 
 def _typed(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """Return one table of exactly the declared columns and types; a column nobody filled is null."""
-    columns = TABLES[name]
     if table.empty:
-        return pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in columns.items()})
-    return table.reindex(columns=list(columns)).astype(columns)
+        return _BLANK[name].copy()
+    columns = {
+        column: (table[column] if column in table else pd.Series(index=table.index, dtype=object)).astype(
+            pd.api.types.pandas_dtype(kind)
+        )
+        for column, kind in TABLES[name].items()
+    }
+    return pd.DataFrame(columns, copy=False)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchprof.run.contradictions import NAMES, UNNAMED
 from orchprof.run.finalize.event_logs import Finding
@@ -24,10 +26,10 @@ def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[Findi
     for where, target in sorted(NAMES.items(), key=_may_be_null):
         table, _, column = where.partition(".")
         named = kept[table][column]
-        known = named.isin(_column(kept, target)) | named.isna()
+        known = pd.Series(_ids(named)).isin(_ids(_column(kept, target))).to_numpy() | named.isna().to_numpy()
         if where in UNNAMED:
             by, kinds = UNNAMED[where]
-            known |= kept[table][by].isin(kinds)
+            known |= kept[table][by].isin(kinds).to_numpy()
         lost += int((~known).sum())
         if not known.all():
             kept[table] = (
@@ -37,6 +39,10 @@ def without_lost(tables: Mapping[str, pd.DataFrame]) -> tuple[Tables, list[Findi
             )
     message = f"{lost} rows name strands or spans whose start was lost: they stand alone, or are left out"
     return kept, [{"code": "lost_events", "message": message}] if lost else []
+
+
+def _ids(column: "pd.Series[Any]") -> NDArray[np.int64]:
+    return column.to_numpy(dtype="int64", na_value=0)
 
 
 def _may_be_null(pair: tuple[str, str]) -> bool:

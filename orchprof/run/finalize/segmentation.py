@@ -1,20 +1,25 @@
 """Tiles: a log's cuts become segments without gap or overlap, and what fills the time between a strand's turns."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchprof.capture import strands as rec
+from orchprof.run.finalize.edges import Edges, edge_table, edges_of
 from orchprof.run.finalize.event_logs import CLOCKED, Journal, main_strand
 from orchprof.run.finalize.owners import Holders, held_loops
 from orchprof.run.finalize.timed_waits import Patience
+from orchprof.run.finalize.timeline import Floats, Ints
 from orchprof.run.finalize.undeclared_waits import told_apart
 from orchprof.run.outside.deaths import last_rows
 from orchprof.run.outside.pipe_peers import Around, Windows, waits_apart
 from orchprof.run.outside.remote_segments import Seen
 from orchprof.run.schema import COUNTERS
+
+Bools = NDArray[np.bool_]
 
 JOIN: Final = rec.WAITS.index("join")
 _TIMEOUT: Final = rec.WAITS.index("timeout")
@@ -53,7 +58,7 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
     """
     threads = {thread_clock: tid for _, thread_clock, tid in journal.notes["thread_clock"]}
     turns = waits_apart(_turns(journal, seen), threads, seen.looks, around)
-    turns["role"] = turns["span"].map(roles).astype("object").fillna("framework")
+    turns["role"] = np.array([roles.get(span, "framework") for span in turns["span"].tolist()], dtype=object)
     holders = Holders.of(turns, threads)
     own_tasks = strands[strands["strand"].isin(list(journal.told("task")))]
     gaps = _gaps(journal, turns, strands, own_tasks)
@@ -72,45 +77,64 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
     told = segments["wait_state"].notna()
     segments["wait_state"] = segments["wait_state"].where(told, segments["state"].map(waits))
     segments["fallback"] = _fallbacks(journal, segments)
+    edges = edges_of(journal, patience, strands, gaps, moved)
     asked = turns[turns["target"] > 0]
-    seen_to_wait = edge("join", asked["target"], asked["strand"], asked["end_ns"])
-    edges = pd.concat([_edges(journal, patience, strands, gaps, moved), seen_to_wait], ignore_index=True)
+    if len(asked):
+        seen_to_wait = edge_table([Edges("join", asked["target"], asked["strand"], asked["end_ns"])])
+        edges = pd.concat([edges, seen_to_wait], ignore_index=True)
     return Tiled(segments, edges, served)
 
 
 def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
     """Return what each thread clock ran between two successive cuts; the last cut of a thread clock opens nothing."""
     rows = last_rows(journal, seen.deaths, seen.looks)
+    order = np.argsort(rows["thread_clock"].to_numpy(), kind="stable")
+    clock, strand, wall, cpu, delay, gc = (
+        rows[name].to_numpy()[order]
+        for name in ("thread_clock", "strand", "wall_ns", "cpu_ns", "delay_ns", "gc_ns")
+    )
     # Where CPU was taken to move with the wall it can have gone ahead of itself: what comes next pays that back.
-    rows = rows.assign(cpu_ns=rows.groupby("thread_clock")["cpu_ns"].cummax())
-    after = rows.groupby("thread_clock")[["wall_ns", "cpu_ns", "delay_ns", "gc_ns"]].shift(-1)
-    known = after["wall_ns"].notna() & (rows["strand"] > 0)
-    rows, after = rows[known], after[known].astype("int64")
-    cpu = after["cpu_ns"] - rows["cpu_ns"]
+    cpu = _highest_so_far(cpu, clock)
+    bounded = np.flatnonzero((clock[1:] == clock[:-1]) & (strand[:-1] > 0))
+    bounded = bounded[np.argsort(order[bounded])]  # in the order they were written
+    after = bounded + 1
+    rows = rows.iloc[order[bounded]]
+    used = cpu[after] - cpu[bounded]
     turns = pd.DataFrame(
         {
-            "strand": rows["strand"],
-            "thread_clock": rows["thread_clock"],
-            "thread": rows["thread_clock"] + journal.offset,
-            "start_ns": rows["wall_ns"],
-            "end_ns": after["wall_ns"],
-            "span": rows["span"],
-            "state": rows["state"],
+            "strand": strand[bounded],
+            "thread_clock": clock[bounded],
+            "thread": clock[bounded] + journal.offset,
+            "start_ns": wall[bounded],
+            "end_ns": wall[after],
+            "span": rows["span"].to_numpy(),
+            "state": rows["state"].to_numpy(),
             "cpu_state": "cpu",
             "wait_state": None,
-            "cpu_ns": cpu,
-            "gc_ns": (after["gc_ns"] - rows["gc_ns"]).clip(lower=0),
-            "profiler_ns": np.minimum(cpu, journal.cut_ns),
-            "runq_ns": (after["delay_ns"] - rows["delay_ns"]).clip(lower=0),
+            "cpu_ns": used,
+            "gc_ns": np.maximum(gc[after] - gc[bounded], 0),
+            "profiler_ns": np.minimum(used, journal.cut_ns),
+            "runq_ns": np.maximum(delay[after] - delay[bounded], 0),
             "gil_ns": 0,
             "lag_ns": 0,
-        }
+        },
+        index=rows.index,
     )
-    turns["profiler_ns"] = turns["profiler_ns"].where(~_is_own(journal, turns), turns["cpu_ns"])
+    turns["profiler_ns"] = np.where(_is_own(journal, turns), turns["cpu_ns"], turns["profiler_ns"])
     prepared_ns = max((at_ns for _, at_ns in journal.notes["prepared"]), default=0)
     starts = turns["strand"].eq(main_strand(journal) or 0) & (turns["end_ns"] <= prepared_ns)
-    turns["cpu_state"] = turns["cpu_state"].where(~starts, "startup")
-    return _loading(journal, turns).join(_wakes(journal))
+    turns.loc[starts, "cpu_state"] = "startup"
+    return _woken(journal, _loading(journal, turns))
+
+
+def _highest_so_far(values: Ints, group: Ints) -> Ints:
+    """Return the highest of each group's values until each one; a group stands together."""
+    if not len(values):
+        return values
+    low = values.min()
+    height = values.max() - low + 1
+    base = np.cumsum(np.append(False, group[1:] != group[:-1])) * height
+    return np.asarray(np.maximum.accumulate(values - low + base) - base + low, dtype=np.int64)
 
 
 def _is_own(journal: Journal, turns: pd.DataFrame) -> "pd.Series[bool]":
@@ -126,6 +150,8 @@ def _is_own(journal: Journal, turns: pd.DataFrame) -> "pd.Series[bool]":
 def _loading(journal: Journal, turns: pd.DataFrame) -> pd.DataFrame:
     """Return the turns; a program's start holds the loading of its recording, too, and that is the profiler's."""
     at_ns, cpu_ns = journal.loading
+    if not at_ns:
+        return turns
     holds = (turns["state"] == _STARTUP) & (turns["start_ns"] < at_ns) & (at_ns < turns["end_ns"])
     own = np.minimum(cpu_ns, turns["end_ns"] - at_ns)
     return turns.assign(
@@ -133,19 +159,30 @@ def _loading(journal: Journal, turns: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _wakes(journal: Journal) -> pd.DataFrame:
-    """Return, by the index of the cut that gives a strand its turn, who woke it and when it was ready."""
-    rows = journal.of(*CLOCKED, rec.WAKE).sort_values("strand", kind="stable")
-    before = rows.groupby("strand")[["kind", "wall_ns", "arg"]].shift(fill_value=0)
-    woken = (before["kind"] == rec.WAKE) & (rows["kind"] != rec.WAKE)
-    return pd.DataFrame({"ready_ns": before["wall_ns"][woken], "waker": before["arg"][woken]})
+def _woken(journal: Journal, turns: pd.DataFrame) -> pd.DataFrame:
+    """Return the turns with who woke the strand of each for it, and when it was ready; NaN where nobody did."""
+    rows = journal.of(*CLOCKED, rec.WAKE)
+    strand = rows["strand"].to_numpy()
+    order = np.argsort(strand, kind="stable")
+    strand, wakes = strand[order], (rows["kind"] == rec.WAKE).to_numpy()[order]
+    goes_on = np.flatnonzero(wakes[:-1] & ~wakes[1:] & (strand[1:] == strand[:-1])) + 1
+    # Where the row that opens each turn stands among them; -1 for none.
+    found = pd.Index(rows.index.to_numpy()[order[goes_on]]).get_indexer(turns.index)
+    woken = np.flatnonzero(found >= 0)
+    waking = order[goes_on[found[woken]] - 1]
+    told = {}
+    for name, column in (("ready_ns", "wall_ns"), ("waker", "arg")):
+        told[name] = np.full(len(turns), np.nan)
+        told[name][woken] = rows[column].to_numpy()[waking]
+    return turns.assign(**told)
 
 
 def _looked_up(rows: pd.DataFrame, key: str, value: str, gaps: pd.DataFrame, at: str) -> "pd.Series[int]":
     """Return what rows say of each gap, by its strand and an instant; null where they say nothing."""
+    if rows.empty:
+        return pd.Series(pd.NA, index=gaps.index, dtype="Int64")
     known = dict(zip(zip(rows["strand"], rows[key], strict=True), rows[value], strict=True))
-    keys = zip(gaps["strand"], gaps[at], strict=True) if known else ()
-    found = [known.get(key) for key in keys] or None
+    found = [known.get(key) for key in zip(gaps["strand"], gaps[at], strict=True)]
     return pd.Series(found, index=gaps.index, dtype="Int64")
 
 
@@ -153,60 +190,80 @@ def _gaps(
     journal: Journal, turns: pd.DataFrame, strands: pd.DataFrame, own_tasks: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the time in which a strand of this process was not on any thread clock, from its birth to its end."""
-    turns = turns.sort_values(["strand", "start_ns", "end_ns"], kind="stable")
-    ended = turns.groupby("strand")["end_ns"].shift()
-    born = turns["strand"].map(strands.set_index("strand")["start_ns"])
-    kinds = turns["strand"].map(strands.set_index("strand")["kind"])
-    first = ended.isna()
+    before, turns, born = _off_clock(turns, strands)
+    first = born["start_ns"].notna().to_numpy()
+    kinds = born["kind"].to_numpy()
     gaps = pd.DataFrame(
         {
-            "strand": turns["strand"],
-            "thread_clock": turns["thread_clock"],  # on which it goes on
-            "start_ns": ended.fillna(born).astype("int64"),
-            "end_ns": turns["start_ns"],
-            "span": turns.groupby("strand")["span"].shift().fillna(turns["span"]).astype("int64"),
-            "role": turns.groupby("strand")["role"].shift().fillna(turns["role"]),
+            "strand": turns["strand"].to_numpy(),
+            "thread_clock": turns["thread_clock"].to_numpy(),  # on which it goes on
+            "start_ns": np.where(first, born["start_ns"], before["end_ns"]).astype("int64"),
+            "end_ns": turns["start_ns"].to_numpy(),
+            "span": before["span"].to_numpy(),
+            "role": before["role"].to_numpy(),
             # A wait that was declared goes on while others have their turns.
-            "state": turns.groupby("strand")["state"].shift(fill_value=_NONE),
+            "state": np.where(first, _NONE, before["state"]),
             "cpu_state": "cpu",
-            "wait_state": kinds.map(_BIRTH).where(first),
+            "wait_state": np.array([_BIRTH.get(kind, np.nan) for kind in kinds], dtype=object),
             **dict.fromkeys(COUNTERS, 0),
-            "ready_ns": turns["ready_ns"],
-            "waker": turns["waker"],
-        }
+            "ready_ns": turns["ready_ns"].to_numpy(),
+        },
+        index=turns.index,
     )
-    gaps = gaps[gaps["end_ns"] > gaps["start_ns"]].copy()
     gaps["natural_end_ns"] = _looked_up(journal.of(rec.NATURAL), "wall_ns", "arg", gaps, "end_ns")
     gaps["limit_ns"] = _looked_up(journal.of(rec.LIMIT), "arg", "wall_ns", gaps, "ready_ns")
-    gaps["waker"] = _after_own_task(gaps, own_tasks)
-    gaps["lag_ns"] = _lags(gaps, first.loc[gaps.index] & (kinds.loc[gaps.index] == "coroutine"))
-    declared = gaps["state"] != _NONE
-    by_strand = (gaps["waker"] > 0) & (gaps["waker"] != gaps["strand"])
+    strand, waker = gaps["strand"].to_numpy(), _after_own_task(gaps, turns["waker"].to_numpy(), own_tasks)
+    gaps["waker"] = waker
+    gaps["lag_ns"] = _lags(gaps, kinds == "coroutine")
+    declared = gaps["state"].to_numpy() != _NONE
+    by_strand = (waker > 0) & (waker != strand)
     gaps["by_waker"] = by_strand & ~declared
-    told = gaps["waker"].map(_BY).fillna(_NONE).astype("int64").where(~by_strand, JOIN)
-    gaps["state"] = gaps["state"].where(declared, told)
+    told = np.select([by_strand, *(waker == by for by in _BY)], [JOIN, *_BY.values()], _NONE)
+    gaps["state"] = np.where(declared, gaps["state"], told)
     return gaps
 
 
-def _after_own_task(gaps: pd.DataFrame, tasks: pd.DataFrame) -> "pd.Series[float]":
+def _off_clock(turns: pd.DataFrame, strands: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return, of each gap, the turn before it and the turn after it, and of a first one `start_ns, kind` of its strand.
+
+    Before the first turn of a strand there is no other: it stands there itself.
+    """
+    turns = turns.iloc[np.lexsort([turns[name].to_numpy() for name in ("end_ns", "start_ns", "strand")])]
+    strand, start, end = (turns[name].to_numpy() for name in ("strand", "start_ns", "end_ns"))
+    first = np.ones(len(turns), bool)
+    first[1:] = strand[1:] != strand[:-1]
+    before = np.arange(len(turns)) - ~first
+    place = np.where(first, pd.Index(strands["strand"]).get_indexer(strand), -1)
+    born = strands[["start_ns", "kind"]].reset_index(drop=True).reindex(place)
+    some = np.flatnonzero(start > np.where(first, born["start_ns"], end[before]))
+    return turns.iloc[before[some]], turns.iloc[some], born.iloc[some]
+
+
+def _after_own_task(gaps: pd.DataFrame, waker: Floats, tasks: pd.DataFrame) -> Floats:
     """Return each gap's waker: whoever starts a task on its own thread goes on when that has ended."""
     tasks = tasks[tasks["end_ns"].notna()]
+    if tasks.empty:
+        return waker
     windows = zip(tasks["parent"].fillna(0), tasks["start_ns"], tasks["end_ns"], strict=True)
     ran = dict(zip(windows, tasks["strand"], strict=True))
-    keys = zip(gaps["strand"], gaps["start_ns"], gaps["end_ns"], strict=True)
-    own = pd.Series([ran.get(key, np.nan) for key in keys], index=gaps.index, dtype="float64")
-    return gaps["waker"].where(own.isna(), own)
+    keys = zip(*(gaps[name].tolist() for name in ("strand", "start_ns", "end_ns")), strict=True)
+    own = np.array([ran.get(key, np.nan) for key in keys], dtype=np.float64)
+    return np.where(np.isnan(own), waker, own)
 
 
-def _lags(gaps: pd.DataFrame, newborn: "pd.Series[bool]") -> "pd.Series[int]":
-    ready = gaps["ready_ns"].where(~newborn, gaps["start_ns"]).fillna(gaps["end_ns"])
+def _lags(gaps: pd.DataFrame, newborn: Bools) -> Ints:
+    """Return for how long at the end of each gap its strand was ready, and waited for its loop."""
+    start, end, ready = (gaps[name].to_numpy() for name in ("start_ns", "end_ns", "ready_ns"))
     # A strand that woke itself (a sleep of 0) was ready all the time.
-    ready = ready.where(gaps["waker"] != gaps["strand"], gaps["start_ns"])
-    return (gaps["end_ns"] - ready.clip(lower=gaps["start_ns"])).clip(lower=0).astype("int64")
+    at_once = newborn | (gaps["waker"] == gaps["strand"]).to_numpy()
+    ready = np.where(at_once, start, np.where(np.isnan(ready), end, ready))
+    return np.asarray(np.maximum(end - np.maximum(ready, start), 0), dtype=np.int64)
 
 
 def _expired(patience: Patience, pieces: pd.DataFrame) -> pd.DataFrame:
     """Return the pieces with those that end a wait by its time-out marked so; nobody they waited for released them."""
+    if not len(patience.ended):
+        return pieces.assign(expired=False)
     ended = pd.MultiIndex.from_frame(pieces[["strand", "at_ns"]]).isin(patience.ended)
     timed_out = ended & (pieces["state"] != _NONE)
     joins = timed_out & (pieces["state"] == JOIN)
@@ -216,8 +273,11 @@ def _expired(patience: Patience, pieces: pd.DataFrame) -> pd.DataFrame:
 def _fallbacks(journal: Journal, segments: pd.DataFrame) -> "pd.Series[bool]":
     """Return what strands did only because of a time-out: from its end to the last thing begun in handling it."""
     done = pd.Series(data=False, index=segments.index)
+    handled = journal.of(rec.FALLBACK)
+    if handled.empty:
+        return done
     ends = journal.of(rec.EXIT).set_index("arg")["wall_ns"]
-    for strand, rows in journal.of(rec.FALLBACK).groupby("strand"):
+    for strand, rows in handled.groupby("strand"):
         mine = segments[segments["strand"] == strand].sort_values("start_ns")
         late = mine.loc[mine["wait_state"] == rec.WAITS[_TIMEOUT], "end_ns"].to_numpy()
         start, end = mine["start_ns"].to_numpy(), mine["end_ns"].to_numpy()
@@ -243,57 +303,50 @@ def _merged(pieces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     of_waker = pieces["by_waker"].eq(other=True)
     declared = (pieces["state"] == JOIN) & ~of_waker
+    if not declared.any():
+        return pieces.reset_index(drop=True), pd.DataFrame(
+            columns=["strand", "at_ns", "end_ns"], dtype="int64"
+        )
     # What was seen from outside to be a wait is one by itself, whatever comes next.
     seen = declared & pieces["target"].fillna(0).gt(0)
     alone = seen | seen.shift(fill_value=False)
+    whole = ((~declared & ~pieces["within_join"].eq(other=True)) | alone).cumsum().to_numpy()[declared]
+    part = (~declared | alone).cumsum().to_numpy()[declared]
     waits = pieces[declared]
-    whole = ((~declared & ~pieces["within_join"].eq(other=True)) | alone).cumsum()[declared]
-    part = (~declared | alone).cumsum()[declared]
-    how = dict.fromkeys(("start_ns", "span", "role", "state", "cpu_state", "wait_state", "thread"), "first")
-    how |= {"end_ns": "last", "at_ns": "last", "expired": "max", **dict.fromkeys(COUNTERS, "sum")}
-    grouped = waits.assign(whole=whole).groupby([waits["strand"], part], sort=False)
-    merged = grouped.agg(how | {"whole": "first"}).reset_index(level=0)
-    at_ns = merged.groupby(["strand", "whole"])["at_ns"].transform("max")
-    late = merged.groupby(["strand", "whole"])["expired"].transform("max").astype(bool)
-    merged["state"] = merged["state"].where(~late, _TIMEOUT)
+    strand = waits["strand"].to_numpy()
+    first = _starts(strand, part)
+    last = np.append(first[1:], len(waits)) - 1
+    merged = pd.DataFrame(
+        {
+            "strand": strand[first],
+            **{name: waits[name].to_numpy()[_first_known(waits[name], first)] for name in _OF_FIRST},
+            **{name: waits[name].to_numpy()[last] for name in ("end_ns", "at_ns")},
+            "expired": np.maximum.reduceat(waits["expired"].to_numpy(dtype=bool), first),
+            **{name: np.add.reduceat(waits[name].to_numpy(), first) for name in COUNTERS},
+        }
+    )
+    of_wait = _starts(merged["strand"].to_numpy(), whole[first])
+    n = np.diff(np.append(of_wait, len(merged)))
+    at_ns = np.repeat(np.maximum.reduceat(merged["at_ns"].to_numpy(), of_wait), n)
+    late = np.repeat(np.maximum.reduceat(merged["expired"].to_numpy(), of_wait), n)
+    merged["state"] = np.where(late, _TIMEOUT, merged["state"])
     moved = merged.assign(at_ns=at_ns).loc[merged["end_ns"] < at_ns, ["strand", "at_ns", "end_ns"]]
-    return pd.concat([pieces[~declared], merged.drop(columns="whole")], ignore_index=True), moved
+    return pd.concat([pieces[~declared], merged], ignore_index=True), moved
 
 
-# What strands do to things that are no strands.
-_OF_THINGS: Final = {"release": rec.LET_GO, "put": rec.PUT, "take": rec.TOOK}
+def _starts(strand: Ints, number: Any) -> Ints:
+    """Return where each group of one strand and number begins; a group stands together."""
+    changes = np.ones(len(strand), bool)
+    changes[1:] = (strand[1:] != strand[:-1]) | (number[1:] != number[:-1])
+    return np.flatnonzero(changes)
 
 
-def _edges(
-    journal: Journal, patience: Patience, strands: pd.DataFrame, gaps: pd.DataFrame, moved: pd.DataFrame
-) -> pd.DataFrame:
-    spawned = strands[strands["parent"].notna()]
-    told, joined, given_up = gaps[gaps["by_waker"]], patience.joined, patience.given_up
-    things = [(name, journal.of(kind)) for name, kind in _OF_THINGS.items()]
-    woken = journal.of(rec.WAKE)
-    woken = woken[(woken["arg"] > 0) & (woken["arg"] != woken["strand"])]
-    parts = joined.merge(moved, left_on=["strand", "wall_ns"], right_on=["strand", "at_ns"])
-    edges = pd.concat(
-        [
-            edge("spawn", spawned["parent"], spawned["strand"], spawned["start_ns"]),
-            edge("join", joined["arg"], joined["strand"], joined["wall_ns"]),
-            edge("join", parts["arg"], parts["strand"], parts["end_ns"]),
-            edge("join", told["waker"], told["strand"], told["end_ns"]),
-            edge("wake", woken["arg"], woken["strand"], woken["wall_ns"]),
-            edge("timeout", given_up["arg"], given_up["strand"], given_up["wall_ns"]),
-            *(
-                edge(name, rows["strand"], rows["arg"], rows["wall_ns"]).assign(
-                    units=rows["cpu_ns"].to_numpy()
-                )
-                for name, rows in things
-            ),
-        ]
-    )
-    return edges.drop_duplicates(ignore_index=True)
+def _first_known(values: "pd.Series[Any]", first: Ints) -> Ints:
+    """Return where the first value of each group is that is not null; that of its first row where all are."""
+    beyond = len(values)
+    known = np.minimum.reduceat(np.where(values.isna(), beyond, np.arange(beyond)), first)
+    return np.where(known < beyond, known, first)
 
 
-def edge(kind: str, src: "pd.Series[int]", dst: "pd.Series[int]", at_ns: "pd.Series[int]") -> pd.DataFrame:
-    """Return edges of one kind."""
-    return pd.DataFrame(
-        {"kind": kind, "src": src.astype("int64"), "dst": dst.astype("int64"), "at_ns": at_ns.astype("int64")}
-    )
+# What a wait in several pieces has of the first of them that says it.
+_OF_FIRST: Final = ("start_ns", "span", "role", "state", "cpu_state", "wait_state", "thread")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from orchprof.capture import strands as rec
@@ -32,7 +33,10 @@ class Patience:
     @classmethod
     def of(cls, journal: Journal) -> "Patience":
         """Return the waits of a log."""
-        expired, joins = _at(journal.of(rec.EXPIRED)), journal.of(rec.JOIN)
+        joins, timed_out = journal.of(rec.JOIN), journal.of(rec.EXPIRED)
+        expired = _at(timed_out)
+        if timed_out.empty:
+            return cls(joins, joins.iloc[:0], expired, expired)
         went_on = _slices(journal, joins, joins[_at(joins).isin(expired)])
         ended = expired.difference(went_on)
         late = _at(joins).isin(ended)
@@ -43,6 +47,8 @@ class Patience:
 
         A wait that went on was released by nobody, and not before its end.
         """
+        if self.joined.empty and not len(self.went_on):
+            return pd.Series(np.nan, turns.index)
         last = self.joined["arg"].map(strands.set_index("strand")["end_ns"].astype("float64"))
         last = last.groupby([self.joined["strand"], self.joined["wall_ns"]]).max()
         at = pd.MultiIndex.from_frame(turns[["strand", "end_ns"]])

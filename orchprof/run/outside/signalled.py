@@ -69,8 +69,10 @@ def until_asked(
     """
     if edges.empty:
         return segments, edges
-    waits = segments[segments["join"]]
     joins = edges[(edges["kind"] == "join") & edges["dst"].isin(list(idle))]
+    if joins.empty:
+        return segments, edges
+    waits = segments[segments["join"]]
     mine = waits[waits["strand"].isin(joins["dst"])]
     rows = {
         (strand, end): at for at, strand, end in zip(mine.index, mine["strand"], mine["end_ns"], strict=True)
