@@ -17,17 +17,17 @@ EXTRA: Final = "pip install 'orchprof[workloads]'"
 
 
 class Agent(Protocol):
-    """A workload that is set up: it runs one of its tasks at a time per lane, and judges the answer.
+    """A workload that is set up: it runs one of its tasks at a time per worker slot, and judges the answer.
 
-    It may also offer `arun(index, lane)`, a coroutine, for `--mode async`; without one, `run` goes to a thread.
+    It may also offer `arun(index, worker slot)`, a coroutine, for `--mode async`; without one, `run` goes to a thread.
     """
 
     count: int
 
-    def prepare(self, index: int, lane: int) -> None:
-        """Set up task `index` for `lane`; not timed."""
+    def prepare(self, index: int, slot: int) -> None:
+        """Set up task `index` for `worker slot`; not timed."""
 
-    def run(self, index: int, lane: int) -> str:
+    def run(self, index: int, slot: int) -> str:
         """Return the agent's answer to task `index`; this is what is measured."""
 
     def check(self, index: int, answer: str) -> str | None:
@@ -53,6 +53,11 @@ class Workload(Protocol):
         self, settings: dict[str, Any], seed: int, variant: str, base_url: str, model: str, workdir: Path
     ) -> Agent:
         """Return the agent of one variant, ready to run; not timed."""
+
+
+def module_of(workload: Workload) -> str:
+    """Return the name of the module that a workload's agent is opened from."""
+    return str(getattr(workload, "MODULE", None) or getattr(workload, "__name__", ""))
 
 
 def names() -> list[str]:
@@ -163,7 +168,7 @@ def settled(name: str, workload: Workload, given: dict[str, str], *, quick: bool
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def _parsed(key: str, text: str, default: Any) -> Any:
+def _parsed(key: str, text: str, default: object) -> Any:
     try:
         value = _read(text, type(default))
     except ValueError:

@@ -14,7 +14,7 @@ from orchprof.bench import catalogue
 from orchprof.bench.interrupt import one_interrupt
 from orchprof.bench.meter import Meter
 from orchprof.bench.saturation import Backlog
-from orchprof.bench.settings import Job, Plan, check, orders, params
+from orchprof.bench.settings import Job, Plan, check, config, params
 from orchprof.bench.settings import job as decided
 from orchprof.bench.worker_config import WorkerConfig
 from orchprof.bench.worker_pool import WorkerPool
@@ -84,7 +84,7 @@ def _record(job: Job, out: Path, notify: Notify, no_more: Callable[[], object]) 
         with _scratch() as scratch, start as endpoint:
             store.update(out, model=_model(plan, endpoint))
             meter = Meter(endpoint.pid)
-            _work(job, orders(job, endpoint, logs, scratch), tally, (notify, meter))
+            _work(job, config(job, endpoint, logs, scratch), tally, (notify, meter))
             store.update(out, metered=meter.end())
         no_more()
     except (OrchprofError, KeyboardInterrupt) as error:
@@ -173,9 +173,9 @@ def _work(job: Job, told: list[WorkerConfig], tally: _Tally, beside: tuple[Notif
         RunError: they measured nothing.
     """
     scratch, logs = Path(told[0].scratch), Path(told[0].logs)
-    with WorkerPool(told, job.workload.ENV, scratch) as crew, Watch(crew.pids, logs):
-        _pump(job, crew, tally, *beside)
-        tally.deaths = crew.deaths
+    with WorkerPool(told, job.workload.ENV, scratch) as pool, Watch(pool.pids, logs):
+        _pump(job, pool, tally, *beside)
+        tally.deaths = pool.deaths
     if not tally.measured:
         why = "; ".join(tally.deaths) or "the workload left without a word"
         raise RunError(f"no task was measured, {why} @ {job.plan.workload}, see what it said")
@@ -185,24 +185,24 @@ def _finding(code: str, message: str) -> dict[str, str]:
     return {"code": code, "message": message}
 
 
-def _pump(job: Job, crew: WorkerPool, tally: _Tally, notify: Notify, meter: Meter) -> None:
+def _pump(job: Job, pool: WorkerPool, tally: _Tally, notify: Notify, meter: Meter) -> None:
     """Count what the workers say, and halt them when an open loop is saturated."""
     load = job.plan.load
     backlog = Backlog([due.at_s for due in job.due], load.spread, load.ramp_s)
     notify(Event(job.plan.workload, _WARMUP, 0, _warmups(job), 0))
-    for event in crew.events():
+    for event in pool.events():
         _count(job, event, tally, notify)
         if event["event"] == "ready":  # the last worker's is where the warm-up ends, and all are released
             meter.begin()
-        if crew.start_ns is None or not load.is_open:
+        if pool.start_ns is None or not load.is_open:
             continue
         backlog.alone_s = max(tally.alone_s, default=None)
-        at_s = (time.monotonic_ns() - crew.start_ns) / NS_PER_S
+        at_s = (time.monotonic_ns() - pool.start_ns) / NS_PER_S
         if event["event"] == "task":
             backlog.ended_s.append(at_s)
         if tally.saturated is None and (event["event"] == "full" or backlog.saturated(at_s)):
             tally.saturated = backlog.in_flight(at_s)
-            crew.halt()
+            pool.halt()
 
 
 def _count(job: Job, event: dict[str, Any], tally: _Tally, notify: Notify) -> None:

@@ -15,7 +15,7 @@ _AHEAD_S: Final = 0.25
 
 
 class Lanes:
-    """Numbers of lanes, each held by one task at a time; the lowest free one is the next."""
+    """Numbers of worker slots, each held by one task at a time; the lowest free one is the next."""
 
     def __init__(self, first: int, step: int) -> None:
         self._next, self._step = first, step
@@ -24,7 +24,7 @@ class Lanes:
         self._lock = threading.Lock()
 
     def take(self) -> int:
-        """Return a lane that nobody holds."""
+        """Return a worker slot that nobody holds."""
         with self._lock:
             self._held += 1
             if self._free:
@@ -32,15 +32,15 @@ class Lanes:
             self._next += self._step
             return self._next - self._step
 
-    def give(self, lane: int) -> None:
-        """Take a lane back."""
+    def give(self, slot: int) -> None:
+        """Take a worker slot back."""
         with self._lock:
             self._held -= 1
-            heapq.heappush(self._free, lane)
+            heapq.heappush(self._free, slot)
 
     @property
     def held(self) -> int:
-        """How many lanes are held."""
+        """How many worker slots are held."""
         return self._held
 
 
@@ -48,12 +48,12 @@ def run(worker: Worker, released: Callable[[], object]) -> None:
     """Warm up, wait to be released, then give each task a thread of its own."""
     in_threads(worker, worker.warm_up)
     released()
-    lanes, threads = _lanes(worker), dict[int, threading.Thread]()
-    for ticket, due_ns, warmup in _due(worker, lanes):
+    slots, threads = _slots(worker), dict[int, threading.Thread]()
+    for number, due_ns, warmup in _due(worker, slots):
         if not _watch(worker, threads, due_ns - int(_AHEAD_S * 1e9)):
             break
-        lane = lanes.take()
-        threads[lane] = start(_one, worker, lanes, lane, (ticket, due_ns, warmup))
+        slot = slots.take()
+        threads[slot] = start(_one, worker, slots, slot, (number, due_ns, warmup))
     while any(thread.is_alive() for thread in threads.values()):
         _give_up(worker, threads)
         time.sleep(LOOK_EVERY_S / 4)
@@ -61,39 +61,39 @@ def run(worker: Worker, released: Callable[[], object]) -> None:
 
 async def arun(worker: Worker, released: Callable[[], object]) -> None:
     """Do the same with each task a coroutine of one loop."""
-    await together(worker.awarm_up, worker.lanes)
+    await together(worker.awarm_up, worker.slots)
     await to_thread(released)
-    lanes = _lanes(worker)
+    slots = _slots(worker)
 
-    async def one(lane: int, ticket: int, due_ns: int, warmup: bool) -> None:
-        await worker.arun_task(ticket, lane, warmup=warmup, due_ns=due_ns)
-        lanes.give(lane)
+    async def one(slot: int, number: int, due_ns: int, warmup: bool) -> None:
+        await worker.arun_task(number, slot, warmup=warmup, due_ns=due_ns)
+        slots.give(slot)
 
     async with TaskGroup() as group:
-        for ticket, due_ns, warmup in _due(worker, lanes):
+        for number, due_ns, warmup in _due(worker, slots):
             if not await worker.signals.await_(due_ns - int(_AHEAD_S * 1e9)):
                 break
-            group.create_task(one(lanes.take(), ticket, due_ns, warmup))
+            group.create_task(one(slots.take(), number, due_ns, warmup))
     await aclose(worker.agent)
 
 
-def _lanes(worker: Worker) -> Lanes:
-    return Lanes(worker.orders.first_lane, worker.orders.concurrency)
+def _slots(worker: Worker) -> Lanes:
+    return Lanes(worker.config.first_slot, worker.config.concurrency)
 
 
-def _due(worker: Worker, lanes: Lanes) -> Iterator[tuple[int, int, bool]]:
-    """Yield ticket, instant and warm-up of each task, until too many are in flight, which the driver is told."""
-    for ticket, at_s, warmup in worker.orders.due:
-        if lanes.held >= worker.orders.most_in_flight:
+def _due(worker: Worker, slots: Lanes) -> Iterator[tuple[int, int, bool]]:
+    """Yield task number, instant and warm-up of each task, until too many are in flight, which the driver is told."""
+    for number, at_s, warmup in worker.config.due:
+        if slots.held >= worker.config.most_in_flight:
             worker.tell(event="full")
             return
-        yield ticket, worker.signals.at_ns(at_s), warmup
+        yield number, worker.signals.at_ns(at_s), warmup
 
 
-def _one(worker: Worker, lanes: Lanes, lane: int, task: tuple[int, int, bool]) -> None:
-    ticket, due_ns, warmup = task
-    if worker.run_task(ticket, lane, warmup=warmup, due_ns=due_ns):
-        lanes.give(lane)
+def _one(worker: Worker, slots: Lanes, slot: int, task: tuple[int, int, bool]) -> None:
+    number, due_ns, warmup = task
+    if worker.run_task(number, slot, warmup=warmup, due_ns=due_ns):
+        slots.give(slot)
 
 
 def _watch(worker: Worker, threads: dict[int, threading.Thread], until_ns: int) -> bool:
@@ -105,7 +105,7 @@ def _watch(worker: Worker, threads: dict[int, threading.Thread], until_ns: int) 
 
 
 def _give_up(worker: Worker, threads: dict[int, threading.Thread]) -> None:
-    """Forget threads that ended, and those whose task blocks for ever: their lanes are lost with them."""
-    for lane, thread in list(threads.items()):
-        if not thread.is_alive() or worker.give_up(lane):
-            del threads[lane]
+    """Forget threads that ended, and those whose task blocks for ever: their worker slots are lost with them."""
+    for slot, thread in list(threads.items()):
+        if not thread.is_alive() or worker.give_up(slot):
+            del threads[slot]

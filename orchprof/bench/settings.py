@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchprof.bench import catalogue, schedule
+from orchprof.bench.catalogue import Workload
 from orchprof.bench.saturation import MOST_IN_FLIGHT
 from orchprof.bench.schedule import Due, Load
 from orchprof.bench.worker_config import AUTO, WorkerConfig
@@ -15,7 +16,7 @@ from orchprof.models.explain import resolve
 from orchprof.models.spec import PacedSpec, parse, refuse_missing
 
 MODES: Final = ("sequential", "threads", "async", "processes")
-_ENDLESS: Final = 1 << 40  # more tickets than anybody takes before the time is up
+_ENDLESS: Final = 1 << 40  # more task numbers than anybody takes before the time is up
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Job:
     """
 
     plan: Plan
-    workload: Any
+    workload: Workload
     variant: str
     settings: dict[str, Any]
     tasks: int | None
@@ -109,7 +110,7 @@ def job(plan: Plan) -> Job:
     return Job(plan, workload, _variant(plan, workload), settings, measured, due)
 
 
-def _variant(plan: Plan, workload: Any) -> str:
+def _variant(plan: Plan, workload: Workload) -> str:
     variant = plan.variant or workload.VARIANTS[0]
     if variant not in workload.VARIANTS:
         raise unknown("variant", variant, list(workload.VARIANTS), f"--variant of {plan.workload}")
@@ -124,26 +125,26 @@ def params(job: Job) -> dict[str, Any]:
     return chosen | job.plan.load.params()
 
 
-def orders(job: Job, endpoint: Endpoint, logs: Path, scratch: Path) -> list[WorkerConfig]:
+def config(job: Job, endpoint: Endpoint, logs: Path, scratch: Path) -> list[WorkerConfig]:
     """Return what each worker is told; a schedule is dealt round-robin."""
     plan = job.plan
     processes = plan.concurrency if plan.mode == "processes" else 1
-    lanes = plan.concurrency // processes
-    common = {
-        "module": getattr(job.workload, "MODULE", None) or job.workload.__name__,
+    slots = plan.concurrency // processes
+    common: dict[str, Any] = {
+        "module": catalogue.module_of(job.workload),
         "name": plan.workload, "variant": job.variant, "settings": job.settings,
         "seed": plan.seed, "base_url": endpoint.base_url, "model": endpoint.model, "mode": plan.mode,
         "tasks": _ENDLESS if job.tasks is None else job.tasks, "warmup": plan.warmup,
-        "task_timeout_s": plan.task_timeout_s, "logs": str(logs), "scratch": str(scratch), "lanes": lanes,
+        "task_timeout_s": plan.task_timeout_s, "logs": str(logs), "scratch": str(scratch), "slots": slots,
         "concurrency": plan.concurrency, "is_open": plan.load.is_open, "duration_s": plan.load.duration_s,
         "ramp_s": plan.load.ramp_s, "most_in_flight": MOST_IN_FLIGHT // processes,
     }  # fmt: skip
     dealt = _tickets(job)
-    return [WorkerConfig(**common, first_lane=k * lanes, due=dealt[k::processes]) for k in range(processes)]
+    return [WorkerConfig(**common, first_slot=k * slots, due=dealt[k::processes]) for k in range(processes)]
 
 
 def _tickets(job: Job) -> list[tuple[int, float, bool]]:
-    """Return the schedule with a ticket for each task: the measured ones are 0, 1, ..., as in a closed loop."""
+    """Return the schedule with a task number for each task: the measured ones are 0, 1, ..., as in a closed loop."""
     measured, spare = 0, (job.tasks or 0) + job.plan.concurrency * job.plan.warmup
     found = []
     for each in job.due:

@@ -1,4 +1,4 @@
-"""Tickets: which task is next, shared by the lanes of one process and by the processes of one run."""
+"""Tickets: which task is next, shared by the worker slots of one process and by the processes of one run."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ class TaskIndex:
         self._lock = threading.Lock()  # the file's lock only keeps processes apart, not threads
 
     def take(self) -> int | None:
-        """Return the next ticket, or None when all are gone."""
+        """Return the next task number, or None when all are gone."""
         with self._lock:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             try:

@@ -79,15 +79,15 @@ class Agent:
         self.judge: Callable[[Any, Any], str | None] | None = getattr(function, "check", None)
         self.judges = self.judge is not None
 
-    def prepare(self, index: int, lane: int) -> None:
+    def prepare(self, index: int, slot: int) -> None:
         """Do nothing: what an agent needs it makes itself."""
 
-    def run(self, index: int, lane: int) -> Any:  # noqa: ARG002
+    def run(self, index: int, slot: int) -> Any:  # noqa: ARG002
         """Return what the function answers; a coroutine gets a loop of its own."""
         answer = self.function(self._input(index))
         return asyncio.run(answer) if inspect.iscoroutine(answer) else answer
 
-    def check(self, index: int, answer: Any) -> str | None:
+    def check(self, index: int, answer: object) -> str | None:
         """Return what the agent's own `check` says."""
         return None if self.judge is None else self.judge(self._input(index), answer)
 
@@ -101,7 +101,7 @@ class Agent:
 class AsyncAgent(Agent):
     """Awaits a coroutine function for each task."""
 
-    async def arun(self, index: int, lane: int) -> Any:  # noqa: ARG002
+    async def arun(self, index: int, slot: int) -> Any:  # noqa: ARG002
         """Return what the function answers."""
         return await self.function(self._input(index))
 
@@ -143,7 +143,7 @@ def _function(target: str) -> Callable[[Any], Any]:
     return function
 
 
-def _refuse_other_than_one_argument(function: Any, target: str) -> None:
+def _refuse_other_than_one_argument(function: object, target: str) -> None:
     if not callable(function):
         raise ValueError(  # noqa: TRY004  the user's word, not a fault in our code
             f"not a function, {type(function).__name__} @ {target}, name one that takes a task's input"

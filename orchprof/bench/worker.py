@@ -1,6 +1,6 @@
 """One process that runs a workload's tasks and records them: `python -m orchprof.bench.worker`, driven over pipes.
 
-In, line by line: its orders (JSON), then `go NS`, the common start, then perhaps `halt` or `stop`; the end of the
+In, line by line: its config (JSON), then `go NS`, the common start, then perhaps `halt` or `stop`; the end of the
 input means that the driver is gone, and the worker with it. Out: one JSON object per thing that happened. What the
 workload prints goes to stderr.
 """
@@ -33,7 +33,7 @@ _CLOSE_S: Final = 5.0
 def _teller(stream: IO[str]) -> Callable[..., None]:
     lock = threading.Lock()
 
-    def tell(**event: Any) -> None:
+    def tell(**event: object) -> None:
         with lock:
             stream.write(json.dumps(event, default=str) + "\n")
             stream.flush()
@@ -58,31 +58,31 @@ def _obey(lines: IO[str], signals: Signals) -> None:
 
 
 def _released(signals: Signals, tell: Callable[..., None], mode: str) -> None:
-    """Say that every lane is warm, and wait for the word."""
+    """Say that every worker slot is warm, and wait for the word."""
     tell(event="ready", mode=mode)
     signals.go.wait()
 
 
-def _set_up(orders: WorkerConfig, tell: Callable[..., None]) -> Any:
+def _set_up(config: WorkerConfig, tell: Callable[..., None]) -> Any:
     """Return the workload's agent, or None when it refused, which the driver tells the user."""
-    given = (orders.settings, orders.seed, orders.variant, orders.base_url, orders.model)
+    given = (config.settings, config.seed, config.variant, config.base_url, config.model)
     try:
-        return importlib.import_module(orders.module).open(*given, workdir=Path(orders.scratch))
+        return importlib.import_module(config.module).open(*given, workdir=Path(config.scratch))
     except Exception as error:  # noqa: BLE001  whatever a workload's set-up raised
         tell(event="refused", kind=type(error).__name__, message=" ".join(str(error).split()))
 
 
 def _serve(lines: IO[str], tell: Callable[..., None]) -> None:
     """Set the workload up, warm up, wait for `go`, work, and say `done`."""
-    orders, signals = WorkerConfig(**json.loads(lines.readline())), Signals()
+    config, signals = WorkerConfig(**json.loads(lines.readline())), Signals()
     threading.Thread(target=_obey, args=(lines, signals), daemon=True).start()
-    agent = _set_up(orders, tell)
+    agent = _set_up(config, tell)
     if agent is None:
         return
-    recorder.start(Path(orders.logs))
-    mode = orders.mode_of(agent)
-    worker, released = Worker(orders, agent, tell, signals), functools.partial(_released, signals, tell, mode)
-    work: Any = open_loop if orders.is_open else worker_slots
+    recorder.start(Path(config.logs))
+    mode = config.mode_of(agent)
+    worker, released = Worker(config, agent, tell, signals), functools.partial(_released, signals, tell, mode)
+    work: Any = open_loop if config.is_open else worker_slots
     try:
         if mode == "async":
             with unblocked_loop():

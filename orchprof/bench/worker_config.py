@@ -1,4 +1,4 @@
-"""What the driver tells a worker: its orders at the start, and signals afterwards."""
+"""What the driver tells a worker: its config at the start, and signals afterwards."""
 
 import asyncio
 import threading
@@ -14,9 +14,9 @@ AUTO: Final = "auto"
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """What a worker is told: the workload, set up how, against which model, and how its lanes run.
+    """What a worker is told: the workload, set up how, against which model, and how its worker slots run.
 
-    `due` of an open loop: a ticket, seconds from the start, and whether it is warm-up, in order of time.
+    `due` of an open loop: a task number, seconds from the start, and whether it is warm-up, in order of time.
     """
 
     module: str
@@ -27,21 +27,21 @@ class WorkerConfig:
     base_url: str
     model: str
     mode: str
-    lanes: int
-    first_lane: int
+    slots: int
+    first_slot: int
     tasks: int
     warmup: int
     task_timeout_s: float
     logs: str
     scratch: str
-    concurrency: int = 1  # lanes of all workers together
+    concurrency: int = 1  # worker slots of all workers together
     is_open: bool = False
     due: list[tuple[int, float, bool]] = field(default_factory=list)
     most_in_flight: int = 0
     duration_s: float | None = None
     ramp_s: float = 0.0
 
-    def mode_of(self, agent: Any) -> str:
+    def mode_of(self, agent: object) -> str:
         """Return the mode; where it was left open, `async` if the agent can be awaited."""
         if self.mode != AUTO:
             return self.mode
@@ -50,7 +50,7 @@ class WorkerConfig:
 
 @dataclass(slots=True)
 class Signals:
-    """What the driver said since the orders."""
+    """What the driver said since the config."""
 
     go: threading.Event = field(default_factory=threading.Event)
     start_ns: int = 0

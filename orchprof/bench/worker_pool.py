@@ -34,14 +34,14 @@ def _own(env: dict[str, str]) -> dict[str, str]:
 class WorkerPool:
     """One process per `Orders`. They are out of the terminal's process group: Ctrl-C is the driver's to handle."""
 
-    def __init__(self, orders: list[WorkerConfig], env: dict[str, str], scratch: Path) -> None:
+    def __init__(self, config: list[WorkerConfig], env: dict[str, str], scratch: Path) -> None:
         self.deaths: list[str] = []
         self.start_ns: int | None = None  # the common start on the monotonic clock, once all are released
         self._said: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
-        self._stderr = [scratch / f"worker-{number}.stderr" for number in range(len(orders))]
+        self._stderr = [scratch / f"worker-{number}.stderr" for number in range(len(config))]
         self._workers: list[subprocess.Popen[str]] = []
         try:
-            for order, path in zip(orders, self._stderr, strict=True):
+            for order, path in zip(config, self._stderr, strict=True):
                 self._start(order, env, path)
         except BaseException:
             self._end()

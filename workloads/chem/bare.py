@@ -26,10 +26,10 @@ class Agent:
         self.model = model
         self.client = client(base_url)
 
-    def prepare(self, index: int, lane: int) -> None:
+    def prepare(self, index: int, slot: int) -> None:
         """Do nothing: a task leaves no traces to clear."""
 
-    def run(self, index: int, lane: int) -> str:  # noqa: ARG002
+    def run(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return the agent's report."""
         return self.ask(self.tasks[index].question)
 

@@ -57,15 +57,15 @@ class Agent:
         async with async_client(self.base_url) as client, httpx.AsyncClient(timeout=self.timeout_s) as http:
             yield Hands(client, Tools(self.site, http, self.timeout_s))
 
-    def prepare(self, index: int, lane: int) -> None:  # noqa: ARG002
+    def prepare(self, index: int, slot: int) -> None:  # noqa: ARG002
         """Have this thread's clients ready."""
         self.loops.run(self.hands.current())
 
-    def run(self, index: int, lane: int) -> str:
+    def run(self, index: int, slot: int) -> str:
         """Return what the survey found."""
-        return self.loops.run(self.arun(index, lane))
+        return self.loops.run(self.arun(index, slot))
 
-    async def arun(self, index: int, lane: int) -> str:  # noqa: ARG002
+    async def arun(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return what the survey found."""
         hands = await self.hands.current()
         asked = self.tasks[index].question

@@ -24,10 +24,10 @@ class Agent:
         self.model = model
         self.calculator = calculator(settings)
 
-    def prepare(self, index: int, lane: int) -> None:
+    def prepare(self, index: int, slot: int) -> None:
         """Do nothing: a question leaves no traces to clear."""
 
-    def run(self, index: int, lane: int) -> str:  # noqa: ARG002
+    def run(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return the answer to the task's question."""
         return self.ask(self.tasks[index].question)
 

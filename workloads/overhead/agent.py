@@ -1,4 +1,4 @@
-"""The agent of any variant: a framework for each lane, the tool that counts its calls, and the judgement."""
+"""The agent of any variant: a framework for each worker slot, the tool that counts its calls, and the judgement."""
 
 import os
 from contextlib import ExitStack
@@ -17,19 +17,19 @@ class Agent:
         self.steps, self.base_url, self.model = steps, base_url, model
         self.count = 1_000
         self.facts = {"steps": steps}
-        self.lanes: dict[int, tuple[Ask, Tally]] = {}
+        self.slots: dict[int, tuple[Ask, Tally]] = {}
         self.opened = ExitStack()
 
-    def prepare(self, index: int, lane: int) -> None:  # noqa: ARG002
-        """Have the lane's own framework ready, which is built once: an agent is asked more than one question."""
-        if lane not in self.lanes:
+    def prepare(self, index: int, slot: int) -> None:  # noqa: ARG002
+        """Have the worker slot's own framework ready, which is built once: an agent is asked more than one question."""
+        if slot not in self.slots:
             tally = Tally()
             setting = Setting(self.base_url, self.model, tally.noop, self.steps)
-            self.lanes[lane] = self.opened.enter_context(asking(self.framework, setting)), tally
+            self.slots[slot] = self.opened.enter_context(asking(self.framework, setting)), tally
 
-    def run(self, index: int, lane: int) -> str:  # noqa: ARG002
+    def run(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return the number of calls that the tool saw, and the answer."""
-        ask, tally = self.lanes[lane]
+        ask, tally = self.slots[slot]
         tally.calls = 0
         said = ask(QUESTION)
         return f"{tally.calls} made, {said.strip()}"
@@ -40,6 +40,6 @@ class Agent:
         return None if answered == right else f"{answered[:80]!r}, expected {right!r}"
 
     def close(self) -> None:
-        """Close every lane's framework."""
-        self.lanes.clear()
+        """Close every worker slot's framework."""
+        self.slots.clear()
         self.opened.close()

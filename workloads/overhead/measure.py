@@ -57,10 +57,10 @@ def measured(variant: str, base_url: str, model: str, steps: int, tasks: int) ->
     }
 
 
-def _tasks(agent: Agent, lane: int, count: int) -> None:
-    agent.prepare(0, lane)
+def _tasks(agent: Agent, slot: int, count: int) -> None:
+    agent.prepare(0, slot)
     for _ in range(count):
-        wrong = agent.check(0, agent.run(0, lane))
+        wrong = agent.check(0, agent.run(0, slot))
         if wrong:
             raise RuntimeError(f"wrong answer, {wrong} @ overhead")
 
@@ -76,7 +76,7 @@ def _loaded(agent: Agent, tasks: int) -> tuple[float, float]:
     with ThreadPoolExecutor(LANES) as pool:
 
         def everywhere(count: int) -> list[None]:
-            return list(pool.map(lambda lane: _tasks(agent, lane, count), range(LANES)))
+            return list(pool.map(lambda slot: _tasks(agent, slot, count), range(LANES)))
 
         everywhere(1)
         return _timed(lambda: everywhere(tasks))

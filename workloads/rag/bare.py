@@ -23,14 +23,14 @@ class Agent:
         self.client = client(base_url)
         self.async_clients = AsyncClients(base_url)
 
-    def prepare(self, index: int, lane: int) -> None:
+    def prepare(self, index: int, slot: int) -> None:
         """Do nothing: a question leaves no traces to clear."""
 
-    def run(self, index: int, lane: int) -> str:  # noqa: ARG002
+    def run(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return the answer to the task's question."""
         return self.ask(self.tasks[index].question)
 
-    async def arun(self, index: int, lane: int) -> str:  # noqa: ARG002
+    async def arun(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return the answer to the task's question."""
         return await self.ask_async(self.tasks[index].question)
 

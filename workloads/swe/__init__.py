@@ -38,7 +38,7 @@ _TESTS: Final = ("quick", "slow")
 def open(  # noqa: A001
     settings: dict[str, Any], seed: int, variant: str, base_url: str, model: str, workdir: Path
 ) -> "Agent":
-    """Return the agent; each lane gets a copy of the repository under `workdir` when it is first prepared.
+    """Return the agent; each worker slot gets a copy of the repository under `workdir` when it is first prepared.
 
     Args:
         settings: a value for every name in SETTINGS.

@@ -15,7 +15,7 @@ from .tasks import tasks
 
 
 class Agent:
-    """What both variants share: the tasks, the lanes, the client and the judgement."""
+    """What both variants share: the tasks, the worker slots, the client and the judgement."""
 
     def __init__(self, settings: dict[str, Any], seed: int, base_url: str, model: str, workdir: Path) -> None:
         self.timeout_s: int = settings["timeout_s"]
@@ -27,36 +27,36 @@ class Agent:
         self.workdir = workdir
         self.client = client(base_url)
 
-    def prepare(self, index: int, lane: int) -> None:
-        """Put the lane's repository into the state of the task."""
-        repository.seed(self.lane(lane), self.bugs[index], index)
+    def prepare(self, index: int, slot: int) -> None:
+        """Put the worker slot's repository into the state of the task."""
+        repository.seed(self.copy_of(slot), self.bugs[index], index)
 
-    def run(self, index: int, lane: int) -> str:
+    def run(self, index: int, slot: int) -> str:
         """Return the change that the agent hands in, as `git diff` prints it; "" when it gave up."""
-        return self.solve(self.bugs[index].issue, self.lane(lane))
+        return self.solve(self.bugs[index].issue, self.copy_of(slot))
 
-    def solve(self, issue: str, lane: Path) -> str:
-        """Return the change that resolves an issue of the repository in `lane`."""
+    def solve(self, issue: str, copy: Path) -> str:
+        """Return the change that resolves an issue of the repository in `copy`."""
         raise NotImplementedError
 
     def check(self, index: int, answer: str) -> str | None:
         """Return None when the change undoes the fault and does nothing else, else what is wrong with it."""
         return repository.verdict(self.template, self.bugs[index], answer)
 
-    def lane(self, number: int) -> Path:
-        """Return the folder of a lane's repository."""
-        return self.workdir / f"lane-{number}"
+    def copy_of(self, slot: int) -> Path:
+        """Return the folder of a worker slot's repository."""
+        return self.workdir / f"slot-{slot}"
 
     def close(self) -> None:
-        """Close the client; the lanes go with the run's folder."""
+        """Close the client; the worker slots go with the run's folder."""
         self.client.close()
 
 
 class BareAgent(Agent):
     """The plain loop."""
 
-    def solve(self, issue: str, lane: Path) -> str:
-        """Return the change that resolves an issue of the repository in `lane`."""
+    def solve(self, issue: str, copy: Path) -> str:
+        """Return the change that resolves an issue of the repository in `copy`."""
         with orchprof.span("build_prompt"):
             first = INSTANCE.replace("{{task}}", issue)
             messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": first}]
@@ -68,19 +68,19 @@ class BareAgent(Agent):
             if len(commands) != 1:
                 messages.append({"role": "user", "content": _rejection(len(commands))})
                 continue
-            output, shown = self._bash(commands[0].strip(), lane)
+            output, shown = self._bash(commands[0].strip(), copy)
             if output.startswith(f"{SENTINEL}\n"):
                 return output.partition("\n")[2]
             messages.append({"role": "user", "content": shown})
         return ""
 
     @orchprof.tool("bash")
-    def _bash(self, command: str, lane: Path) -> tuple[str, str]:
+    def _bash(self, command: str, copy: Path) -> tuple[str, str]:
         """Return what the command printed, and the message that shows it to the model."""
         env = {**os.environ, **repository.environment()}
         try:
             done = subprocess.run(
-                command, shell=True, cwd=lane, env=env, text=True, errors="replace", timeout=self.timeout_s,
+                command, shell=True, cwd=copy, env=env, text=True, errors="replace", timeout=self.timeout_s,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:

@@ -101,12 +101,12 @@ class MiniAgent(Agent):
 
         super().__init__(settings, seed, base_url, model, workdir)
 
-    def solve(self, issue: str, lane: Path) -> str:
-        """Return the change that resolves an issue of the repository in `lane`."""
+    def solve(self, issue: str, copy: Path) -> str:
+        """Return the change that resolves an issue of the repository in `copy`."""
         from minisweagent.agents.default import DefaultAgent
         from minisweagent.environments.local import LocalEnvironment
 
-        local = LocalEnvironment(cwd=str(lane), timeout=self.timeout_s, env=repository.environment())
+        local = LocalEnvironment(cwd=str(copy), timeout=self.timeout_s, env=repository.environment())
         agent = DefaultAgent(
             ChatModel(self.client, self.model), Shell(local), system_template=SYSTEM, instance_template=INSTANCE,
             step_limit=STEP_LIMIT,

@@ -38,7 +38,7 @@ def environment() -> dict[str, str]:
 
 
 def template() -> Path:
-    """Return the clean repository that lanes are copied from, made once per version of networkx and Python.
+    """Return the clean repository that worker slots are copied from, made once per version of networkx and Python.
 
     Raises:
         ImportError: networkx or pytest is missing.
@@ -49,25 +49,25 @@ def template() -> Path:
     return folder("swe", [_FORMAT, version("networkx"), sys.version], _build)
 
 
-def seed(lane: Path, bug: Bug, number: int) -> None:
-    """Make a lane the clean repository plus one commit that brings the fault.
+def seed(copy: Path, bug: Bug, number: int) -> None:
+    """Make a worker slot's copy the clean repository plus one commit that brings the fault.
 
     Args:
-        lane: the lane's folder; made when it is not there.
+        copy: the folder; made when it is not there.
         bug: a fault that fits.
         number: the fault's own, so that its file gets a time that no other text of it has.
     """
-    if not lane.is_dir():
-        shutil.copytree(template(), lane)
-    touched = _git(lane, "diff", "--name-only", "clean").split()
-    _git(lane, "reset", "--quiet", "--hard", "clean")
-    _git(lane, "clean", "--quiet", "--force", "-d")
+    if not copy.is_dir():
+        shutil.copytree(template(), copy)
+    touched = _git(copy, "diff", "--name-only", "clean").split()
+    _git(copy, "reset", "--quiet", "--hard", "clean")
+    _git(copy, "clean", "--quiet", "--force", "-d")
     for name in touched:
-        os.utime(lane / name, (_CLEAN_S, _CLEAN_S))
-    path = lane / bug.path
+        os.utime(copy / name, (_CLEAN_S, _CLEAN_S))
+    path = copy / bug.path
     path.write_text(_seeded(path, bug), encoding="utf-8")
     os.utime(path, (_CLEAN_S + 1 + number,) * 2)
-    _git(lane, "commit", "--quiet", "--all", "--message", f"Simplify {bug.function}")
+    _git(copy, "commit", "--quiet", "--all", "--message", f"Simplify {bug.function}")
 
 
 def verdict(clean: Path, bug: Bug, patch: str) -> str | None:

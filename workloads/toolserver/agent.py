@@ -45,16 +45,16 @@ class McpAgent:
         self.sessions = PerLoop(self._session)
         self.loops = Loops(self.aclose)
 
-    def prepare(self, index: int, lane: int) -> None:  # noqa: ARG002
+    def prepare(self, index: int, slot: int) -> None:  # noqa: ARG002
         """Have this thread's session ready, if sessions are kept."""
         if self.is_kept:
             self.loops.run(self.sessions.current())
 
-    def run(self, index: int, lane: int) -> str:
+    def run(self, index: int, slot: int) -> str:
         """Return the answer to the task's question."""
-        return self.loops.run(self.arun(index, lane))
+        return self.loops.run(self.arun(index, slot))
 
-    async def arun(self, index: int, lane: int) -> str:  # noqa: ARG002
+    async def arun(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return the answer to the task's question."""
         question = self.tasks[index].question
         if self.is_kept:

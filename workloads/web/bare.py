@@ -23,10 +23,10 @@ class Agent:
         most = settings["output_tokens"]
         self.request: dict[str, Any] = {"model": model, **({"max_tokens": most} if most else {})}
 
-    def prepare(self, index: int, lane: int) -> None:
+    def prepare(self, index: int, slot: int) -> None:
         """Do nothing: a question leaves no traces to clear."""
 
-    def run(self, index: int, lane: int) -> str:  # noqa: ARG002
+    def run(self, index: int, slot: int) -> str:  # noqa: ARG002
         """Return the answer to the task's question."""
         return self.ask(self.tasks[index].question)
 

@@ -98,12 +98,12 @@ def bands(key: Key) -> Bands:
     """
     own = [one for one in examples() if one.row.setup == key]
     if len(own) < COVERED_ROWS:
-        return strangers()
+        return unseen_setups()
     return _percentiles([pair for group in _groups(own) for pair in _missed(key, group, group)])
 
 
 @cache
-def strangers() -> Bands:
+def unseen_setups() -> Bands:
     """Return how far the fit misses a model on an accelerator, each such pair left out of it altogether."""
     pairs: dict[tuple[str, str], list[Example]] = defaultdict(list)
     for one in examples():

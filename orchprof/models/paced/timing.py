@@ -66,13 +66,13 @@ class Paced:
     def bands_of(self, load: Load, ttft_s: float, after_s: float) -> Bands:
         """Return the bands of a load whose requests take so long to the first token and after it.
 
-        Beyond the setup's own rows the strangers' errors count as well. The request's band is that of its two
+        Beyond the setup's own rows the unseen setups' errors count as well. The request's band is that of its two
         parts, weighted by their time.
         """
         ttft, tpot = self.bands.ttft, self.bands.tpot
         if self.regime(load) == "extrapolated":
-            strangers = fit.strangers()
-            ttft, tpot = _union(ttft, strangers.ttft), _union(tpot, strangers.tpot)
+            unseen_setups = fit.unseen_setups()
+            ttft, tpot = _union(ttft, unseen_setups.ttft), _union(tpot, unseen_setups.tpot)
         low, high = ((a * ttft_s + b * after_s) / (ttft_s + after_s) for a, b in zip(ttft, tpot, strict=True))
         return Bands((low, high), ttft, tpot)
 

@@ -22,10 +22,10 @@ class Blocking:
         self.nap_s, self.served_s = settings["nap_s"], settings["served_s"]
         self.server = threading.Lock()
 
-    def prepare(self, index, lane):
+    def prepare(self, index, slot):
         pass
 
-    def run(self, index, lane):
+    def run(self, index, slot):
         time.sleep(self.nap_s)
         if self.served_s:
             with self.server:
@@ -40,7 +40,7 @@ class Blocking:
 
 
 class Awaited(Blocking):
-    async def arun(self, index, lane):
+    async def arun(self, index, slot):
         await asyncio.sleep(self.nap_s)
         return str(index)
 

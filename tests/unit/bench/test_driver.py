@@ -55,7 +55,7 @@ def test_every_mode_runs_every_task_once(tmp_path, mode, concurrency):
     tasks = measured(result)
     assert sorted(tasks["index"]) == list(range(6))
     assert tasks["ok"].all()
-    assert len(result.tables["tasks"]) == 6 + concurrency  # one warm-up task per lane
+    assert len(result.tables["tasks"]) == 6 + concurrency  # one warm-up task per worker slot
     assert result.tables["model_calls"]["task"].isin(result.tables["tasks"]["task"]).all()
     assert len(result.tables["model_calls"]) == 6 + concurrency
     assert result.tables["strands"]["pid"].nunique() == (concurrency if mode == "processes" else 1)
@@ -190,9 +190,9 @@ def test_a_second_interrupt_does_not_cost_the_run(tmp_path, monkeypatch):
 
     real = driver.WorkerPool.stop
 
-    def stop(crew):
+    def stop(pool):
         signal.raise_signal(signal.SIGINT)
-        real(crew)
+        real(pool)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(driver.WorkerPool, "stop", stop)

@@ -91,7 +91,7 @@ def test_a_closed_loop_starts_nothing_after_its_duration_and_its_ramp_is_warm_up
     result = run(tmp_path / "run", mode="threads", concurrency=4, settings={"nap_s": "0.05"}, load=load)
     tasks = result.tables["tasks"]
     warm = tasks[tasks["warmup"]]
-    begin = tasks["start_ns"].sort_values().iloc[4]  # one warm-up per lane, then the clock starts
+    begin = tasks["start_ns"].sort_values().iloc[4]  # one warm-up per worker slot, then the clock starts
     late = (measured(result)["start_ns"] - begin) / 1e9
     assert late.min() >= 0.3
     assert late.max() <= 1.0

@@ -36,10 +36,10 @@ class Agent:
     def __init__(self, settings, base_url, model):
         self.settings, self.base_url, self.model = settings, base_url, model
 
-    def prepare(self, index, lane):
+    def prepare(self, index, slot):
         self.trouble(index, "prepare")
 
-    def run(self, index, lane):
+    def run(self, index, slot):
         self.trouble(index, "run")
         with orchprof.tool("nap"):
             time.sleep(self.settings["nap_s"])

@@ -109,8 +109,8 @@ def test_a_setup_without_rows_takes_the_nearest_one_s_fit():
     assert (model.rows, model.engine) == ((), "any")
     assert model.nearest == DEFAULT_KEY
     assert model.steps == steps_of(model.setup, fit.weights(DEFAULT_KEY))
-    assert model.bands == fit.strangers()
-    low, high = fit.strangers().total
+    assert model.bands == fit.unseen_setups()
+    low, high = fit.unseen_setups().total
     assert high / low > _model(DEFAULT_SPEC).band[1] / _model(DEFAULT_SPEC).band[0]
     assert explain("paced:llama-3.1-8b@b200", 1000, 100, 1).regime == "fitted"
 
@@ -228,8 +228,11 @@ def test_beyond_the_rows_the_errors_of_strangers_count_too():
         "extrapolated: input tokens 1023 outside 1024-4096, concurrency 129 outside 8-128 of the rows"
     ]
     assert "extrapolated: input tokens 1023" in outside.source
-    for name, strangers in (("ttft_band", fit.strangers().ttft), ("tpot_band", fit.strangers().tpot)):
-        pairs = list(zip(getattr(inside, name), strangers, strict=True))
+    for name, unseen_setups in (
+        ("ttft_band", fit.unseen_setups().ttft),
+        ("tpot_band", fit.unseen_setups().tpot),
+    ):
+        pairs = list(zip(getattr(inside, name), unseen_setups, strict=True))
         assert list(getattr(outside, name)) == pytest.approx([min(pairs[0]), max(pairs[1])])
 
 

@@ -17,14 +17,14 @@ MAIN = ("raw", "httpx", "openai", "haystack", "langgraph", "mini-swe-agent")
 
 @pytest.fixture
 def opened(serve, tmp_path):
-    """Open an agent of a variant with lanes that are ready, and give its endpoint too."""
+    """Open an agent of a variant with worker slots that are ready, and give its endpoint too."""
     agents = []
 
-    def start(variant, lanes=1):
+    def start(variant, slots=1):
         endpoint = serve(overhead, {"steps": STEPS})
         agents.append(overhead.open({"steps": STEPS}, 1, variant, endpoint.url, "m", tmp_path))
-        for lane in range(lanes):
-            agents[-1].prepare(0, lane)
+        for slot in range(slots):
+            agents[-1].prepare(0, slot)
         return agents[-1], endpoint
 
     yield start
@@ -49,9 +49,9 @@ def test_every_framework_calls_the_tool_so_often_and_again(variant, opened, labe
 
 @pytest.mark.parametrize("variant", ["raw", "haystack", "langgraph"])
 def test_lanes_share_nothing(variant, opened):
-    agent, _ = opened(variant, lanes=4)
+    agent, _ = opened(variant, slots=4)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda lane: [agent.run(0, lane) for _ in range(3)], range(4)))
+        answers = list(pool.map(lambda slot: [agent.run(0, slot) for _ in range(3)], range(4)))
     assert answers == [[f"{STEPS} made, {STEPS} seen"] * 3] * 4
 
 

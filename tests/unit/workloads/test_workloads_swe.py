@@ -66,31 +66,31 @@ def test_a_fault_that_does_not_fit_is_left_out(tmp_path):
 
 def test_a_lane_is_the_clean_repository_and_the_fault(clean, tmp_path):
     first, second = tasks.tasks(clean, 1)[:2]
-    lane = tmp_path / "lane-0"
-    repository.seed(lane, first, 0)
-    (lane / second.path).write_text("rubbish")
-    (lane / "left.txt").write_text("over")
-    repository.seed(lane, second, 1)
-    assert git(lane, "status", "--porcelain") == ""
-    changed = [line for line in git(lane, "diff", "clean").splitlines() if re.match(r"[-+](?![-+])", line)]
+    slot = tmp_path / "slot-0"
+    repository.seed(slot, first, 0)
+    (slot / second.path).write_text("rubbish")
+    (slot / "left.txt").write_text("over")
+    repository.seed(slot, second, 1)
+    assert git(slot, "status", "--porcelain") == ""
+    changed = [line for line in git(slot, "diff", "clean").splitlines() if re.match(r"[-+](?![-+])", line)]
     assert changed == [f"-{second.before}", f"+{second.after}"]
-    assert (lane / first.path).read_text() == (clean / first.path).read_text()
-    times = {(lane / bug.path).stat().st_mtime for bug in (first, second)}
+    assert (slot / first.path).read_text() == (clean / first.path).read_text()
+    times = {(slot / bug.path).stat().st_mtime for bug in (first, second)}
     assert times == {repository._CLEAN_S, repository._CLEAN_S + 2}
 
 
 def test_the_verdict_is_about_the_text_alone(clean, tmp_path):
     bug, other = tasks.tasks(clean, 1)[:2]
-    lane = tmp_path / "lane-0"
-    repository.seed(lane, bug, 0)
+    slot = tmp_path / "slot-0"
+    repository.seed(slot, bug, 0)
     assert repository.verdict(clean, bug, "\n") == "nothing was submitted"
-    path = lane / bug.path
+    path = slot / bug.path
     path.write_text(path.read_text().replace(bug.after, bug.before))
-    right = git(lane, "diff")
+    right = git(slot, "diff")
     assert repository.verdict(clean, bug, right) is None
     path.write_text(path.read_text() + "# more\n")
     assert (
-        repository.verdict(clean, bug, git(lane, "diff")) == f"{bug.path} is not as it was before the fault"
+        repository.verdict(clean, bug, git(slot, "diff")) == f"{bug.path} is not as it was before the fault"
     )
     assert "not one of" in repository.verdict(clean, other, right)
     extra = "diff --git a/conftest.py b/conftest.py\nnew file mode 100644\n"
