@@ -25,6 +25,10 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting for the script; repeatable."),
     ] = None,
+    any_model: Annotated[
+        bool,
+        typer.Option("--any-model", help="Answer to any model's name: agents choose their tools by it."),
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how long a call would take and why, and leave.")
     ] = False,
@@ -44,7 +48,7 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
     ] = 1,
     form: FormatOption = "console",
 ) -> None:
-    """Serve a model alone, over the OpenAI protocol.
+    """Serve a model alone, over OpenAI's two protocols, Anthropic's and Google's.
 
     One line of JSON on stdout says when it is ready and where; it serves until interrupted.
     """
@@ -55,7 +59,8 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
         return
     from orchprof.models.endpoint import serve
 
-    serve(spec, script, _for_script(script, settings_of(settings or [])), seed=0, port=port)
+    given = _for_script(script, settings_of(settings or []))
+    serve(spec, script, given, seed=0, port=port, any_model=any_model)
 
 
 def _for_script(script: str | None, given: dict[str, str]) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""The model's side: an OpenAI-compatible endpoint, what it says and how long it takes."""
+"""The model's side: an endpoint that speaks what agents speak, what it says and how long it takes."""

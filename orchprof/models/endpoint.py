@@ -1,4 +1,4 @@
-"""The model endpoint: an OpenAI-compatible server in its own process that says where its time went.
+"""The model endpoint: a server of four vendors' protocols in its own process that says where its time went.
 
 Run as `python -m orchprof.models.endpoint '{"spec": ..., "script": ..., "settings": {}, "seed": 0}'`.
 """
@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from orchprof import errors
@@ -25,13 +26,15 @@ _SHUTDOWN_S: Final = 1
 _KEEP_ALIVE_S: Final = 600
 
 
-def serve(
+def serve(  # noqa: PLR0913  what a child process is told
     spec: str,
     script: str | None,
     settings: Mapping[str, object],
     seed: int,
     port: int = 0,
     host: str = "127.0.0.1",
+    *,
+    any_model: bool = False,
 ) -> None:
     """Serve until killed; print one JSON line on stdout when ready.
 
@@ -42,13 +45,15 @@ def serve(
         seed: for the script.
         port: 0 takes a free one.
         host: the address to listen on.
+        any_model: answer to any model's name; else others than the spec's are refused.
 
     Raises:
         UsageError: the spec or the script is not understood.
         ModelError: the model does not load or the port is taken.
         MissingExtraError: a package of the time source is not installed.
     """
-    asyncio.run(_serve(_service(parse(spec), script, settings, seed), _listen(host, port)))
+    service = replace(_service(parse(spec), script, settings, seed), is_any_model=any_model)
+    asyncio.run(_serve(service, _listen(host, port)))
 
 
 def _service(spec: Spec, script: str | None, settings: Mapping[str, object], seed: int) -> Service:
@@ -88,8 +93,9 @@ async def _serve(service: Service, listener: socket.socket) -> None:
 
     config = uvicorn.Config(
         app(service),
-        log_level="warning",
+        log_level="error",  # a client that tries a WebSocket first is no warning
         access_log=False,
+        ws="none",
         lifespan="off",
         timeout_graceful_shutdown=_SHUTDOWN_S,
         timeout_keep_alive=_KEEP_ALIVE_S,

@@ -55,7 +55,12 @@ class Ready:
 
 @contextmanager
 def start(
-    spec: str, script: str | None = None, settings: Mapping[str, object] | None = None, seed: int = 0
+    spec: str,
+    script: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    seed: int = 0,
+    *,
+    any_model: bool = False,
 ) -> Iterator[Endpoint]:
     """Yield the endpoint of a spec, running; for `http://` specs nothing is started, only reached for.
 
@@ -64,6 +69,7 @@ def start(
         script: `module:function`; see `endpoint.serve`.
         settings: for the script and the time source.
         seed: for the script.
+        any_model: see `endpoint.serve`.
 
     Raises:
         UsageError: the spec is not understood.
@@ -80,6 +86,7 @@ def start(
         "script": script,
         "settings": settings or {},
         "seed": seed,
+        "any_model": any_model,
         "die_with_parent": True,
     }
     with tempfile.TemporaryFile() as stderr:

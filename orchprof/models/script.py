@@ -3,7 +3,9 @@
 A script is named `module:function`; the function is `make(settings, seed)` and returns the script itself,
 which gets the request's messages and tools and returns an assistant message
 `{"content": str | None, "tool_calls": [{"name": str, "arguments": dict}], "output_tokens": int}`; the last two
-may be left out. It keeps no state between calls, so that concurrent tasks and retries get the same answers.
+may be left out. All of it has the form of OpenAI's chat completions, whatever wire it came by; a free-form tool
+(`"type": "custom"`) is called with a text in place of the dict. A script keeps no state between calls, so that
+concurrent tasks and retries get the same answers.
 """
 
 import importlib

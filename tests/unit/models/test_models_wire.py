@@ -1,20 +1,22 @@
-"""The chat completion format, and scripts."""
+"""The chat completion wire, answers as deltas, and scripts."""
 
 import json
 
 import pytest
 
 from orchprof.errors import UsageError
-from orchprof.models import chat_format, script
+from orchprof.models import script
 from orchprof.models.source import Spent
+from orchprof.models.wires import chat, deltas
+from orchprof.models.wires.ask import End, RefusedError, read_json
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def test_a_request_is_understood():
     body = BODY | {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 7, "tools": None}
-    ask = chat_format.parse(json.dumps(body).encode(), "m")
-    assert (ask.stream, ask.include_usage, ask.most_tokens, ask.tools) == (True, True, 7, [])
+    ask = chat.parse(body, {})
+    assert (ask.model, ask.stream, ask.most_tokens, ask.tools) == ("m", True, 7, [])
     assert ask.prompt == "user: hi"
 
 
@@ -22,11 +24,11 @@ def test_a_request_is_understood():
     ("raw", "status", "code"),
     [
         (b"{", 400, "invalid_json"),
-        (b"[]", 400, "missing_messages"),
+        (b"[]", 400, "invalid_value"),
         (b'{"model": "m"}', 400, "missing_messages"),
         (b'{"model": "m", "messages": []}', 400, "missing_messages"),
         (b'{"model": "m", "messages": ["hi"]}', 400, "missing_messages"),
-        (json.dumps(BODY | {"model": "x"}).encode(), 404, "model_not_found"),
+        (json.dumps(BODY | {"model": None}).encode(), 400, "invalid_value"),
         (json.dumps(BODY | {"max_tokens": 0}).encode(), 400, "invalid_value"),
         (json.dumps(BODY | {"tools": {"type": "function"}}).encode(), 400, "invalid_value"),
         (json.dumps(BODY | {"tools": "search"}).encode(), 400, "invalid_value"),
@@ -40,38 +42,38 @@ def test_a_request_is_understood():
     ],
 )
 def test_what_is_refused(raw, status, code):
-    with pytest.raises(chat_format.RefusedError) as refused:
-        chat_format.parse(raw, "m")
+    with pytest.raises(RefusedError) as refused:
+        chat.parse(read_json(raw), {})
     assert refused.value.status == status
-    assert refused.value.body()["error"]["code"] == code
+    assert chat.refusal(refused.value)["error"]["code"] == code
 
 
 @pytest.mark.parametrize("n", [1, None])
 def test_one_answer_may_be_asked_for(n):
-    assert chat_format.parse(json.dumps(BODY | {"n": n}).encode(), "m").tools == []
+    assert chat.parse(BODY | {"n": n}, {}).tools == []
 
 
 def test_text_is_cut_into_one_delta_per_token():
-    answer = chat_format.answer("abcdefghij", [], 3, None)
+    answer = deltas.answer("abcdefghij", [], 3, None)
     assert answer.deltas == [{"content": "abcd"}, {"content": "efgh"}, {"content": "ij"}]
     assert (answer.tokens, answer.finish_reason) == (3, "stop")
 
 
 def test_an_empty_answer_still_has_a_delta():
-    assert chat_format.answer("", [], 1, None).deltas == [{"content": ""}]
+    assert deltas.answer("", [], 1, None).deltas == [{"content": ""}]
 
 
 def test_text_stops_at_the_limit_and_tool_calls_do_not():
-    cut = chat_format.answer("abcdefgh", [], 8, 3)
-    assert (chat_format.merged(cut.deltas)["content"], cut.tokens, cut.finish_reason) == ("abc", 3, "length")
-    calls = chat_format.calls_of({"tool_calls": [{"name": "f", "arguments": {"x": "y" * 40}}]})
-    assert chat_format.answer("", calls, 12, 3).finish_reason == "tool_calls"
+    cut = deltas.answer("abcdefgh", [], 8, 3)
+    assert (deltas.merged(cut.deltas)["content"], cut.tokens, cut.finish_reason) == ("abc", 3, "length")
+    calls = deltas.calls_of({"tool_calls": [{"name": "f", "arguments": {"x": "y" * 40}}]})
+    assert deltas.answer("", calls, 12, 3).finish_reason == "tool_calls"
 
 
 def test_deltas_add_up_to_the_message():
     said = [{"name": "search", "arguments": {"query": "a b c"}}, {"name": "stop", "arguments": {}}]
-    calls = chat_format.calls_of({"tool_calls": said})
-    message = chat_format.merged(chat_format.answer("thinking", calls, 5, None).deltas)
+    calls = deltas.calls_of({"tool_calls": said})
+    message = deltas.merged(deltas.answer("thinking", calls, 5, None).deltas)
     assert message["content"] == "thinking"
     assert [call["function"]["name"] for call in message["tool_calls"]] == ["search", "stop"]
     assert [json.loads(call["function"]["arguments"]) for call in message["tool_calls"]] == [
@@ -79,12 +81,12 @@ def test_deltas_add_up_to_the_message():
         {},
     ]
     assert len({call["id"] for call in message["tool_calls"]}) == 2
-    assert chat_format.merged(chat_format.answer("", calls, 5, None).deltas)["content"] is None
+    assert deltas.merged(deltas.answer("", calls, 5, None).deltas)["content"] is None
 
 
 def test_usage_names_cached_tokens():
-    end = chat_format.End(10, 4, "stop", Spent(0.0, 0.0, 0.0, None, 6))
-    assert chat_format.usage(end) == {
+    end = End(10, 4, "stop", Spent(0.0, 0.0, 0.0, None, 6), {})
+    assert chat.usage(end) == {
         "prompt_tokens": 10,
         "completion_tokens": 4,
         "total_tokens": 14,
