@@ -4,7 +4,7 @@ Nothing is stored: a conversation comes whole with every request, and `previous_
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from orchprof.models.script import Message
@@ -58,15 +58,21 @@ def parse(body: Json, asked: Mapping[str, str]) -> Ask:
 
 
 def _messages(body: Json) -> list[Message]:
-    given = body.get("input")
-    if not given:
+    items = _items(body)
+    if not items:
         raise RefusedError(400, "'input' has to be a text or a list of at least one item", "missing_input")
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else asks.objects(given, "input")
     said = asks.text(body.get("instructions"), "instructions")
     messages: list[Message] = [{"role": "system", "content": said}] if said else []
     for item in items:
         _add(messages, item)
     return messages
+
+
+def _items(body: Json) -> list[Json]:
+    given = body.get("input")
+    if isinstance(given, str):
+        return [{"role": "user", "content": given}] if given else []
+    return asks.objects(given, "input")
 
 
 def _add(messages: list[Message], item: Json) -> None:
@@ -86,17 +92,31 @@ def _add(messages: list[Message], item: Json) -> None:
 def _tools(body: Json) -> list[Json]:
     """Return the tools that the client runs; those of the server's own are nobody's to call here."""
     tools = []
-    for tool in asks.objects(body.get("tools"), "tools"):
+    for tool in _offered(body):
         if tool.get("type") == "function":
             tools.append(asks.function(tool, tool.get("parameters")))
         elif tool.get("type") == "custom":
-            tools.append({"type": "custom", "custom": {k: v for k, v in tool.items() if k != "type"}})
+            free = {name: value for name, value in tool.items() if name not in ("type", "namespace")}
+            tools.append({"type": "custom", "custom": free})
     return tools
+
+
+def _offered(body: Json) -> Iterator[Json]:
+    """Yield every tool: of the request, of an item that adds some, and of namespaces, which their tools then name."""
+    added = [item for item in _items(body) if item.get("type") == "additional_tools"]
+    for where in (body, *added):
+        for tool in asks.objects(where.get("tools"), "tools"):
+            if tool.get("type") == "namespace":
+                inner = asks.objects(tool.get("tools"), "tools")
+                yield from ({**each, "namespace": tool.get("name")} for each in inner)
+            else:
+                yield tool
 
 
 def body(ask: Ask, deltas: list[Json], end: End) -> Json:
     """Return a response."""
-    return _response(ask, identity("resp_"), [_item(block, _status(end)) for block in blocks(deltas)], end)
+    items = [_item(block, _status(end), _namespaces(ask)) for block in blocks(deltas)]
+    return _response(ask, identity("resp_"), items, end)
 
 
 def stream(ask: Ask) -> "Events":
@@ -111,6 +131,7 @@ class Events(BlockStream):
         super().__init__()
         self._ask = ask
         self._id = identity("resp_")
+        self._namespaces = _namespaces(ask)
         self._items: list[Json] = []
         self._sent = 0
 
@@ -124,7 +145,7 @@ class Events(BlockStream):
 
     def opened(self, block: Block) -> bytes:
         """Return the events that begin an item, and a text's part."""
-        item = _item(block, "in_progress")
+        item = _item(block, "in_progress", self._namespaces)
         sent = self._event("response.output_item.added", output_index=len(self._items), item=item)
         return (
             sent
@@ -141,7 +162,7 @@ class Events(BlockStream):
         return self._closed(block, "completed")
 
     def _closed(self, block: Block, status: str) -> bytes:
-        item = _item(block, status)
+        item = _item(block, status, self._namespaces)
         where = "text" if not block.is_call else _ITEMS[block.kind][2]
         sent = self._about(block, f"{_EVENTS[block.kind]}.done", **{where: block.text})
         if not block.is_call:
@@ -191,13 +212,23 @@ def _part(block: Block) -> Json:
     return {"type": "output_text", "annotations": [], "logprobs": [], "text": block.text}
 
 
-def _item(block: Block, status: str) -> Json:
+def _namespaces(ask: Ask) -> dict[str, str]:
+    """Return the namespaces of the tools that have one, which their calls repeat."""
+    return {
+        str(tool.get("name")): str(tool["namespace"])
+        for tool in _offered(ask.original)
+        if tool.get("namespace")
+    }
+
+
+def _item(block: Block, status: str, namespaces: Mapping[str, str]) -> Json:
     kind, _, words = _ITEMS[block.kind]
     item: Json = {"id": _item_id(block), "type": kind, "status": status}
     if block.is_call:
-        return item | {words: block.text, "call_id": block.id, "name": block.name}
-    whose: Json = {"role": "assistant"} if block.kind == "text" else {"summary": []}
-    return item | whose | {words: [] if status == "in_progress" else [_part(block)]}
+        whose = {"namespace": namespaces[block.name]} if block.name in namespaces else {}
+        return item | {words: block.text, "call_id": block.id, "name": block.name} | whose
+    said: Json = {"role": "assistant"} if block.kind == "text" else {"summary": []}
+    return item | said | {words: [] if status == "in_progress" else [_part(block)]}
 
 
 def _response(ask: Ask, name: str, items: list[Json], end: End | None = None) -> Json:
@@ -211,7 +242,7 @@ def _response(ask: Ask, name: str, items: list[Json], end: End | None = None) ->
         "error": None,
         "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
         "model": ask.model,
-        **{name: ask.original.get(name, value) for name, value in _REPEATED.items()},
+        **{key: ask.original.get(key, value) for key, value in _REPEATED.items()},
         "output": list(items),
         "usage": None if end is None else _usage(end),
         **({} if end is None else {"orchprof": end.clock}),
