@@ -158,6 +158,89 @@ def test_one_model_can_be_asked_for(zero):
     assert (card["id"], card["object"]) == ("zero", "model")
 
 
+def _urls(endpoint):
+    """Return where each wire is asked, and what for."""
+    base = endpoint.base_url
+    said = [{"role": "user", "content": "hi"}]
+    contents = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    return {
+        f"{base}/chat/completions": {"model": "zero", "messages": said},
+        f"{base}/responses": {"model": "zero", "input": "hi"},
+        f"{base}/messages?beta=true": {"model": "zero", "messages": said, "max_tokens": 9},
+        f"{base}beta/models/zero:generateContent": contents,
+        f"{base}/models/zero:generateContent": contents,
+    }
+
+
+@pytest.fixture(scope="module")
+def echo():
+    with start("zero") as endpoint:
+        yield endpoint
+
+
+def test_one_script_answers_over_every_wire(echo):
+    for url, body in _urls(echo).items():
+        reply = httpx.post(url, json=body)
+        assert (reply.status_code, '"hi"' in reply.text) == (200, True), url
+        assert clocks.read(reply.json(), reply.headers).total_ns > 0
+        assert reply.headers["x-request-id"].startswith("req_")
+        assert reply.headers["x-request-id"] == reply.headers["request-id"]
+
+
+def test_streams_over_every_wire(echo):
+    for url, body in _urls(echo).items():
+        streams = url.replace(":generateContent", ":streamGenerateContent?alt=sse")
+        reply = httpx.post(streams, json=body if "contents" in body else body | {"stream": True})
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        assert '"hi"' in reply.text, url
+        assert reply.headers["x-request-id"]
+    reply = httpx.post(url.replace(":generate", ":streamGenerate"), json=body)
+    assert reply.headers["content-type"] == "application/json"
+    assert [chunk.get("usageMetadata") is None for chunk in reply.json()] == [True, False]
+
+
+def test_other_models_are_refused_in_the_vendor_s_form(echo):
+    for url, body in _urls(echo).items():
+        reply = httpx.post(url.replace("/zero:", "/other:"), json=body | {"model": "other"})
+        assert reply.status_code == 404, url
+        assert "no model 'other'" in reply.json()["error"]["message"]
+        assert (reply.json().get("type") == "error") == ("/messages" in url)
+
+
+def test_any_model_may_be_asked_for():
+    with start("zero", any_model=True) as endpoint:
+        for url, body in _urls(endpoint).items():
+            reply = httpx.post(url.replace("/zero:", "/other:"), json=body | {"model": "other"})
+            assert reply.status_code == 200, url
+            assert (reply.json().get("model") or reply.json()["modelVersion"]) == "other"
+        assert httpx.get(f"{endpoint.base_url}/models/other").json()["id"] == "other"
+
+
+def test_tokens_are_counted_without_an_answer(echo):
+    said = {"model": "zero", "messages": [{"role": "user", "content": "four words are here"}]}
+    assert httpx.post(f"{echo.base_url}/messages/count_tokens", json=said).json() == {"input_tokens": 7}
+    contents = {"contents": [{"role": "user", "parts": [{"text": "four words are here"}]}]}
+    counted = httpx.post(f"{echo.base_url}beta/models/zero:countTokens", json=contents)
+    assert counted.json() == {"totalTokens": 7}
+
+
+def test_models_are_listed_for_each_vendor(echo):
+    assert httpx.get(f"{echo.base_url}beta/models").json()["models"][0]["name"] == "models/zero"
+    listed = httpx.get(f"{echo.base_url}/models").json()
+    assert (listed["object"], listed["has_more"], listed["data"][0]["type"]) == ("list", False, "model")
+
+
+def test_a_websocket_is_refused_so_that_the_client_posts(echo):
+    asks = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "eA==",
+    }
+    assert httpx.get(f"{echo.base_url}/responses", headers=asks).status_code == 426
+    assert httpx.get(f"{echo.base_url}/responses").status_code == 405
+
+
 class Faulty(ZeroSource):
     """A time source with a fault of its own."""
 
