@@ -19,7 +19,7 @@ _SHELLS: Final = (
 )  # fmt: skip
 _EDITORS: Final = ("apply_patch", "edit", "replace", "Edit", "edit_file", "str_replace", _PROGRAMS)
 _READERS: Final = ("read_file", "Read", "read")
-_FOLDER: Final = re.compile(r"(?:[Dd]irector(?:y|ies)|[Cc]wd|[Ww]orkspace)\W+(/[^\s<>\"'`,\\]+)")
+_FOLDER: Final = re.compile(r"(?i)(?:workspace|working|cwd)[^\n<>:]{0,40}[:>][\s*-]*(/[^\s<>\"'`,\\]+)")
 # The least that a schema's type takes.
 _LEAST: Final[dict[str, Any]] = {
     "string": "", "integer": 0, "number": 0, "boolean": False, "array": [], "object": {}
@@ -79,14 +79,9 @@ class _Offer:
             return {"name": editor, "arguments": _program("apply_patch", _patch(file, old, new))}
         if editor in self._free:
             return {"name": editor, "arguments": _patch(file, old, new)}
-        texts = {
-            "oldstring": old,
-            "oldstr": old,
-            "newstring": new,
-            "newstr": new,
-            "input": _patch(file, old, new),
-        }
-        return self._call(editor, {**texts, **self._file(file), "instruction": "Mend it"})
+        texts = {"oldstring": old, "oldstr": old, "newstring": new, "newstr": new, "instruction": "Mend it"}
+        patch = dict.fromkeys(("input", "patch", "patchtext"), _patch(file, old, new))
+        return self._call(editor, {**texts, **patch, **self._file(file)})
 
     def read(self, reader: str, file: str) -> Message:
         """Return the call that reads a file, as some agents insist on before an edit."""

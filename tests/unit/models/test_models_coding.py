@@ -36,7 +36,7 @@ ARGUMENTS = {
 def play(tools, settings=None, messages=()):
     """Return the calls of each step until the answer, and the conversation."""
     script = load(NAME, settings or {}, 0)
-    said, steps = [*messages, {"role": "user", "content": "mend it in directory /home/me/work."}], []
+    said, steps = [*messages, {"role": "user", "content": "Working directory: /home/me/work"}], []
     for _ in range(9):
         answer = script(said, tools)
         said.append({"role": "assistant", **answer})
@@ -87,6 +87,29 @@ def test_the_agent_s_own_editor_reads_first_where_there_is_a_reader():
         "oldString": "return a - b",
         "newString": "return a + b",
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "folder"),
+    [
+        ("<cwd>/home/me</cwd>", "/home/me/"),
+        ("working directory: /home/me\nmore", "/home/me/"),
+        ("**Workspace Directories:**\n\n  - /home/me", "/home/me/"),
+        ("temporary directory is: /tmp/x\n- **Workspace:**\n  - /home/me", "/home/me/"),
+        ("a directory.</description> /path of a file in the workspace", ""),
+    ],
+)
+def test_the_folder_is_where_the_agent_says_it_works(said, folder):
+    patch = function("apply_patch", ["patchText"], patchText=TEXT)
+    editor = function(
+        "edit", ["path", "old_string", "new_string"], path=TEXT, old_string=TEXT, new_string=TEXT
+    )
+    script = load(NAME, {"edit": "tool"}, 0)
+    asked = [{"role": "system", "content": said}, {"role": "tool", "content": "done"}]
+    (call,) = script(asked, [SHELLS["qwen"], editor])["tool_calls"]
+    assert call["arguments"]["path"] == f"{folder}calc.py"
+    (call,) = script(asked, [SHELLS["qwen"], patch])["tool_calls"]
+    assert call["arguments"]["patchText"].startswith("*** Begin Patch")
 
 
 def test_an_agent_without_an_editor_edits_by_its_shell():
