@@ -80,6 +80,8 @@ def app(service: Service) -> "Starlette":
         asked = {"name": name, "method": method, **request.query_params}
         if method == "countTokens":
             return await _counted(service, gemini, request, asked)
+        if method not in gemini.METHODS:
+            raise RefusedError(404, f"no method {method!r} here", "not_found")
         return await _answer(service, gemini, request, asked)
 
     async def count(request: "Request") -> "Response":
@@ -127,11 +129,12 @@ async def _upgrade(request: "Request") -> "Response":
     raise RefusedError(405, "Method Not Allowed: GET /v1/responses", "method_not_allowed")
 
 
-def _wire(path: str) -> Wire:
-    """Return the wire that a path belongs to; OpenAI's where it is nobody's."""
+def _wire(request: "Request") -> Wire:
+    """Return the wire that a request belongs to; OpenAI's where it is nobody's."""
+    path = request.url.path
     if path.startswith("/v1/messages"):
         return messages
-    if path.startswith("/v1beta/") or ":" in path:
+    if path.startswith("/v1beta/") or (request.method == "POST" and path.startswith("/v1/models/")):
         return gemini
     return chat
 
@@ -160,7 +163,7 @@ async def _refused(request: "Request", error: Exception) -> "Response":
         error = RefusedError(error.status_code, f"{error.detail}: {where}", code)
     if not isinstance(error, RefusedError):
         error = RefusedError(500, f"{type(error).__name__}: {error}", "internal_error")
-    return _json(_wire(request.url.path).refusal(error), error.status, headers)
+    return _json(_wire(request).refusal(error), error.status, headers)
 
 
 async def _understood(service: Service, wire: Wire, request: "Request", asked: Mapping[str, str]) -> Ask:

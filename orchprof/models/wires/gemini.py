@@ -9,7 +9,8 @@ from orchprof.models.wires import ask as asks
 from orchprof.models.wires.ask import Ask, End, Json, RefusedError, identity
 from orchprof.models.wires.deltas import Block, BlockStream, blocks
 
-STREAMS: Final = "streamGenerateContent"
+_STREAMS: Final = "streamGenerateContent"
+METHODS: Final = ("generateContent", _STREAMS)
 _FINISH_REASONS: Final = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP"}
 _STATUSES: Final = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
 # Where clients put what a function returned, if that is one text.
@@ -28,7 +29,7 @@ def parse(body: Json, asked: Mapping[str, str]) -> Ask:
         raise asks.invalid("candidateCount", "1", settings["candidateCount"])
     most = asks.limit(settings.get("maxOutputTokens"), "maxOutputTokens")
     chat = asks.chat_body(model, messages, tools, most)
-    streams, events = asked.get("method") == STREAMS, asked.get("alt") == "sse"
+    streams, events = asked.get("method") == _STREAMS, asked.get("alt") == "sse"
     return Ask(model, messages, tools, chat, streams, most, original=body, is_events=events)
 
 

@@ -11,17 +11,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 import uvicorn
 
 from orchprof import clocks
+from orchprof.clocks import reply
 from orchprof.errors import ModelError
 from orchprof.models import script, web
 from orchprof.models.endpoint_process import start
 from orchprof.models.explain import resolve
-from orchprof.models.source import Work, ZeroSource
+from orchprof.models.source import Spent, Work, ZeroSource
 from orchprof.models.source_paced import PacedSource
 from orchprof.models.spec import DEFAULT_SPEC, parse
 
@@ -239,6 +241,52 @@ def test_a_websocket_is_refused_so_that_the_client_posts(echo):
     }
     assert httpx.get(f"{echo.base_url}/responses", headers=asks).status_code == 426
     assert httpx.get(f"{echo.base_url}/responses").status_code == 405
+
+
+def test_what_gemini_s_path_asks_for_and_is_not_here(echo):
+    body = {"contents": [{"parts": [{"text": "hi"}]}]}
+    for path in ("beta/models/zero:embedContent", "/models/zero:embedContent"):
+        reply = httpx.post(f"{echo.base_url}{path}", json=body)
+        assert (reply.status_code, reply.json()["error"]["status"]) == (404, "NOT_FOUND")
+    assert httpx.get(f"{echo.base_url}/models/a:b").json()["error"]["code"] == "model_not_found"
+
+
+class Speaking(ZeroSource):
+    """A model with words of its own: a thought, a word, a call."""
+
+    asked = None
+
+    async def converse(self, body):
+        self.asked = body
+        call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for delta in (
+            {"role": "assistant", "content": None},
+            {"reasoning_content": "hm"},
+            {"tool_calls": [call]},
+        ):
+            yield {"choices": [{"delta": delta}]}, None
+        usage = {"prompt_tokens": 5, "completion_tokens": 3}
+        last = {"choices": [{"delta": {}, "finish_reason": "tool_calls"}], "usage": usage}
+        yield last, Spent(0.0, 0.1, 0.2)
+
+
+def test_a_model_s_own_words_go_over_every_wire():
+    async def ask(url, body):
+        source = Speaking()
+        transport = httpx.ASGITransport(web.app(web.Service("zero", source, None)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            whole = (await client.post(url, json=body)).json()
+            streams = url.replace(":generateContent", ":streamGenerateContent?alt=sse")
+            events = await client.post(streams, json=body if "contents" in body else body | {"stream": True})
+            return source.asked, whole, reply.account(reply.streamed([events.content]), {}), events.text
+
+    for url, body in _urls(SimpleNamespace(base_url="/v1")).items():
+        asked, whole, told, events = asyncio.run(ask(url, body))
+        assert asked["messages"] == [{"role": "user", "content": "hi"}], url
+        assert '"hm"' in events
+        assert '"f"' in events
+        assert (told["input_tokens"], told["output_tokens"], told["decisions"]) == (5, 3, "model"), url
+        assert '"f"' in json.dumps(whole)
 
 
 class Faulty(ZeroSource):
