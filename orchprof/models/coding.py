@@ -30,7 +30,7 @@ TITLE: Final = "Mend the failing test"
 ANSWER: Final = "Mended: the tests ran, the code was edited, and the tests ran again."
 
 
-def make(settings: Mapping[str, Any], seed: int) -> Script:
+def make(settings: Mapping[str, object], seed: int) -> Script:
     """Return the script.
 
     Args:
@@ -106,7 +106,7 @@ class _Offer:
 class _Work:
     """What there is to do, step by step."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, object]) -> None:
         self._test = str(settings.get("test", "python3 -m unittest -q"))
         self._edit = settings.get("edit")
         self._beside = settings.get("beside")
@@ -114,7 +114,7 @@ class _Work:
         self._old = str(settings.get("old", "return a - b"))
         self._new = str(settings.get("new", "return a + b"))
         tokens = settings.get("output_tokens")
-        self._length = {} if tokens is None else {"output_tokens": int(tokens)}
+        self._length = {"output_tokens": int(tokens)} if isinstance(tokens, int | str) else {}
 
     def next(self, messages: list[Message], offer: _Offer) -> Message:
         """Return what follows on so many tool results."""
