@@ -18,6 +18,7 @@ from orchprof.capture import recorder
 from orchprof.capture.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
 from orchprof.capture.log import FLUSH_EVERY_S, read_frames
 from orchprof.watch import proc
+from orchprof.watch.process_events import ProcessEvents
 from orchprof.watch.watch import Watch
 
 LOGS: Final = "ORCHPROF_LOGS"
@@ -54,8 +55,13 @@ def launch(command: Sequence[str], logs: Path, tools: Sequence[str] = (), task_f
     """
     environment = _environment(os.environ, logs.resolve(), tools, task_from)
     environment[STARTED] = f"{os.getpid()} {time.monotonic_ns()}"
-    process = subprocess.Popen(list(command), env=environment, close_fds=False)
-    with _signals_to(process), Watch([process.pid], logs):
+    events = ProcessEvents()
+    try:
+        process = subprocess.Popen(list(command), env=environment, close_fds=False)
+    except OSError:
+        events.close()
+        raise
+    with _signals_to(process), Watch([process.pid], logs, events):
         code = process.wait()
     return Ended(128 - code if code < 0 else code, missing(command, process.pid, logs, tools, task_from))
 

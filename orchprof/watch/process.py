@@ -51,8 +51,9 @@ class Process:
     """A process of the tree. `root`: it is recorded from inside, so that only its threads are looked at."""
 
     __slots__ = (
-        "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_ends", "_kept", "_log", "_next_sample_ns",
-        "_runtime", "_runtimes", "_used", "first_ns", "last_ns", "name", "parent", "pid", "refusal", "root", "threads",
+        "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_ends", "_identified", "_kept", "_log",
+        "_next_sample_ns", "_runtime", "_runtimes", "_used", "first_ns", "last_ns", "name", "parent", "pid", "refusal",
+        "root", "threads",
     )  # fmt: skip
 
     def __init__(self, pid: int, parent: int, root: bool, now_ns: int, tools: "Tools") -> None:
@@ -62,7 +63,7 @@ class Process:
         self.name, self.refusal = "", ""
         self._log, self._kept, self._runtimes, self._ends = tools.log, tools.kept, tools.runtimes, tools.ends
         self._changed, self._delays_ns, self._cpu_gone_ns, self._delay_gone_ns = True, 0, 0, 0
-        self._next_sample_ns = now_ns
+        self._next_sample_ns, self._identified = now_ns, False
         self._runtime: range | None = None
         self._used: proc.Usage | None = None
 
@@ -86,8 +87,8 @@ class Process:
         """Return the process at the other end of one of its descriptors; 0 when there is none known."""
         return self._ends.other(self.pid, number)
 
-    def refresh(self) -> list[int]:
-        """Find its threads anew and return its children; both are empty when it is gone."""
+    def refresh(self) -> None:
+        """Find its threads anew; there are none when it is gone."""
         folder = f"{proc.FOLDER}/{self.pid}/task"
         tids = proc.numbers(folder)
         for gone in self.threads.keys() - set(tids):
@@ -95,7 +96,10 @@ class Process:
         for tid in tids:
             if tid not in self.threads:
                 self.threads[tid] = Thread(tid, Line(f"{folder}/{tid}/syscall", self._kept))
-        return [child for tid in tids for child in proc.children(self.pid, tid)]
+
+    def children(self) -> list[int]:
+        """Return the children that its threads started and that have not been reaped."""
+        return [child for tid in self.threads for child in proc.children(self.pid, tid)]
 
     def look(self, now_ns: int) -> None:
         """Look at every thread once. Those that wait for the GIL are told who was seen running."""
@@ -131,11 +135,18 @@ class Process:
         self._next_sample_ns = now_ns + min(max(now_ns - self.first_ns, _FIRST_SAMPLE_NS), SAMPLE_EVERY_NS)
         before, self._used = self._used, proc.usage(self.pid) or self._used
         self._sample(now_ns)
-        return self._used is not None and (before is None or before.image != self._used.image)
+        if self._used is None or (before is None and self._identified):
+            return False
+        return before is None or before.image != self._used.image
+
+    def became(self) -> None:
+        """Note the program that it has just become."""
+        self._used = None
+        self.identify()
 
     def identify(self) -> None:
         """Note what program it runs now."""
-        self._runtime, self.refusal = None, ""
+        self._runtime, self.refusal, self._identified = None, "", True
         self.name = proc.name_of(self.pid)
         python = self._runtimes.is_python(self.pid) and not self._is_copy()
         self._log.note(("process", [self.pid, self.name, python]))
@@ -145,13 +156,13 @@ class Process:
         parent = proc.usage(self.parent)
         return parent is not None and self._used is not None and parent.image == self._used.image
 
-    def died(self, now_ns: int) -> None:
+    def died(self, now_ns: int, status: int | None = None) -> None:
         """Note that it has ended, and with what status; what it used is known until somebody reaps it."""
         self._read_delays(now_ns)
         rss_bytes = 0 if self._used is None else self._used.rss_bytes
         self._used = proc.usage(self.pid) or self._used
         self.last_ns = now_ns
-        self._log.note(("died", [self.pid, now_ns, proc.status_of(self.pid)]))
+        self._log.note(("died", [self.pid, now_ns, proc.status_of(self.pid) if status is None else status]))
         if self.root and self._used is not None:
             used = [max(self._used.cpu_ns, self.cpu_ns), self._used.children_ns, self.delay_ns, rss_bytes]
             self._log.note(("root_used", [self.pid, *used]))

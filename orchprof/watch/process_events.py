@@ -1,7 +1,7 @@
 """Process events: the kernel's own account of every process that is born, becomes another program, or ends.
 
-The process connector (netlink 11, group 1) tells forks, execs and exits of the whole machine with CLOCK_MONOTONIC stamps
-and leaves none out; since Linux 6.6 to anybody in the machine's own network, process and user namespaces.
+The process connector (netlink 11, group 1) tells forks, execs and exits of the whole machine, with CLOCK_MONOTONIC
+stamps, and leaves none out; since Linux 6.6 to anybody in the machine's own network, process and user namespaces.
 Source: linux/connector.h, linux/cn_proc.h, linux/filter.h.
 """
 

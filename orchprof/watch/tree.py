@@ -14,7 +14,9 @@ from orchprof.watch import proc
 from orchprof.watch.containers import Containers
 from orchprof.watch.ends import Ends
 from orchprof.watch.gil import Runtimes
+from orchprof.watch.lives import Heard, Lives
 from orchprof.watch.process import Process, Tools
+from orchprof.watch.process_events import ProcessEvents
 from orchprof.watch.syscalls import HERE
 
 # New processes and threads are looked for when the kernel has numbered one, but not more often than this...
@@ -27,26 +29,37 @@ _SEARCH_SHARE: Final = 0.01
 # for: the roots are looked at every time, and what they wait for is not missed for the others' sake.
 _TURN_NS: Final = 100_000
 _SECOND_NS: Final = 1_000_000_000
+# The kernel's events wake the watcher as long as this share of a core pays for it, and so much more once in a while; in
+# a storm of them they are heard when a look is due. An end is told of a moment after it can be seen.
+_HEARING_SHARE: Final = 0.005
+_HEARING_CREDIT_NS: Final = 20_000_000
+_TOLD_SOON_S: Final = 0.0005
+# Who ended so long before its last thread did, ended with that.
+_LAST_THREAD_NS: Final = 20_000_000
 
 
 class Tree:
     """Looks at processes and all their descendants; one that was seen is looked at until it ends."""
 
-    def __init__(self, roots: Iterable[int], log: Log) -> None:
+    def __init__(self, roots: Iterable[int], log: Log, events: ProcessEvents | None = None) -> None:
+        """Look at `roots` and all below; `events` that were listened to since before they were started miss nothing."""
         self._log, self._kept = log, proc.Kept()
+        self._lives = Lives(log, events or ProcessEvents())
         self._alive: dict[int, Process] = {}
-        self._deaths = select.poll()
+        self._wakes = select.poll()
         self._pidfds: dict[int, int] = {}  # by descriptor
-        self._dead: set[int] = set()  # those that nobody has reaped
+        self._dead: set[int] = set()  # those that nobody has reaped, where nobody tells of births
+        self._ends: dict[int, tuple[int, int | None]] = {}  # as they were told
+        self._unlisted: list[Process] = []
         self._tools = Tools(log, self._kept, Runtimes(), Ends(lambda: list(self._alive)))
         self._newest_file, self._newest = proc.Line(f"{proc.FOLDER}/loadavg", self._kept), b""
         self._roots = tuple(dict.fromkeys(roots))
         self._containers = Containers(log)
         self._to_look_at: deque[Process] = deque()
         self._to_account: deque[Process] = deque()
-        self._searched_ns = self._second_ns = 0
-        self._search_gap_ns = _SEARCH_EVERY_NS
-        self._blind = False
+        self._searched_ns = self._second_ns = self._paid_ns = 0
+        self._search_gap_ns, self._credit_ns = _SEARCH_EVERY_NS, _HEARING_CREDIT_NS
+        self._blind, self._missed = False, True
         self._sees_calls = self._check_calls()
         self._begin(time.monotonic_ns())
 
@@ -56,33 +69,88 @@ class Tree:
         return not self._alive
 
     def wait(self, seconds: float, stop: int) -> None:
-        """Sleep for some seconds, noting at once each process that ends; no longer once `stop` can be read."""
+        """Sleep for some seconds, noting at once what happens to processes; no longer once `stop` can be read."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            ready = [handle for handle, _ in self._deaths.poll(left * 1e3)]
-            for handle in ready:
-                if handle != stop:
-                    self._ended(handle)
+            ready = [handle for handle, _ in self._wakes.poll(left * 1e3)]
+            if any(handle != stop for handle in ready):
+                self._woken()
             if stop in ready:
                 return
 
     def wake_by(self, stop: int) -> None:
         """Let `wait` end when this descriptor can be read."""
-        self._deaths.register(stop, select.POLLIN)
+        self._wakes.register(stop, select.POLLIN)
 
-    def _ended(self, handle: int) -> None:
-        now_ns = time.monotonic_ns()
-        self._deaths.unregister(handle)
+    def _woken(self) -> None:
+        began_ns = time.thread_time_ns()
+        self.hear()
+        self._credit_ns -= time.thread_time_ns() - began_ns
+        if self._credit_ns < 0 and self._lives.told:
+            self._wakes.modify(self._lives.fileno(), 0)
+
+    def _listen_again(self, now_ns: int) -> None:
+        earned_ns = int((now_ns - self._paid_ns) * _HEARING_SHARE)
+        was_ns, self._paid_ns = self._credit_ns, now_ns
+        self._credit_ns = min(was_ns + earned_ns, _HEARING_CREDIT_NS)
+        if was_ns < 0 <= self._credit_ns and self._lives.told:
+            self._wakes.modify(self._lives.fileno(), select.POLLIN)
+
+    def hear(self) -> None:
+        """Take in what the kernel has told of processes, and who has ended."""
+        self._take(self._lives.hear())
+        ended = self._ready()
+        if self._lives.told and any(pid not in self._ends for pid in ended.values()):
+            time.sleep(_TOLD_SOON_S)
+            self._take(self._lives.hear())
+        for handle, pid in ended.items():
+            self._close(handle)
+            self._end(pid, self._ends.pop(pid, None))
+
+    def _ready(self) -> dict[int, int]:
+        """Return those that have ended by the descriptors that say so."""
+        ready = (handle for handle, _ in self._wakes.poll(0))
+        return {handle: self._pidfds[handle] for handle in ready if handle in self._pidfds}
+
+    def _take(self, heard: Heard) -> None:
+        for pid, at_ns in heard.known.items():
+            if pid in self._alive:
+                self._alive[pid].first_ns = min(at_ns, self._alive[pid].first_ns)
+        for pid, (at_ns, parent) in heard.born.items():
+            self._unlisted.append(self._meet(pid, parent, at_ns, root=False))
+        for pid in heard.became.keys() & self._alive.keys():
+            self._alive[pid].became()
+            self._identified(self._alive[pid])
+        followed = set(self._pidfds.values()) if heard.ended else set()
+        for pid, end in heard.ended.items():
+            if pid in followed:
+                self._ends[pid] = end
+            elif not proc.runs(pid):
+                self._end(pid, end)
+        self._missed = self._missed or heard.lost
+
+    def _close(self, handle: int) -> None:
+        self._wakes.unregister(handle)
         self._kept.close(handle)
-        process = self._alive.get(self._pidfds.pop(handle))
+        del self._pidfds[handle]
+
+    def _end(self, pid: int, told: tuple[int, int | None] | None) -> None:
+        """Note the end of a process, as it was told or else as of now."""
+        now_ns = time.monotonic_ns()
+        at_ns, status = told or (now_ns, None)
+        process = self._alive.get(pid)
         if process is not None:
-            self._dead.add(process.pid)
-            process.died(now_ns)
+            if not self._lives.told:
+                self._dead.add(pid)
+            process.died(at_ns if now_ns - at_ns < _LAST_THREAD_NS else now_ns, status)
             self._forget(process)
 
     def look(self) -> None:
         """Look at everything once."""
         now_ns = time.monotonic_ns()
+        self.hear()
+        self._listen_again(now_ns)
+        self._list_new(now_ns)
         if self._search_due(now_ns):
             self._search(now_ns)
         for pid in self._roots:
@@ -93,6 +161,13 @@ class Tree:
         self._containers.look(now_ns)
         if now_ns - self._second_ns >= _SECOND_NS:
             self._each_second(now_ns)
+
+    def _list_new(self, now_ns: int) -> None:
+        for process in self._unlisted:
+            if self._alive.get(process.pid) is process:
+                process.refresh()
+                self._account(process, now_ns)
+        self._unlisted.clear()
 
     def _in_turn(self, queue: deque[Process], do: Callable[[Process, int], None]) -> None:
         until_ns = time.thread_time_ns() + _TURN_NS
@@ -109,16 +184,20 @@ class Tree:
             process.look(now_ns)
         if process.refusal:
             self._say_blind(f"{process.name} ({process.pid}): {process.refusal}")
-        if not process.threads:
+        if not process.threads and not self._lives.told:
             self._forget(process)
 
     def _account(self, process: Process, now_ns: int) -> None:
         if process.account(now_ns):
             process.identify()
-            self._containers.meet(process.pid, process.name)
+            self._identified(process)
+
+    def _identified(self, process: Process) -> None:
+        self._containers.meet(process.pid, process.name)
 
     def close(self) -> None:
         """Log what there is left to say of every process."""
+        self.hear()
         self._throttled(time.monotonic_ns())
         for process in list(self._alive.values()):
             self._forget(process)
@@ -126,13 +205,22 @@ class Tree:
         self._newest_file.close()
         for handle in self._pidfds:
             self._kept.close(handle)
+        self._lives.close()
 
     def _begin(self, now_ns: int) -> None:
+        self._lives.say_source()
         for pid in self._roots:
-            self._log.note(("root", [pid, now_ns]))
-            self._meet(pid, 0, now_ns, root=True)
+            self._lives.meet(pid, 0)
+        heard = self._lives.hear()
+        if self._lives.told:
+            self._wakes.register(self._lives.fileno(), select.POLLIN)
+        for pid in self._roots:
+            start_ns = heard.known.get(pid, now_ns)
+            self._log.note(("root", [pid, start_ns]))
+            self._account(self._meet(pid, 0, start_ns, root=True), now_ns)
             if not proc.numbers(f"{proc.FOLDER}/{pid}/task") and _lives(pid):
                 self._say_blind(f"the threads of process {pid} cannot be listed")
+        self._take(heard)
 
     def _search_due(self, now_ns: int) -> bool:
         since_ns = now_ns - self._searched_ns
@@ -148,36 +236,52 @@ class Tree:
 
     def _search(self, now_ns: int) -> None:
         began_ns = time.thread_time_ns()
-        pending = list(self._alive.values())
-        listed: set[int] = set()
-        for process in pending:  # grows while it is gone through
-            children = process.refresh()
-            listed.update(children)
-            born = [pid for pid in children if pid not in self._alive and pid not in self._dead]
-            pending += [self._meet(pid, process.pid, now_ns, root=False) for pid in born]
-            if not process.threads:
-                self._forget(process)
-        self._dead &= listed
-        self._searched_ns = now_ns
+        if self._lives.told and not self._missed:
+            for process in self._alive.values():
+                process.refresh()
+        else:
+            self._search_all(now_ns)
+        self._missed, self._searched_ns = False, now_ns
         # One long look, at a new program's symbols for instance, must not make what comes next unseen for a second.
         spent_ns = time.thread_time_ns() - began_ns
         self._search_gap_ns = min(max(_SEARCH_EVERY_NS, int(spent_ns / _SEARCH_SHARE)), _SEARCH_AT_LEAST_NS)
 
+    def _search_all(self, now_ns: int) -> None:
+        """Find who was born and who is gone, where nobody has told, or not all."""
+        pending = list(self._alive.values())
+        listed: set[int] = set()
+        for process in pending:  # grows while it is gone through
+            process.refresh()
+            children = process.children()
+            listed.update(children)
+            born = [pid for pid in children if pid not in self._alive and self._lives_on(pid)]
+            for pid in born:
+                pending.append(self._meet(pid, process.pid, now_ns, root=False))
+                self._account(pending[-1], now_ns)
+            if not process.threads:
+                self._forget(process)
+        self._dead &= listed
+
+    def _lives_on(self, pid: int) -> bool:
+        first = not self._searched_ns
+        return first or (proc.runs(pid) if self._lives.told else pid not in self._dead)
+
     def _meet(self, pid: int, parent: int, now_ns: int, *, root: bool) -> Process:
         process = self._alive[pid] = Process(pid, parent, root, now_ns, self._tools)
+        self._lives.meet(pid, parent)
         if not root:
             self._to_look_at.append(process)
         self._to_account.append(process)
         handle = self._kept.pidfd(pid)
         if handle >= 0:
             self._pidfds[handle] = pid
-            self._deaths.register(handle, select.POLLIN)
-        self._account(process, now_ns)
+            self._wakes.register(handle, select.POLLIN)
         return process
 
     def _forget(self, process: Process) -> None:
         if self._alive.pop(process.pid, None) is process:
             process.forget()
+            self._lives.part(process.pid)
             self._containers.part(process.pid)
 
     def _each_second(self, now_ns: int) -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from orchprof.capture.log import FLUSH_EVERY_S, VERSION, Log
+from orchprof.watch.process_events import ProcessEvents
 from orchprof.watch.tree import Tree
 
 EVERY_S: Final = 0.01
@@ -27,8 +28,10 @@ _AVERAGED_LOOKS: Final = 16
 class Watch:
     """Looks at some processes and their descendants until the block ends, into a log of its own in `directory`."""
 
-    def __init__(self, roots: Iterable[int], directory: Path) -> None:
+    def __init__(self, roots: Iterable[int], directory: Path, events: ProcessEvents | None = None) -> None:
+        """Make the log; `events` that were listened to since before the roots were started miss nothing of theirs."""
         self._roots, self._log = tuple(roots), Log(directory)
+        self._events = ProcessEvents() if events is None else events
         self._stopped = threading.Event()
         self._hears, self._stop = os.pipe()
         self._thread = threading.Thread(target=self._watch, name="orchprof-watch", daemon=True)
@@ -45,12 +48,13 @@ class Watch:
         os.close(self._stop)
         self._thread.join()
         os.close(self._hears)
+        self._events.close()
         self._log.note(("closed", {"lost_frames": self._log.lost_frames}))
         self._log.close()
 
     def _watch(self) -> None:
         try:
-            tree = Tree(self._roots, self._log)
+            tree = Tree(self._roots, self._log, self._events)
             self._look_on(tree)
             tree.close()
         except Exception as error:  # noqa: BLE001 - whatever ails the watcher, its owner's work goes on
