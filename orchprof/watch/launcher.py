@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,8 @@ from orchprof.capture import recorder
 from orchprof.capture.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
 from orchprof.capture.log import FLUSH_EVERY_S, read_frames
 from orchprof.watch import proc
-from orchprof.watch.process_events import ProcessEvents
+from orchprof.watch.before import Before
+from orchprof.watch.orphans import adopting, children, waited
 from orchprof.watch.watch import Watch
 
 LOGS: Final = "ORCHPROF_LOGS"
@@ -41,7 +42,14 @@ class Ended:
     findings: list[Finding]
 
 
-def launch(command: Sequence[str], logs: Path, tools: Sequence[str] = (), task_from: str = "auto") -> Ended:
+def launch(
+    command: Sequence[str],
+    logs: Path,
+    tools: Sequence[str] = (),
+    task_from: str = "auto",
+    *,
+    outside: bool = False,
+) -> Ended:
     """Run a command to its end, with this process's own files, terminal and process group; return how it ended.
 
     Args:
@@ -49,21 +57,34 @@ def launch(command: Sequence[str], logs: Path, tools: Sequence[str] = (), task_f
         logs: where every Python process of it leaves its log.
         tools: functions whose calls are a tool's, as `module:function`.
         task_from: what a task is: `auto`, `program`, `http` or a `module:function`.
+        outside: the program is no Python. What of it loses its parent comes to this process, which reaps it and notes
+            what it used; what outlives the command is named and left alone.
 
     Raises:
         FileNotFoundError, PermissionError, OSError: it cannot be started.
     """
     environment = _environment(os.environ, logs.resolve(), tools, task_from)
     environment[STARTED] = f"{os.getpid()} {time.monotonic_ns()}"
-    events = ProcessEvents()
+    before = Before(outside)
+    with adopting() if outside else nullcontext():
+        process = _started(command, environment, before)
+        with _signals_to(process), Watch([process.pid], logs, before) as watch:
+            code, used = waited(process)
+            if outside and used is not None:
+                watch.reaped(process.pid, used)
+        left = sorted(_outliving(children() - before.own)) if outside else []
+        found = missing(command, process.pid, logs, tools, task_from)
+    said = {finding["message"] for finding in found}
+    found += [each for each in map(_still_running, left) if each["message"] not in said]
+    return Ended(128 - code if code < 0 else code, found)
+
+
+def _started(command: Sequence[str], environment: dict[str, str], before: Before) -> subprocess.Popen[bytes]:
     try:
-        process = subprocess.Popen(list(command), env=environment, close_fds=False)
+        return subprocess.Popen(list(command), env=environment, close_fds=False)
     except OSError:
-        events.close()
+        before.events.close()
         raise
-    with _signals_to(process), Watch([process.pid], logs, events):
-        code = process.wait()
-    return Ended(128 - code if code < 0 else code, missing(command, process.pid, logs, tools, task_from))
 
 
 def _environment(
@@ -161,9 +182,9 @@ def _said(notes: Sequence[Note]) -> list[Finding]:
 
 
 def _still_running(pid: int) -> Finding:
-    return _finding(
-        "still_running", f"process {pid} outlives the command: what it does later is not recorded"
-    )
+    name = proc.name_of(pid)
+    who = f"process {pid} ({name})" if name else f"process {pid}"
+    return _finding("still_running", f"{who} outlives the command: what it does later is not recorded")
 
 
 def _not_found(place: str) -> Finding:

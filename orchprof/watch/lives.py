@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from orchprof.capture.log import Log
 from orchprof.watch import proc
+from orchprof.watch.orphans import Orphans
 from orchprof.watch.process_events import EXEC, FORK, Event, ProcessEvents
 
 
@@ -29,8 +30,9 @@ class Heard:
 class Lives:
     """Keeps who belongs to the tree, and notes every event of theirs; whatever else the machine does is dropped."""
 
-    def __init__(self, log: Log, events: ProcessEvents) -> None:
-        self._log, self._events = log, events
+    def __init__(self, log: Log, events: ProcessEvents, orphans: Orphans | None = None) -> None:
+        """Hear of processes by `events`; with `orphans`, reap those of the tree that come to this process."""
+        self._log, self._events, self._orphans = log, events, orphans
         self._parents: dict[int, int] = {}  # of those in the tree that live
 
     @property
@@ -45,6 +47,8 @@ class Lives:
     def close(self) -> None:
         """Hear no more."""
         self._events.close()
+        if self._orphans is not None:
+            self._orphans.sweep()
 
     def say_source(self) -> None:
         """Note who tells of processes."""
@@ -55,9 +59,11 @@ class Lives:
         """Take in a process that was found otherwise."""
         self._parents.setdefault(pid, parent)
 
-    def part(self, pid: int) -> int:
-        """Let go of a process that has ended; return its parent, 0 for one that is not known."""
-        return self._parents.pop(pid, 0)
+    def part(self, pid: int) -> None:
+        """Let go of a process that has ended."""
+        parent = self._parents.pop(pid, 0)
+        if self._orphans is not None:
+            self._orphans.ended(pid, parent)
 
     def hear(self) -> Heard:
         """Return what has happened in the tree since the last call, and note it."""

@@ -34,12 +34,25 @@ class Tools:
     kept: Kept
     runtimes: Runtimes
     ends: Ends
+    outside: bool = False
 
 
 class Thread:
     """A thread: the line it was last seen with, and the run of equal looks that goes on."""
 
-    __slots__ = ("arg", "cpu_ns", "delay_ns", "file", "first_ns", "last_ns", "line", "looks", "state", "tid")
+    __slots__ = (
+        "arg",
+        "cpu_ns",
+        "delay_ns",
+        "file",
+        "first_ns",
+        "inside",
+        "last_ns",
+        "line",
+        "looks",
+        "state",
+        "tid",
+    )
 
     def __init__(self, tid: int, file: Line) -> None:
         self.tid, self.file, self.line = tid, file, b""
@@ -48,16 +61,16 @@ class Thread:
 
 
 class Process:
-    """A process of the tree. `root`: it is recorded from inside, so that only its threads are looked at."""
+    """A process of the tree. A `root` is recorded from inside, so that only its threads are looked at, unless told."""
 
     __slots__ = (
         "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_ends", "_identified", "_kept", "_log",
-        "_next_sample_ns", "_runtime", "_runtimes", "_used", "first_ns", "last_ns", "name", "parent", "pid", "refusal",
-        "root", "threads",
+        "_next_sample_ns", "_runtime", "_runtimes", "_used", "first_ns", "inside", "last_ns", "name", "parent",
+        "pid", "refusal", "root", "threads",
     )  # fmt: skip
 
     def __init__(self, pid: int, parent: int, root: bool, now_ns: int, tools: "Tools") -> None:
-        self.pid, self.parent, self.root = pid, parent, root
+        self.pid, self.parent, self.root, self.inside = pid, parent, root, root and not tools.outside
         self.first_ns = self.last_ns = now_ns
         self.threads: dict[int, Thread] = {}
         self.name, self.refusal = "", ""
@@ -128,7 +141,9 @@ class Process:
     def account(self, now_ns: int) -> bool:
         """Read what it used, where that is due; return whether it was found to run another program than before."""
         sampled = now_ns >= self._next_sample_ns
-        if not self.root and (sampled or (self._changed and now_ns - self._delays_ns >= _RUN_DELAY_EVERY_NS)):
+        if not self.inside and (
+            sampled or (self._changed and now_ns - self._delays_ns >= _RUN_DELAY_EVERY_NS)
+        ):
             self._read_delays(now_ns)
         if not sampled:
             return False
@@ -230,7 +245,7 @@ class Process:
 
     def _sample(self, now_ns: int) -> None:
         used = self._used
-        if used is not None and not self.root:
+        if used is not None and not self.inside:
             cpu_ns = max(used.cpu_ns, self.cpu_ns)
             row = (SAMPLE, now_ns, cpu_ns, used.children_ns, 0, self.pid, 0, 0, used.rss_bytes)
             self._log.emit(pack(*row))

@@ -11,12 +11,12 @@ from typing import Final
 from orchprof.capture.log import Log
 from orchprof.run import cgroup
 from orchprof.watch import proc
+from orchprof.watch.before import Before
 from orchprof.watch.containers import Containers
 from orchprof.watch.ends import Ends
 from orchprof.watch.gil import Runtimes
 from orchprof.watch.lives import Heard, Lives
 from orchprof.watch.process import Process, Tools
-from orchprof.watch.process_events import ProcessEvents
 from orchprof.watch.syscalls import HERE
 
 # New processes and threads are looked for when the kernel has numbered one, but not more often than this...
@@ -32,7 +32,7 @@ _SECOND_NS: Final = 1_000_000_000
 # The kernel's events wake the watcher as long as this share of a core pays for it, and so much more once in a while; in
 # a storm of them they are heard when a look is due. An end is told of a moment after it can be seen.
 _HEARING_SHARE: Final = 0.005
-_HEARING_CREDIT_NS: Final = 20_000_000
+_HEARING_CREDIT_NS: Final = 10_000_000
 _TOLD_SOON_S: Final = 0.0005
 # Who ended so long before its last thread did, ended with that.
 _LAST_THREAD_NS: Final = 20_000_000
@@ -41,23 +41,23 @@ _LAST_THREAD_NS: Final = 20_000_000
 class Tree:
     """Looks at processes and all their descendants; one that was seen is looked at until it ends."""
 
-    def __init__(self, roots: Iterable[int], log: Log, events: ProcessEvents | None = None) -> None:
-        """Look at `roots` and all below; `events` that were listened to since before they were started miss nothing."""
-        self._log, self._kept = log, proc.Kept()
-        self._lives = Lives(log, events or ProcessEvents())
+    def __init__(self, roots: Iterable[int], log: Log, before: Before | None = None) -> None:
+        """Look at `roots` and all below; what was listened to since before they were started misses nothing."""
+        self._log, self._kept, before = log, proc.Kept(), before or Before()
+        self._roots = tuple(dict.fromkeys(roots))
+        self._lives = Lives(log, before.events, before.orphans(log, self._roots))
         self._alive: dict[int, Process] = {}
         self._wakes = select.poll()
         self._pidfds: dict[int, int] = {}  # by descriptor
         self._dead: set[int] = set()  # those that nobody has reaped, where nobody tells of births
         self._ends: dict[int, tuple[int, int | None]] = {}  # as they were told
         self._unlisted: list[Process] = []
-        self._tools = Tools(log, self._kept, Runtimes(), Ends(lambda: list(self._alive)))
+        self._tools = Tools(log, self._kept, Runtimes(), Ends(lambda: list(self._alive)), before.outside)
         self._newest_file, self._newest = proc.Line(f"{proc.FOLDER}/loadavg", self._kept), b""
-        self._roots = tuple(dict.fromkeys(roots))
         self._containers = Containers(log)
         self._to_look_at: deque[Process] = deque()
         self._to_account: deque[Process] = deque()
-        self._searched_ns = self._second_ns = self._paid_ns = 0
+        self._searched_ns = self._second_ns = self._paid_ns = self._news_ns = 0
         self._search_gap_ns, self._credit_ns = _SEARCH_EVERY_NS, _HEARING_CREDIT_NS
         self._blind, self._missed = False, True
         self._sees_calls = self._check_calls()
@@ -85,9 +85,16 @@ class Tree:
     def _woken(self) -> None:
         began_ns = time.thread_time_ns()
         self.hear()
-        self._credit_ns -= time.thread_time_ns() - began_ns
+        spent_ns = time.thread_time_ns() - began_ns
+        self._credit_ns -= spent_ns
+        self._news_ns += spent_ns
         if self._credit_ns < 0 and self._lives.told:
             self._wakes.modify(self._lives.fileno(), 0)
+
+    def news_s(self) -> float:
+        """Return the CPU seconds that news between looks have taken since the last call."""
+        spent_ns, self._news_ns = self._news_ns, 0
+        return spent_ns / 1e9
 
     def _listen_again(self, now_ns: int) -> None:
         earned_ns = int((now_ns - self._paid_ns) * _HEARING_SHARE)
@@ -98,19 +105,17 @@ class Tree:
 
     def hear(self) -> None:
         """Take in what the kernel has told of processes, and who has ended."""
-        self._take(self._lives.hear())
-        ended = self._ready()
+        ready = [handle for handle, _ in self._wakes.poll(0)]
+        if self._credit_ns < 0 or self._lives.fileno() in ready:
+            self._take(self._lives.hear())
+            ready = [handle for handle, _ in self._wakes.poll(0)]
+        ended = {handle: self._pidfds[handle] for handle in ready if handle in self._pidfds}
         if self._lives.told and any(pid not in self._ends for pid in ended.values()):
             time.sleep(_TOLD_SOON_S)
             self._take(self._lives.hear())
         for handle, pid in ended.items():
             self._close(handle)
             self._end(pid, self._ends.pop(pid, None))
-
-    def _ready(self) -> dict[int, int]:
-        """Return those that have ended by the descriptors that say so."""
-        ready = (handle for handle, _ in self._wakes.poll(0))
-        return {handle: self._pidfds[handle] for handle in ready if handle in self._pidfds}
 
     def _take(self, heard: Heard) -> None:
         for pid, at_ns in heard.known.items():

@@ -11,27 +11,29 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from resource import struct_rusage
 from types import TracebackType
 from typing import Final, Self
 
 from orchprof.capture.log import FLUSH_EVERY_S, VERSION, Log
-from orchprof.watch.process_events import ProcessEvents
+from orchprof.watch.before import Before
+from orchprof.watch.orphans import rusage
 from orchprof.watch.tree import Tree
 
 EVERY_S: Final = 0.01
 IDLE_EVERY_S: Final = 0.2
-# The most of a core that looking may take from what it looks at.
-COST_SHARE: Final = 0.02
+# The most of a core that looking may take from what it looks at; news of processes may take half a percent more.
+COST_SHARE: Final = 0.015
 _AVERAGED_LOOKS: Final = 16
 
 
 class Watch:
     """Looks at some processes and their descendants until the block ends, into a log of its own in `directory`."""
 
-    def __init__(self, roots: Iterable[int], directory: Path, events: ProcessEvents | None = None) -> None:
-        """Make the log; `events` that were listened to since before the roots were started miss nothing of theirs."""
+    def __init__(self, roots: Iterable[int], directory: Path, before: Before | None = None) -> None:
+        """Make the log; what was listened to since before the roots were started misses nothing of theirs."""
         self._roots, self._log = tuple(roots), Log(directory)
-        self._events = ProcessEvents() if events is None else events
+        self._before = before or Before()
         self._stopped = threading.Event()
         self._hears, self._stop = os.pipe()
         self._thread = threading.Thread(target=self._watch, name="orchprof-watch", daemon=True)
@@ -48,26 +50,31 @@ class Watch:
         os.close(self._stop)
         self._thread.join()
         os.close(self._hears)
-        self._events.close()
+        self._before.events.close()
         self._log.note(("closed", {"lost_frames": self._log.lost_frames}))
         self._log.close()
 
+    def reaped(self, pid: int, used: struct_rusage) -> None:
+        """Note what a root used, now that its owner has reaped it."""
+        self._log.note(rusage(pid, used))
+
     def _watch(self) -> None:
         try:
-            tree = Tree(self._roots, self._log, self._events)
+            tree = Tree(self._roots, self._log, self._before)
             self._look_on(tree)
             tree.close()
         except Exception as error:  # noqa: BLE001 - whatever ails the watcher, its owner's work goes on
             self._log.note(("hook", "orchprof.watch", repr(error)))
 
     def _look_on(self, tree: Tree) -> None:
-        flushed, cost_s, pause_s = time.monotonic(), 0.0, 0.0
+        flushed, cost_s, pause_s, spent_s = time.monotonic(), 0.0, 0.0, time.thread_time()
         tree.wake_by(self._hears)
         while not self._stopped.is_set():
             tree.wait(pause_s, self._hears)
-            began = time.thread_time()
             tree.look()
-            cost_s += (time.thread_time() - began - cost_s) / _AVERAGED_LOOKS
+            # Waking up and writing cost as well; news that came between two looks has a share of its own.
+            before_s, spent_s = spent_s, time.thread_time()
+            cost_s += (spent_s - before_s - tree.news_s() - cost_s) / _AVERAGED_LOOKS
             every_s = max(IDLE_EVERY_S if tree.empty else EVERY_S, cost_s / COST_SHARE)
             # Threads pass the GIL on every 5 ms: looks as regular as that would always see the same one hold it.
             pause_s = every_s * random.uniform(0.5, 1.5)
