@@ -15,10 +15,12 @@ class Before:
     Attributes:
         outside: whether the command is no Python: it is seen from outside only, and its orphans are reaped here.
         events: heard from here on.
+        calls: the pipe by which the proxy tells the calls of tools, if there is one.
         own: the children that this process has already.
     """
 
     outside: bool = False
+    calls: int | None = None
     events: ProcessEvents = field(default_factory=ProcessEvents)
     own: set[int] = field(default_factory=children)
 

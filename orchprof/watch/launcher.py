@@ -49,6 +49,7 @@ def launch(
     task_from: str = "auto",
     *,
     outside: bool = False,
+    calls: int | None = None,
 ) -> Ended:
     """Run a command to its end, with this process's own files, terminal and process group; return how it ended.
 
@@ -59,13 +60,14 @@ def launch(
         task_from: what a task is: `auto`, `program`, `http` or a `module:function`.
         outside: the program is no Python. What of it loses its parent comes to this process, which reaps it and notes
             what it used; what outlives the command is named and left alone.
+        calls: a pipe by which the calls of tools are told, for their processes to be found; it stays the caller's.
 
     Raises:
         FileNotFoundError, PermissionError, OSError: it cannot be started.
     """
     environment = _environment(os.environ, logs.resolve(), tools, task_from)
     environment[STARTED] = f"{os.getpid()} {time.monotonic_ns()}"
-    before = Before(outside)
+    before = Before(outside, calls)
     with adopting() if outside else nullcontext():
         process = _started(command, environment, before)
         with _signals_to(process), Watch([process.pid], logs, before) as watch:

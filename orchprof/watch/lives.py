@@ -34,6 +34,7 @@ class Lives:
         """Hear of processes by `events`; with `orphans`, reap those of the tree that come to this process."""
         self._log, self._events, self._orphans = log, events, orphans
         self._parents: dict[int, int] = {}  # of those in the tree that live
+        self.working: set[int] = set()  # those that do a tool's call, and all that were born below them
 
     @property
     def told(self) -> bool:
@@ -57,11 +58,13 @@ class Lives:
 
     def meet(self, pid: int, parent: int) -> None:
         """Take in a process that was found otherwise."""
-        self._parents.setdefault(pid, parent)
+        if self._parents.setdefault(pid, parent) in self.working:
+            self.working.add(pid)
 
     def part(self, pid: int) -> None:
         """Let go of a process that has ended."""
         parent = self._parents.pop(pid, 0)
+        self.working.discard(pid)
         if self._orphans is not None:
             self._orphans.ended(pid, parent)
 
@@ -96,7 +99,7 @@ class Lives:
         if pid in self._parents:
             heard.known[pid] = at_ns
         elif parent in self._parents:
-            self._parents[pid] = parent
+            self.meet(pid, parent)
             heard.born[pid] = at_ns, parent
         else:
             return

@@ -61,12 +61,15 @@ class Thread:
 
 
 class Process:
-    """A process of the tree. A `root` is recorded from inside, so that only its threads are looked at, unless told."""
+    """A process of the tree. A `root` is recorded from inside, so that only its threads are looked at, unless told.
+
+    `since_ns` is when it became the program that it runs, 0 while that is not known to be another than its parent's.
+    """
 
     __slots__ = (
         "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_ends", "_identified", "_kept", "_log",
         "_next_sample_ns", "_runtime", "_runtimes", "_used", "first_ns", "inside", "last_ns", "name", "parent",
-        "pid", "refusal", "root", "threads",
+        "pid", "refusal", "root", "since_ns", "threads",
     )  # fmt: skip
 
     def __init__(self, pid: int, parent: int, root: bool, now_ns: int, tools: "Tools") -> None:
@@ -76,7 +79,7 @@ class Process:
         self.name, self.refusal = "", ""
         self._log, self._kept, self._runtimes, self._ends = tools.log, tools.kept, tools.runtimes, tools.ends
         self._changed, self._delays_ns, self._cpu_gone_ns, self._delay_gone_ns = True, 0, 0, 0
-        self._next_sample_ns, self._identified = now_ns, False
+        self._next_sample_ns, self._identified, self.since_ns = now_ns, False, 0
         self._runtime: range | None = None
         self._used: proc.Usage | None = None
 
@@ -154,19 +157,19 @@ class Process:
             return False
         return before is None or before.image != self._used.image
 
-    def became(self) -> None:
-        """Note the program that it has just become."""
-        self._used = None
+    def became(self, at_ns: int) -> None:
+        """Note the program that it became at an instant."""
+        self._used, self.since_ns = None, at_ns
         self.identify()
 
     def identify(self) -> None:
         """Note what program it runs now."""
         self._runtime, self.refusal, self._identified = None, "", True
         self.name = proc.name_of(self.pid)
-        python = self._runtimes.is_python(self.pid) and not self._is_copy()
+        python = self._runtimes.is_python(self.pid) and not self.is_copy()
         self._log.note(("process", [self.pid, self.name, python]))
 
-    def _is_copy(self) -> bool:
+    def is_copy(self) -> bool:
         """Return whether it is still what its parent forked: what it will run is not known yet."""
         parent = proc.usage(self.parent)
         return parent is not None and self._used is not None and parent.image == self._used.image

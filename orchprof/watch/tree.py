@@ -18,6 +18,8 @@ from orchprof.watch.gil import Runtimes
 from orchprof.watch.lives import Heard, Lives
 from orchprof.watch.process import Process, Tools
 from orchprof.watch.syscalls import HERE
+from orchprof.watch.tool_calls import ToolCalls
+from orchprof.watch.tool_calls import note as noted
 
 # New processes and threads are looked for when the kernel has numbered one, but not more often than this...
 _SEARCH_EVERY_NS: Final = 20_000_000
@@ -55,6 +57,7 @@ class Tree:
         self._tools = Tools(log, self._kept, Runtimes(), Ends(lambda: list(self._alive)), before.outside)
         self._newest_file, self._newest = proc.Line(f"{proc.FOLDER}/loadavg", self._kept), b""
         self._containers = Containers(log)
+        self._calls = None if before.calls is None else ToolCalls(before.calls)
         self._to_look_at: deque[Process] = deque()
         self._to_account: deque[Process] = deque()
         self._searched_ns = self._second_ns = self._paid_ns = self._news_ns = 0
@@ -109,6 +112,8 @@ class Tree:
         if self._credit_ns < 0 or self._lives.fileno() in ready:
             self._take(self._lives.hear())
             ready = [handle for handle, _ in self._wakes.poll(0)]
+        if self._calls is not None and self._calls.fileno() in ready:
+            self._hear_calls(self._calls, self._calls.fileno())
         ended = {handle: self._pidfds[handle] for handle in ready if handle in self._pidfds}
         if self._lives.told and any(pid not in self._ends for pid in ended.values()):
             time.sleep(_TOLD_SOON_S)
@@ -124,7 +129,7 @@ class Tree:
         for pid, (at_ns, parent) in heard.born.items():
             self._unlisted.append(self._meet(pid, parent, at_ns, root=False))
         for pid in heard.became.keys() & self._alive.keys():
-            self._alive[pid].became()
+            self._alive[pid].became(heard.became[pid])
             self._identified(self._alive[pid])
         followed = set(self._pidfds.values()) if heard.ended else set()
         for pid, end in heard.ended.items():
@@ -199,6 +204,25 @@ class Tree:
 
     def _identified(self, process: Process) -> None:
         self._containers.meet(process.pid, process.name)
+        if not (self._lives.told or process.root or process.is_copy()):
+            process.since_ns = time.monotonic_ns()
+        self._join(process)
+
+    def _join(self, process: Process) -> None:
+        """Note the call of a tool that a process does, unless it is part of one that does it."""
+        if self._calls is None or not process.since_ns or process.root or process.pid in self._lives.working:
+            return
+        call = self._calls.take(process.pid, process.since_ns)
+        if call is not None:
+            self._lives.working.add(process.pid)
+            self._log.note(noted(call, process.pid, process.since_ns))
+
+    def _hear_calls(self, calls: ToolCalls, handle: int) -> None:
+        if calls.read():
+            for process in self._alive.values():
+                self._join(process)
+        if calls.fileno() < 0:
+            self._wakes.unregister(handle)
 
     def close(self) -> None:
         """Log what there is left to say of every process."""
@@ -217,8 +241,9 @@ class Tree:
         for pid in self._roots:
             self._lives.meet(pid, 0)
         heard = self._lives.hear()
-        if self._lives.told:
-            self._wakes.register(self._lives.fileno(), select.POLLIN)
+        for handle in (self._lives.fileno(), -1 if self._calls is None else self._calls.fileno()):
+            if handle >= 0:
+                self._wakes.register(handle, select.POLLIN)
         for pid in self._roots:
             start_ns = heard.known.get(pid, now_ns)
             self._log.note(("root", [pid, start_ns]))
