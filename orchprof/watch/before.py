@@ -9,18 +9,29 @@ from orchprof.watch.process_events import ProcessEvents
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """How a command that is no Python is looked at: what it loses is reaped, and its use of the network is followed.
+
+    Attributes:
+        calls: a pipe by which a proxy tells the calls of tools, for their processes to be found; it stays the caller's.
+        ports: of this machine, to which connections are told of by others: the proxy's.
+    """
+
+    calls: int | None = None
+    ports: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Before:
     """What was made ready.
 
     Attributes:
-        outside: whether the command is no Python: it is seen from outside only, and its orphans are reaped here.
+        outside: how the command is looked at from outside only; None for one that records itself.
         events: heard from here on.
-        calls: the pipe by which the proxy tells the calls of tools, if there is one.
         own: the children that this process has already.
     """
 
-    outside: bool = False
-    calls: int | None = None
+    outside: Outside | None = None
     events: ProcessEvents = field(default_factory=ProcessEvents)
     own: set[int] = field(default_factory=children)
 

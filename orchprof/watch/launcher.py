@@ -18,7 +18,7 @@ from orchprof.capture import recorder
 from orchprof.capture.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
 from orchprof.capture.log import FLUSH_EVERY_S, read_frames
 from orchprof.watch import proc
-from orchprof.watch.before import Before
+from orchprof.watch.before import Before, Outside
 from orchprof.watch.orphans import adopting, children, waited
 from orchprof.watch.watch import Watch
 
@@ -48,8 +48,7 @@ def launch(
     tools: Sequence[str] = (),
     task_from: str = "auto",
     *,
-    outside: bool = False,
-    calls: int | None = None,
+    outside: Outside | None = None,
 ) -> Ended:
     """Run a command to its end, with this process's own files, terminal and process group; return how it ended.
 
@@ -58,16 +57,15 @@ def launch(
         logs: where every Python process of it leaves its log.
         tools: functions whose calls are a tool's, as `module:function`.
         task_from: what a task is: `auto`, `program`, `http` or a `module:function`.
-        outside: the program is no Python. What of it loses its parent comes to this process, which reaps it and notes
-            what it used; what outlives the command is named and left alone.
-        calls: a pipe by which the calls of tools are told, for their processes to be found; it stays the caller's.
+        outside: how to look at a program that is no Python. What of it loses its parent comes to this process, which
+            reaps it and notes what it used; what outlives the command is named and left alone.
 
     Raises:
         FileNotFoundError, PermissionError, OSError: it cannot be started.
     """
     environment = _environment(os.environ, logs.resolve(), tools, task_from)
     environment[STARTED] = f"{os.getpid()} {time.monotonic_ns()}"
-    before = Before(outside, calls)
+    before = Before(outside)
     with adopting() if outside else nullcontext():
         process = _started(command, environment, before)
         with _signals_to(process), Watch([process.pid], logs, before) as watch:

@@ -9,10 +9,10 @@ from typing import Final
 from orchprof.capture.log import Log, pack
 from orchprof.capture.strands import LOOKED, SAMPLE, STATE_SHIFT
 from orchprof.watch import proc
-from orchprof.watch.blocked import RUNNING, STATE, awaited, state_of
-from orchprof.watch.ends import Ends
-from orchprof.watch.gil import Runtimes
 from orchprof.watch.proc import Kept, Line
+from orchprof.watch.states.blocked import RUNNING, STATE, awaited, state_of
+from orchprof.watch.states.ends import Ends
+from orchprof.watch.states.gil import Runtimes
 
 _GIL: Final = STATE["gil"]
 # In these a thread may wait for another process, which is told with it.

@@ -13,11 +13,12 @@ from orchprof.run import cgroup
 from orchprof.watch import proc
 from orchprof.watch.before import Before
 from orchprof.watch.containers import Containers
-from orchprof.watch.ends import Ends
-from orchprof.watch.gil import Runtimes
 from orchprof.watch.lives import Heard, Lives
 from orchprof.watch.process import Process, Tools
-from orchprof.watch.syscalls import HERE
+from orchprof.watch.sockets import Sockets
+from orchprof.watch.states.ends import Ends
+from orchprof.watch.states.gil import Runtimes
+from orchprof.watch.states.syscalls import HERE
 from orchprof.watch.tool_calls import ToolCalls
 from orchprof.watch.tool_calls import note as noted
 
@@ -54,10 +55,14 @@ class Tree:
         self._dead: set[int] = set()  # those that nobody has reaped, where nobody tells of births
         self._ends: dict[int, tuple[int, int | None]] = {}  # as they were told
         self._unlisted: list[Process] = []
-        self._tools = Tools(log, self._kept, Runtimes(), Ends(lambda: list(self._alive)), before.outside)
+        self._tools = Tools(
+            log, self._kept, Runtimes(), Ends(lambda: list(self._alive)), before.outside is not None
+        )
         self._newest_file, self._newest = proc.Line(f"{proc.FOLDER}/loadavg", self._kept), b""
         self._containers = Containers(log)
-        self._calls = None if before.calls is None else ToolCalls(before.calls)
+        outside = before.outside
+        self._sockets = None if outside is None else Sockets(log, lambda: self._alive, outside.ports)
+        self._calls = None if outside is None or outside.calls is None else ToolCalls(outside.calls)
         self._to_look_at: deque[Process] = deque()
         self._to_account: deque[Process] = deque()
         self._searched_ns = self._second_ns = self._paid_ns = self._news_ns = 0
@@ -169,6 +174,8 @@ class Tree:
         self._in_turn(self._to_look_at, self._look_at)
         self._in_turn(self._to_account, self._account)
         self._containers.look(now_ns)
+        if self._sockets is not None:
+            self._sockets.look(now_ns)
         if now_ns - self._second_ns >= _SECOND_NS:
             self._each_second(now_ns)
 
@@ -235,6 +242,8 @@ class Tree:
         for handle in self._pidfds:
             self._kept.close(handle)
         self._lives.close()
+        if self._sockets is not None:
+            self._sockets.close()
 
     def _begin(self, now_ns: int) -> None:
         self._lives.say_source()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from watched import python, told, until, watch
 
-from orchprof.watch import gil
-from orchprof.watch.gil import Runtimes, Symbol, find
+from orchprof.watch.states import gil
+from orchprof.watch.states.gil import Runtimes, Symbol, find
 
 ADDRESS = """
 import ctypes, sys

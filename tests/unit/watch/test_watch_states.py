@@ -10,8 +10,9 @@ import pytest
 from watched import python, until, watch
 
 from orchprof.capture.strands import LOOKS
-from orchprof.watch import blocked, proc
-from orchprof.watch.syscalls import CALLS, HERE, MACHINES, by_number
+from orchprof.watch import proc
+from orchprof.watch.states import blocked
+from orchprof.watch.states.syscalls import CALLS, HERE, MACHINES, by_number
 
 SAY = "import asyncio, fcntl, os, queue, select, socket, subprocess, tempfile, threading, time\n"
 SAY += "print('ready', flush=True)\n"

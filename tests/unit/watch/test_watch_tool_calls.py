@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from watched import told, until
 
-from orchprof.watch.before import Before
+from orchprof.watch.before import Before, Outside
 from orchprof.watch.tool_calls import ToolCalls, command_line
 from orchprof.watch.watch import Watch
 
@@ -120,7 +120,7 @@ sys.stdin.readline()
 def joined(folder, pipe, command, *, early=False):
     """Have an agent run a command under a watch that is told of the call, before it starts or just after."""
     read, file = pipe
-    before = Before(calls=read)
+    before = Before(Outside(calls=read))
     agent = subprocess.Popen([sys.executable, "-c", AGENT, command], stdin=subprocess.PIPE, text=True)
     with Watch([agent.pid], folder, before):
         if early:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from orchprof.capture.strands import LOOKS
 from orchprof.watch import proc
-from orchprof.watch.syscalls import EPOLL, HERE
+from orchprof.watch.states.syscalls import EPOLL, HERE
 
 STATE: Final = {name: number for number, name in enumerate(LOOKS)}
 RUNNING: Final = b"running\n"
