@@ -91,7 +91,7 @@ class ProcessEvents:
 
     def _listen(self) -> str:
         if _sees_itself_otherwise():
-            return "this process has another number in /proc"
+            return "another process namespace"
         kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_CONNECTOR)
         _enlarge(self._socket)
