@@ -37,6 +37,7 @@ _SECOND_NS: Final = 1_000_000_000
 _HEARING_SHARE: Final = 0.005
 _HEARING_CREDIT_NS: Final = 10_000_000
 _TOLD_SOON_S: Final = 0.0005
+_TOLD_WITHIN_NS: Final = 50_000_000
 # Who ended so long before its last thread did, ended with that.
 _LAST_THREAD_NS: Final = 20_000_000
 
@@ -54,6 +55,8 @@ class Tree:
         self._pidfds: dict[int, int] = {}  # by descriptor
         self._dead: set[int] = set()  # those that nobody has reaped, where nobody tells of births
         self._ends: dict[int, tuple[int, int | None]] = {}  # as they were told
+        self._early: dict[int, tuple[int, int | None]] = {}
+        self._late: dict[int, int] = {}  # those of which the end was seen, and not told yet
         self._unlisted: list[Process] = []
         self._tools = Tools(
             log, self._kept, Runtimes(), Ends(lambda: list(self._alive)), before.outside is not None
@@ -120,12 +123,30 @@ class Tree:
         if self._calls is not None and self._calls.fileno() in ready:
             self._hear_calls(self._calls, self._calls.fileno())
         ended = {handle: self._pidfds[handle] for handle in ready if handle in self._pidfds}
-        if self._lives.told and any(pid not in self._ends for pid in ended.values()):
-            time.sleep(_TOLD_SOON_S)
-            self._take(self._lives.hear())
+        now_ns = time.monotonic_ns()
         for handle, pid in ended.items():
             self._close(handle)
-            self._end(pid, self._ends.pop(pid, None))
+            self._ended(pid, now_ns)
+        # Their main threads have ended, and others go on.
+        self._early |= self._ends
+        self._ends.clear()
+
+    def _ended(self, pid: int, now_ns: int) -> None:
+        """Note the end of a process whose descriptor says that it has ended, or wait for the kernel to tell when."""
+        early_ns, status = self._early.pop(pid, (0, None))
+        if pid in self._ends:
+            self._end(pid, self._ends.pop(pid))
+        elif early_ns:
+            self._end(pid, (early_ns if now_ns - early_ns < _LAST_THREAD_NS else now_ns, status))
+        elif self._lives.told:
+            self._late[pid] = now_ns
+        else:
+            self._end(pid, (now_ns, None))
+
+    def _end_late(self, before_ns: int) -> None:
+        """Give up waiting to be told of ends that were seen before an instant."""
+        for pid, at_ns in [each for each in self._late.items() if each[1] < before_ns]:
+            self._end(pid, (at_ns, None))
 
     def _take(self, heard: Heard) -> None:
         for pid, at_ns in heard.known.items():
@@ -140,8 +161,10 @@ class Tree:
         for pid, end in heard.ended.items():
             if pid in followed:
                 self._ends[pid] = end
-            elif not proc.runs(pid):
+            elif pid in self._late or not proc.runs(pid):
                 self._end(pid, end)
+        if not self._searched_ns:
+            self._dead |= heard.ended.keys()
         self._missed = self._missed or heard.lost
 
     def _close(self, handle: int) -> None:
@@ -149,21 +172,20 @@ class Tree:
         self._kept.close(handle)
         del self._pidfds[handle]
 
-    def _end(self, pid: int, told: tuple[int, int | None] | None) -> None:
-        """Note the end of a process, as it was told or else as of now."""
-        now_ns = time.monotonic_ns()
-        at_ns, status = told or (now_ns, None)
+    def _end(self, pid: int, end: tuple[int, int | None]) -> None:
+        self._late.pop(pid, None)
         process = self._alive.get(pid)
         if process is not None:
             if not self._lives.told:
                 self._dead.add(pid)
-            process.died(at_ns if now_ns - at_ns < _LAST_THREAD_NS else now_ns, status)
+            process.died(*end)
             self._forget(process)
 
     def look(self) -> None:
         """Look at everything once."""
         now_ns = time.monotonic_ns()
         self.hear()
+        self._end_late(now_ns - _TOLD_WITHIN_NS)
         self._listen_again(now_ns)
         self._list_new(now_ns)
         if self._search_due(now_ns):
@@ -234,6 +256,11 @@ class Tree:
     def close(self) -> None:
         """Log what there is left to say of every process."""
         self.hear()
+        until_ns = time.monotonic_ns() + _TOLD_WITHIN_NS
+        while self._late and time.monotonic_ns() < until_ns:
+            time.sleep(_TOLD_SOON_S)
+            self.hear()
+        self._end_late(until_ns)
         self._throttled(time.monotonic_ns())
         for process in list(self._alive.values()):
             self._forget(process)
@@ -297,13 +324,16 @@ class Tree:
             for pid in born:
                 pending.append(self._meet(pid, process.pid, now_ns, root=False))
                 self._account(pending[-1], now_ns)
-            if not process.threads:
+            # Of one that has just gone the kernel tells, unless that was lost.
+            if not process.threads and (self._searched_ns or not self._lives.told):
                 self._forget(process)
         self._dead &= listed
 
     def _lives_on(self, pid: int) -> bool:
-        first = not self._searched_ns
-        return first or (proc.runs(pid) if self._lives.told else pid not in self._dead)
+        """Return whether a child is to be met; one that had ended before anybody looked is, if nobody told of it."""
+        if pid in self._dead:
+            return False
+        return not (self._lives.told and self._searched_ns) or proc.runs(pid)
 
     def _meet(self, pid: int, parent: int, now_ns: int, *, root: bool) -> Process:
         process = self._alive[pid] = Process(pid, parent, root, now_ns, self._tools)
