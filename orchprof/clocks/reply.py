@@ -73,24 +73,45 @@ def _telling(runs: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
 
 
 def _event(line: bytes) -> dict[str, object]:
-    event = _object(line[5:] if line.startswith(b"data:") else line)
-    if event.get("type") == _OPENING:
-        message = event.get("message")
-        said = message.get("usage") if isinstance(message, dict) else None
-        if isinstance(said, dict):
-            said.pop("output_tokens", None)
-    return event
+    return _object(line[5:] if line.startswith(b"data:") else line)
+
+
+class Facts:
+    """What the events of a reply say of it, put together as they come: the last word counts, but null and 0 none."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, object] = {}
+
+    def add(self, event: Mapping[str, object]) -> None:
+        """Keep what an event says of its reply, and nothing else of it."""
+        self._keep(event)
+        for name in _AROUND:
+            said = event.get(name)
+            if isinstance(said, Mapping):
+                self._keep(_without_placeholder(said) if event.get("type") == _OPENING else said)
+
+    def _keep(self, said: Mapping[str, object]) -> None:
+        for name in _FIELDS & said.keys():
+            self._facts[name] = _later(self._facts.get(name), said[name])
+
+    def told(self) -> dict[str, object]:
+        """Return what is known by now, as `streamed` does."""
+        return {name: value for name, value in self._facts.items() if value is not None}
+
+
+def _without_placeholder(message: Mapping[str, object]) -> Mapping[str, object]:
+    used = message.get("usage")
+    if not isinstance(used, Mapping):
+        return message
+    return {**message, "usage": {name: value for name, value in used.items() if name != "output_tokens"}}
 
 
 def _together(events: Iterable[Mapping[str, object]]) -> dict[str, object]:
     """Return the facts of several events as one reply's."""
-    facts: dict[str, object] = {}
+    facts = Facts()
     for event in events:
-        inner = (event.get(name) for name in _AROUND)
-        for said in (event, *(value for value in inner if isinstance(value, Mapping))):
-            for name in _FIELDS & said.keys():
-                facts[name] = _later(facts.get(name), said[name])
-    return {name: value for name, value in facts.items() if value is not None}
+        facts.add(event)
+    return facts.told()
 
 
 def _later(old: object, new: object) -> Any:

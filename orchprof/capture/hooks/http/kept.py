@@ -27,9 +27,9 @@ class Kept:
         """Whether all that came is still the reply's beginning."""
         return self._head_left > 0
 
-    def hold(self) -> None:
-        """Keep more: it is compressed."""
-        self._tail_left += _WHOLE_BYTES - _TAIL_BYTES
+    def hold(self, size: int = _WHOLE_BYTES) -> None:
+        """Keep more of the end, so many bytes of it: it is compressed, or wanted as a whole."""
+        self._tail_left += size - _TAIL_BYTES
 
     def add(self, data: bytes) -> None:
         """Keep a piece, and let go of what lies too far from both ends."""

@@ -1,0 +1,1 @@
+"""The recording proxy: it stands between an agent, in any language, and its model servers, and notes what passes."""
