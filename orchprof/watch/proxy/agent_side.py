@@ -39,7 +39,7 @@ class Service:
             passing.abandon("proxy_ended")
 
 
-class AgentConnection(asyncio.Protocol):
+class AgentConnection(asyncio.BufferedProtocol):
     """A connection of an agent, by which one request comes after the other.
 
     A request that comes before the last is answered is not taken: the connection ends after the answer, and HTTP has
@@ -59,15 +59,22 @@ class AgentConnection(asyncio.Protocol):
         """Begin."""
         self._transport, self._peer_port = transport, transport.get_extra_info("peername")[1]
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _size: int) -> memoryview:
+        """Return where to put what comes: it is used up before anything else comes, so that one place will do."""
+        return http_heads.PLACE
+
+    def buffer_updated(self, size: int) -> None:
         """Take what came."""
+        self._take(http_heads.PLACE[:size])
+
+    def _take(self, data: memoryview | bytes) -> None:
         self._now_ns = time.monotonic_ns()
         if self._ignores:
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._goes_on_plain(data[upgrade.args[0] :])
+            self._goes_on_plain(bytes(data[upgrade.args[0] :]))
         except httptools.HttpParserError:
             self._say(400, "Bad Request", "bad_request", "this is no HTTP/1.1 request")
 
@@ -189,7 +196,7 @@ class AgentConnection(asyncio.Protocol):
         kept = [each for each in self._headers if each[0].lower() not in (b"upgrade", b"connection")]
         head = http_heads.head(b"%b %b HTTP/1.1" % (self._parser.get_method(), self._url), kept)
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(head + rest)
+        self._take(head + rest)
 
     def _say(self, status: int, reason: str, kind: str, message: str) -> None:
         """Answer in the upstream's place, and close when the agent has read that."""

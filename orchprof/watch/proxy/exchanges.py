@@ -20,6 +20,8 @@ from orchprof.watch.proxy.wires import UNREADABLE, Asked, asked, wire_of
 
 # A longer request passes as any other, and is not read.
 _READ_BYTES: Final = 1 << 24
+# Pieces of an answer are read so many at once: between two pieces the caches forget how, and reading takes thrice.
+_UNREAD_PIECES: Final = 64
 # As long as a name or an id may be: models make names up.
 _CHARACTERS: Final = 255
 _ZSTD: Final = ("compression.zstd", "backports.zstd", "zstandard")
@@ -59,7 +61,7 @@ class Exchange:
 
     __slots__ = (
         "_asked", "_body", "_book", "_encoding", "_has_ended", "_headers", "_length", "_model_path", "_note",
-        "_reading", "_wire",
+        "_reading", "_unread", "_wire",
     )  # fmt: skip
 
     def __init__(self, book: Notebook, received_ns: int, peer_port: int) -> None:
@@ -76,6 +78,7 @@ class Exchange:
         self._body: list[bytes] | None = None
         self._length = 0
         self._asked = Asked()
+        self._unread: list[tuple[bytes, int]] = []
         self._reading: Reading | None = None
         self._has_ended = False
 
@@ -122,10 +125,17 @@ class Exchange:
         self._note |= {"status": status, "stream": is_stream}
 
     def gets(self, data: bytes, now_ns: int) -> None:
-        """Read a piece of the answer, which has been passed on."""
+        """Take a piece of the answer, which has been passed on."""
         if self._reading is not None:
+            self._unread.append((data, now_ns))
+            if len(self._unread) >= _UNREAD_PIECES:
+                self._catch_up(self._reading)
+
+    def _catch_up(self, reading: Reading) -> None:
+        unread, self._unread = self._unread, []
+        for data, now_ns in unread:
             with suppress(*UNREADABLE):
-                self._reading.feed(data, now_ns)
+                reading.feed(data, now_ns)
 
     def ends(self, now_ns: int, error: str | None = None) -> None:
         """Note the exchange, which is over; `error` says what went wrong."""
@@ -151,6 +161,7 @@ class Exchange:
         return said
 
     def _read(self, reading: Reading) -> dict[str, Any]:
+        self._catch_up(reading)
         told = reading.end()  # first: a reply that came whole is read by now
         error = self._note["error"] or reading.reply.error
         tokens = {"first_token_ns": reading.first_token_ns, "last_token_ns": reading.last_token_ns}

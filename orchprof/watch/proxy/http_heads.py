@@ -15,6 +15,8 @@ _OWN: Final = frozenset({b"host", b"accept-encoding", b"expect"})
 CHUNKED: Final = (b"transfer-encoding", b"chunked")
 CLOSE: Final = (b"connection", b"close")
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# Where every connection's bytes arrive. A new place for each read would cost more than the reading.
+PLACE: Final = memoryview(bytearray(1 << 18))
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 

@@ -179,6 +179,8 @@ class Passing:
                 self._finish()
 
     def _framed(self, data: bytes, *, is_whole: bool) -> bytes:
+        if not (self._head or is_whole):  # as most pieces of a stream are
+            return http_heads.framed(data) if self._chunks_answer else data
         head, self._head = self._head, b""
         if not self._chunks_answer:
             return head + data
