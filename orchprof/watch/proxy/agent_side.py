@@ -73,6 +73,8 @@ class AgentConnection(asyncio.BufferedProtocol):
             return
         try:
             self._parser.feed_data(data)
+            if self._passing is not None:
+                self._passing.flush()
         except httptools.HttpParserUpgrade as upgrade:
             self._goes_on_plain(bytes(data[upgrade.args[0] :]))
         except httptools.HttpParserError:
@@ -167,7 +169,7 @@ class AgentConnection(asyncio.BufferedProtocol):
     def _exchange(self, variable: str, path: str) -> Exchange:
         exchange = Exchange(self._service.book, self._received_ns, self._peer_port)
         method = self._parser.get_method().decode("latin-1")
-        exchange.asks(variable, method, path, http_heads.told(self._headers))
+        exchange.asks(variable, method, path, self._headers)
         return exchange
 
     def _pass_on(self, variable: str, upstream: Upstream, path: str, query: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from orchprof.capture.log import Log
 from orchprof.clocks import reply
 from orchprof.clocks.encodings import decoded
+from orchprof.watch.proxy import http_heads
 from orchprof.watch.proxy.reading import Reading, json_of
 from orchprof.watch.proxy.replies import ToolCall
 from orchprof.watch.proxy.wires import UNREADABLE, Asked, asked, wire_of
@@ -60,8 +61,8 @@ class Exchange:
     """One exchange. Its methods say what has just gone through."""
 
     __slots__ = (
-        "_asked", "_body", "_book", "_encoding", "_has_ended", "_headers", "_length", "_model_path", "_note",
-        "_reading", "_unread", "_wire",
+        "_asked", "_body", "_book", "_has_ended", "_headers", "_length", "_model_path", "_note",
+        "_reading", "_request_headers", "_unread", "_wire",
     )  # fmt: skip
 
     def __init__(self, book: Notebook, received_ns: int, peer_port: int) -> None:
@@ -73,7 +74,8 @@ class Exchange:
             ("first_token_ns", "last_token_ns", "end_ns", "status", "error", "stream")
         )
         self._wire: str | None = None
-        self._model_path = self._encoding = ""
+        self._model_path = ""
+        self._request_headers: http_heads.Headers = []
         self._headers: Mapping[str, str] = {}
         self._body: list[bytes] | None = None
         self._length = 0
@@ -82,10 +84,10 @@ class Exchange:
         self._reading: Reading | None = None
         self._has_ended = False
 
-    def asks(self, variable: str, method: str, path: str, headers: Mapping[str, str]) -> None:
+    def asks(self, variable: str, method: str, path: str, headers: http_heads.Headers) -> None:
         """Say what is asked, where: the path without its prefix and its query."""
         self._wire, self._model_path = wire_of(method, path), path
-        self._encoding = headers.get("content-encoding", "")
+        self._request_headers = headers
         self._note |= {"variable": variable, "method": method, "path": path, "wire": self._wire}
         if self._wire is not None:
             self._body = []
@@ -107,7 +109,8 @@ class Exchange:
         body, self._body = self._body, None
         if body is None or self._wire is None:
             return
-        said = json_of(_plain(b"".join(body), self._encoding))
+        encoding = http_heads.told(self._request_headers).get("content-encoding", "")
+        said = json_of(_plain(b"".join(body), encoding))
         with suppress(*UNREADABLE):
             self._asked = asked(self._wire, said)
 

@@ -54,6 +54,8 @@ class Passing:
         self._connection: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._head = b""  # of the answer, until it is written
+        self._answers: tuple[int, http_heads.Headers] | None = None  # the same, until it is read
+        self._out: list[bytes] = []  # of the request, what is to go in one piece
         self._is_chunked = http_heads.is_chunked(request.headers)
         self._chunks_answer = self._is_asked = self._is_sent = self._is_heard = False
         self._is_answered = self._is_over = self._ends_connection = False
@@ -72,7 +74,7 @@ class Passing:
         self._send(http_heads.request_head(*first))
 
     def _connect(self) -> None:
-        self._connection = None
+        self._connection, self._out = None, []
         self._connecting = asyncio.get_running_loop().create_task(self._connected())
 
     async def _connected(self) -> None:
@@ -83,10 +85,7 @@ class Passing:
             return
         finally:
             self._connecting = None
-        waiting, self._again = (
-            self._again or [],
-            None,
-        )  # a new connection is no stale one: nothing is sent twice
+        waiting, self._again = self._again or [], None  # a new connection is not stale: nothing is sent twice
         self._use(connection)
         self._agent.may_send(may=True)
         connection.write(b"".join(waiting))
@@ -102,11 +101,18 @@ class Passing:
             self._again.append(data)
             self._again_bytes += len(data)
         if self._connection is not None:
-            self._connection.write(data)
+            self._out.append(data)
             if self._again_bytes > _AGAIN_BYTES:
                 self._again = None
         elif self._again_bytes > _WAITING_BYTES:
             self._agent.may_send(may=False)
+
+    def flush(self) -> None:
+        """Write what has been passed on since the last time, and look whether that was all."""
+        if self._connection is not None and self._out:
+            data, self._out = b"".join(self._out), []
+            self._connection.write(data)
+            self._check_sent()
 
     def body(self, data: bytes) -> None:
         """Pass on a piece of the request's body."""
@@ -123,8 +129,6 @@ class Passing:
             return
         if self._is_chunked:
             self._send(http_heads.LAST_CHUNK)
-        if self._connection is not None:
-            self._check_sent()
 
     def _check_sent(self) -> None:
         if (
@@ -165,12 +169,15 @@ class Passing:
         sent += [http_heads.CHUNKED] if self._chunks_answer else []
         sent += [http_heads.CLOSE] if self._ends_connection else []
         self._head = http_heads.head(b"HTTP/1.1 %d %b" % (status, reason), sent)
-        self._exchange.answers(status, http_heads.told(headers))
+        self._answers = status, headers
 
     def answer_comes(self, pieces: list[bytes], is_whole: bool, now_ns: int) -> None:
         """Pass on what came, then read it."""
         data = b"".join(pieces) if len(pieces) != 1 else pieces[0]
         self._agent.write(self._framed(data, is_whole=is_whole))
+        if self._answers is not None:
+            (status, headers), self._answers = self._answers, None
+            self._exchange.answers(status, http_heads.told(headers))
         self._exchange.gets(data, now_ns)
         if is_whole:
             self._is_answered = True
