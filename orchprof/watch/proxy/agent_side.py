@@ -189,7 +189,7 @@ class AgentConnection(asyncio.BufferedProtocol):
         way = self._service.route(_parts(self._url)[0])
         if "websocket" in offered and way is not None:
             exchange = self._exchange(way[0], way[2])
-            exchange.answers(426, {})
+            exchange.answers(426, [])
             self._say(
                 426, "Upgrade Required", "upgrade_required", "orchprof's recording proxy speaks HTTP/1.1"
             )

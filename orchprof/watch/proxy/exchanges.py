@@ -61,7 +61,7 @@ class Exchange:
     """One exchange. Its methods say what has just gone through."""
 
     __slots__ = (
-        "_asked", "_body", "_book", "_has_ended", "_headers", "_length", "_model_path", "_note",
+        "_answer_headers", "_asked", "_body", "_book", "_has_ended", "_headers", "_length", "_model_path", "_note",
         "_reading", "_request_headers", "_unread", "_wire",
     )  # fmt: skip
 
@@ -76,6 +76,7 @@ class Exchange:
         self._wire: str | None = None
         self._model_path = ""
         self._request_headers: http_heads.Headers = []
+        self._answer_headers: http_heads.Headers = []
         self._headers: Mapping[str, str] = {}
         self._body: list[bytes] | None = None
         self._length = 0
@@ -119,26 +120,27 @@ class Exchange:
         if self._note["headers_ns"] is None:
             self._note["headers_ns"] = now_ns
 
-    def answers(self, status: int, headers: Mapping[str, str]) -> None:
-        """Say how the answer begins."""
-        self._headers = headers
-        if self._wire is not None:
-            self._reading = Reading(self._wire, headers)
-        is_stream = self._reading is not None and self._reading.is_stream
-        self._note |= {"status": status, "stream": is_stream}
+    def answers(self, status: int, headers: http_heads.Headers) -> None:
+        """Say how the answer begins. Nothing is read yet: a token may come right behind."""
+        self._note["status"], self._answer_headers = status, headers
 
     def gets(self, data: bytes, now_ns: int) -> None:
         """Take a piece of the answer, which has been passed on."""
-        if self._reading is not None:
+        if self._wire is not None:
             self._unread.append((data, now_ns))
             if len(self._unread) >= _UNREAD_PIECES:
-                self._catch_up(self._reading)
+                self._catch_up(self._wire)
 
-    def _catch_up(self, reading: Reading) -> None:
-        unread, self._unread = self._unread, []
+    def _catch_up(self, wire: str) -> Reading:
+        """Read what came since the last time."""
+        if self._reading is None:
+            self._headers = http_heads.told(self._answer_headers)
+            self._reading = Reading(wire, self._headers)
+        reading, unread, self._unread = self._reading, self._unread, []
         for data, now_ns in unread:
             with suppress(*UNREADABLE):
                 reading.feed(data, now_ns)
+        return reading
 
     def ends(self, now_ns: int, error: str | None = None) -> None:
         """Note the exchange, which is over; `error` says what went wrong."""
@@ -148,26 +150,32 @@ class Exchange:
         self.read_request()
         self._note |= {"end_ns": now_ns, "error": error}
         self._note |= self._told() | self._brought()
-        self._note["retry_after_s"] = _retry_after_s(self._headers)
         self._book.note(self._note)
 
     def _told(self) -> dict[str, Any]:
         """Return what the reply said, and tell of its tool calls."""
         said: dict[str, Any] = {"account": {}, "tool_calls": [], "response_id": None}
-        if self._reading is not None:
+        self._headers = http_heads.told(self._answer_headers)
+        said["retry_after_s"] = _retry_after_s(self._headers)
+        if self._wire is None:
+            said["stream"] = None if self._note["status"] is None else False
+        else:
             with suppress(*UNREADABLE):
-                said |= self._read(self._reading)
-        if self._wire is not None:
+                said |= self._read(self._catch_up(self._wire))
             said["account"] = reply.account(said["account"], self._headers, self._model_path)
             if self._asked.model is not None:
                 said["account"].setdefault("model", self._asked.model[:_CHARACTERS])
         return said
 
     def _read(self, reading: Reading) -> dict[str, Any]:
-        self._catch_up(reading)
         told = reading.end()  # first: a reply that came whole is read by now
         error = self._note["error"] or reading.reply.error
-        tokens = {"first_token_ns": reading.first_token_ns, "last_token_ns": reading.last_token_ns}
+        stream = None if self._note["status"] is None else reading.is_stream
+        tokens = {
+            "stream": stream,
+            "first_token_ns": reading.first_token_ns,
+            "last_token_ns": reading.last_token_ns,
+        }
         calls = self._calls(reading.reply.calls())
         response_id = (reading.reply.id or "")[:_CHARACTERS] or None
         return {**tokens, "error": error, "account": told, "tool_calls": calls, "response_id": response_id}

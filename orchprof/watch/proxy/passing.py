@@ -54,7 +54,6 @@ class Passing:
         self._connection: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._head = b""  # of the answer, until it is written
-        self._answers: tuple[int, http_heads.Headers] | None = None  # the same, until it is read
         self._out: list[bytes] = []  # of the request, what is to go in one piece
         self._is_chunked = http_heads.is_chunked(request.headers)
         self._chunks_answer = self._is_asked = self._is_sent = self._is_heard = False
@@ -169,15 +168,12 @@ class Passing:
         sent += [http_heads.CHUNKED] if self._chunks_answer else []
         sent += [http_heads.CLOSE] if self._ends_connection else []
         self._head = http_heads.head(b"HTTP/1.1 %d %b" % (status, reason), sent)
-        self._answers = status, headers
+        self._exchange.answers(status, headers)
 
     def answer_comes(self, pieces: list[bytes], is_whole: bool, now_ns: int) -> None:
         """Pass on what came, then read it."""
         data = b"".join(pieces) if len(pieces) != 1 else pieces[0]
         self._agent.write(self._framed(data, is_whole=is_whole))
-        if self._answers is not None:
-            (status, headers), self._answers = self._answers, None
-            self._exchange.answers(status, http_heads.told(headers))
         self._exchange.gets(data, now_ns)
         if is_whole:
             self._is_answered = True
