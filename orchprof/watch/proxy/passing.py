@@ -58,9 +58,9 @@ class Passing:
         self._is_chunked = http_heads.is_chunked(request.headers)
         self._chunks_answer = self._is_asked = self._is_sent = self._is_heard = False
         self._is_answered = self._is_over = self._ends_connection = False
-        # The whole request, while it may have to be sent again; and of it, what no connection has got yet.
+        # The whole request, while it may have to be sent again.
         self._again: list[bytes] | None = []
-        self._again_bytes = self._unsent = 0
+        self._again_bytes = 0
 
     def begin(self) -> None:
         """Send the head on an idle connection, or on a new one as soon as it is there."""
@@ -180,6 +180,8 @@ class Passing:
             self._exchange.ends(now_ns)
             if self._is_asked:
                 self._finish()
+            else:  # the rest of the request is for nobody, and the connection waits for it
+                self._drop_connection()
 
     def _framed(self, data: bytes, *, is_whole: bool) -> bytes:
         if not (self._head or is_whole):  # as most pieces of a stream are
@@ -233,6 +235,9 @@ class Passing:
         self._exchange.ends(time.monotonic_ns(), error)
         if self._connecting is not None:
             self._connecting.cancel()
+        self._drop_connection()
+
+    def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -300,6 +300,23 @@ def test_a_slow_agent_holds_the_upstream_back(tmp_path):
     assert told(tmp_path)["error"] is None
 
 
+def test_an_answer_that_comes_before_the_request_is_whole(tmp_path):
+    """The rest of that request goes nowhere, and nothing of it into the next one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with proxied(tmp_path, OPENAI_BASE_URL=url) as proxy:
+            agent = raw(proxy, b"POST /openai-base-url/x HTTP/1.1\r\nContent-Length: 4\r\n\r\nab")
+            for rest in (b"cd", b""):
+                upstream, _ = listener.accept()
+                with upstream:
+                    assert upstream.recv(1000).startswith(b"POST /x HTTP/1.1")
+                    upstream.sendall(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+                    assert agent.recv(1000).startswith(b"HTTP/1.1 413")
+                    agent.sendall(rest + b"POST /openai-base-url/x HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+                    assert rest == b"" or upstream.recv(1000) == b""
+    assert [each["status"] for each in exchanges(tmp_path)][:2] == [413, 413]
+
+
 def test_a_retry_says_when_it_is_welcome(tmp_path):
     error = {"error": {"type": "rate_limit_error", "message": "slowly"}}
     with serving(whole(error, status="429 Too Many", headers="retry-after: 1.5\r\n")) as server:
