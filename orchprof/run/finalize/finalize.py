@@ -17,8 +17,10 @@ from orchprof.run.finalize.lost_frames import without_lost
 from orchprof.run.finalize.recording_faults import complaints
 from orchprof.run.finalize.segmentation import tile
 from orchprof.run.finalize.thread_samples import read_looks
+from orchprof.run.outside.agent_program import AgentProgram, Watched
 from orchprof.run.outside.background_strands import Tables as Walked
-from orchprof.run.outside.background_strands import Watched, elsewhere
+from orchprof.run.outside.background_strands import Watched as SeenOutside
+from orchprof.run.outside.background_strands import elsewhere
 from orchprof.run.outside.deaths import deaths, left_alive, outcomes, with_ends
 from orchprof.run.outside.exec_programs import Became, became, cut_short, gone_on
 from orchprof.run.outside.exec_programs import tiles as became_tiles
@@ -68,9 +70,12 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     programs = [journal for journal in known if journal.pid]
     met = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
     died = deaths(watches, programs)
-    bare = roots(watches, programs, died, (len(journals) + 1) << LOG_BITS) if whole_programs else []
-    programs += bare
-    seen = Seen(read_looks(watches), met, died, {}, _signals(programs))
+    looks = read_looks(watches)
+    watched, free = Watched(watches, met, looks), (len(journals) + 1) << LOG_BITS
+    bare, agents = roots(watched, programs, died, free) if whole_programs else ([], [])
+    findings += [finding for agent in agents for finding in agent.findings]
+    programs += [*bare, *(agent.journal for agent in agents)]
+    seen = Seen(looks, met, died, {}, _signals(programs))
     strands, children, steps = _strands_of_all(programs, seen, bare)
     strands, requests = judged_requests(strands, programs)
     if requests:
@@ -80,12 +85,14 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     if whole_programs and not (strands["kind"] == "task").any():
         first = [program for program in programs if program.offset not in {step.next_log for step in steps}]
         strands, whole = _with_programs_for_tasks(strands, first, met)
-    tables = _tables(programs, strands, (children, steps), seen)
-    tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in [*known, *bare]])
-    if whole:
-        message = (
-            f"no task was found in the code, so each program is taken for one: {', '.join(whole.values())}"
-        )
+    tables = _tables(programs, strands, (children, steps), seen, agents)
+    sampled = [*known, *bare, *(agent.journal for agent in agents)]
+    tables["samples"] = _concat([_samples(journal, tables["tasks"], seen) for journal in sampled])
+    guessed = [
+        name for strand, name in whole.items() if strand not in {main_strand(one.journal) for one in agents}
+    ]
+    if guessed:
+        message = f"no task was found in the code, so each program is taken for one: {', '.join(guessed)}"
         findings.append({"code": "whole_program", "message": message})
     named = {where for journal in programs for _, where in journal.notes["named"]}
     whole_tables, lost = without_lost({name: _typed(name, tables[name]) for name in TABLES})
@@ -118,13 +125,18 @@ def _strands_of_all(
 
 
 def _tables(
-    programs: Sequence[Journal], strands: pd.DataFrame, across: tuple[Links, list[Became]], seen: Seen
+    programs: Sequence[Journal],
+    strands: pd.DataFrame,
+    across: tuple[Links, list[Became]],
+    seen: Seen,
+    agents: Sequence[AgentProgram],
 ) -> Tables:
     """Return all tables but the samples."""
     children, steps = across
     if strands.empty:
         return dict.fromkeys(TABLES, _EMPTY)
-    spans = _concat([_spans(journal, strands) for journal in programs], _BLANK["spans"])
+    told = (pd.DataFrame(agent.spans) for agent in agents)
+    spans = _concat([*(_spans(journal, strands) for journal in programs), *told], _BLANK["spans"])
     roles = dict(zip(spans["span"], spans["role"], strict=True))
     own = (strands[strands["log"] == journal.offset] for journal in programs)
     places = _places(programs, strands, children, seen)
@@ -137,9 +149,11 @@ def _tables(
     others, joins = outside(programs, strands, children, replace(seen, served=served))
     others = others.assign(span=others["strand"].map(strands.set_index("strand")["span"]), role=None)
     more, onward = became_tiles(strands, steps)
-    segments = _filled(_concat([*(part.segments for part in parts), others, more]), strands)
+    apart = [pd.DataFrame(agent.segments) for agent in agents]
+    segments = _filled(_concat([*(part.segments for part in parts), others, more, *apart]), strands)
     segments = _under_spans(segments, strands, roles) if len(segments) else segments
-    edges = _concat([*(part.edges for part in parts), joins, onward])
+    waited = (pd.DataFrame(agent.edges) for agent in agents)
+    edges = _concat([*(part.edges for part in parts), joins, onward, *waited])
     pids = {strand: pid for journal in programs for strand, pid in journal.told("pid").items()}
     if segments.empty:
         calls = _concat([_model_calls(journal, strands) for journal in programs])
@@ -151,7 +165,7 @@ def _tables(
         main_strand(program) or 0 for program in programs
     }
     segments, edges = until_asked(segments, edges, idle)
-    walked = elsewhere(Walked(strands, segments, edges), children, Watched(seen.looks, seen.processes, pids))
+    walked = elsewhere(Walked(strands, segments, edges), children, SeenOutside(seen.looks, seen.processes, pids))
     strands = walked.strands
     return {
         "tasks": _tasks(programs, strands, seen),

@@ -24,7 +24,7 @@ from orchprof.run.schema import COUNTERS
 
 _UNTOLD: Final = "unexplained"
 # What the rest of a stretch is, beyond its CPU and run delay.
-_STATE: Final = {
+STATE: Final = {
     **dict(enumerate((*rec.LOOKS[:OTHER], "off"))),
     RUNNING: "child",
     UNSEEN: _UNTOLD,
@@ -104,7 +104,7 @@ def outside(
         ]
         rows += _around(child, work, seen) if work else _alone(child, seen)
     rows += _requests(journals, strands)
-    table = pd.DataFrame(rows, columns=list(_row(0, 0, 0)))
+    table = pd.DataFrame(rows, columns=list(row_of(0, 0, 0)))
     joins = table[table["target"] > 0]
     edges = pd.DataFrame(
         {"kind": "join", "src": joins["target"], "dst": joins["strand"], "at_ns": joins["end_ns"]}
@@ -117,10 +117,11 @@ def _requests(journals: Sequence[Journal], strands: pd.DataFrame) -> Iterator[Ro
     remote = (strands["kind"] == "remote") & strands["end_ns"].notna() & ~strands["strand"].isin(models)
     columns = (strands.loc[remote, name].tolist() for name in ("strand", "start_ns", "end_ns"))
     for strand, start, end in zip(*columns, strict=True):
-        yield _row(strand, start, end, wait_state="net")
+        yield row_of(strand, start, end, wait_state="net")
 
 
-def _row(strand: int, start_ns: int, end_ns: int, **told: object) -> Row:
+def row_of(strand: int, start_ns: int, end_ns: int, **told: object) -> Row:
+    """Return a row of segments with what is told of it; the rest of its wall is unexplained."""
     blank = {"span": 0, "join": False, "target": 0, "cpu_state": "cpu", "wait_state": _UNTOLD}
     return {
         "strand": strand,
@@ -186,12 +187,12 @@ def _around(child: Child, work: Sequence[Work], seen: Seen) -> list[Row]:
     for one in work:
         start, end = max(now, one.window_ns[0]), min(one.window_ns[1], end_ns)
         if start > now:
-            rows.append(_row(child.strand, now, start))
+            rows.append(row_of(child.strand, now, start))
         if end > start:
             rows += _waited(child, one, (start, end), seen)
         now = max(now, end, rows[-1]["end_ns"] if rows else start_ns)
     if now < end_ns:
-        rows.append(_row(child.strand, now, end_ns))
+        rows.append(row_of(child.strand, now, end_ns))
     own = [row for row in rows if row["wait_state"] == _UNTOLD]
     if own and own[0]["start_ns"] == start_ns:
         first = own.pop(0)
@@ -215,16 +216,16 @@ def _waited(child: Child, one: Work, window_ns: Window, seen: Seen) -> Iterator[
     at, target = end, one.strand
     if sent and not came_first:
         (at, target), end = sent[-1], child.window_ns[1]
-    yield _row(child.strand, start, at, join=True, target=target, wait_state=None)
+    yield row_of(child.strand, start, at, join=True, target=target, wait_state=None)
     if at < end:
-        yield _row(child.strand, at, end, wait_state="wakeup")
+        yield row_of(child.strand, at, end, wait_state="wakeup")
 
 
 def _main_state(child: Child, seen: Seen, window_ns: Window) -> str:
     """Return what a child mostly waited for within a window."""
     lasted = _course(child, seen, window_ns).lasted_ns([window_ns])
     lasted[[RUNNING, IDLE, UNSEEN]] = 0
-    return str(_STATE[int(lasted.argmax())]) if lasted.any() else _UNTOLD
+    return str(STATE[int(lasted.argmax())]) if lasted.any() else _UNTOLD
 
 
 def _spread(rows: list[Row], cpu_ns: int) -> None:
@@ -249,7 +250,9 @@ def _alone(child: Child, seen: Seen) -> list[Row]:
     target = np.where(_inside(bounds, served) | (state == IDLE), child.parent, 0)
     for at, sender in signals:
         _until_told(bounds, state, target, at, sender)
-    cpu, runq = _divided(child, (bounds, state, bool(course.parallel.any())), target == 0)
+    cpu, runq = divided(
+        (child.cpu_ns, child.delay_ns), (bounds, state, bool(course.parallel.any())), target == 0
+    )
     return _merged(child, bounds, state, target, (cpu, runq))
 
 
@@ -287,14 +290,14 @@ def _until_told(bounds: Ints, state: Ints, target: Ints, at: int, sender: int) -
         target[last] = sender
 
 
-def _divided(child: Child, seen: tuple[Ints, Ints, bool], shown: Flags) -> tuple[Ints, Ints]:
+def divided(used_ns: tuple[int, int], seen: tuple[Ints, Ints, bool], shown: Flags) -> tuple[Ints, Ints]:
     """Return the CPU and the run delay of each stretch, in ns.
 
     What was seen running is both; what is left of them goes to what was not seen, then to the rest. Of a child that
     was seen to use several cores the CPU may exceed its wall.
 
     Args:
-        child: what it used in all.
+        used_ns: CPU and run delay, of all that was seen.
         seen: bounds, states, and whether several threads were seen running at once.
         shown: which stretches are its own: its use divides over those and the others as what was seen running does.
     """
@@ -302,7 +305,7 @@ def _divided(child: Child, seen: tuple[Ints, Ints, bool], shown: Flags) -> tuple
     length = np.diff(bounds).astype(np.float64)
     running = np.where(state == RUNNING, length, 0)
     own = _ratio(running[shown].sum(), running.sum(), float(shown.any()))
-    cpu, delay = child.cpu_ns * own, child.delay_ns * own
+    cpu, delay = used_ns[0] * own, used_ns[1] * own
     busy = cpu + delay
     room = np.where(shown, running, 0)
     if not parallel:
@@ -334,7 +337,7 @@ def _merged(child: Child, bounds: Ints, state: Ints, target: Ints, use: tuple[In
     last = np.concatenate((change, [len(state)]))
     rows = []
     for low, high in zip(first.tolist(), last.tolist(), strict=True):
-        row = _row(child.strand, int(bounds[low]), int(bounds[high]), wait_state=_STATE[int(state[low])])
+        row = row_of(child.strand, int(bounds[low]), int(bounds[high]), wait_state=STATE[int(state[low])])
         if target[low]:
             row |= {"join": True, "target": int(target[low]), "wait_state": None}
         else:

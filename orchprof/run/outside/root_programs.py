@@ -10,32 +10,46 @@ from orchprof.capture import strands as rec
 from orchprof.capture.log import COLUMNS, VERSION
 from orchprof.run.finalize.event_logs import Journal, main_strand, told_apart
 from orchprof.run.finalize.links import Links
+from orchprof.run.outside.agent_program import AgentProgram, Root, Watched, agent_program
 from orchprof.run.outside.process_tree import Death
 
 _STRAND = 1
 
 
 def roots(
-    watches: Sequence[Journal], programs: Sequence[Journal], died: dict[int, Death], offset: int
-) -> list[Journal]:
+    watched: Watched, programs: Sequence[Journal], died: dict[int, Death], offset: int
+) -> tuple[list[Journal], list[AgentProgram]]:
     """Return, for each command that left no log and was seen to its end, the log that it would have left.
 
-    It holds one strand, of which only the two ends are known.
+    That of an agent program says what it waited for; of any other, one strand, of which only the two ends are known.
+    Returned too: the agent programs.
 
     Args:
-        watches: the logs of those who looked.
+        watched: what was seen from outside.
         programs: the logs of processes.
         died: how processes ended.
         offset: what is free to be added to its ids.
     """
     recorded = {journal.pid for journal in programs}
-    made = []
-    for watch in watches:
+    made, agents = [], []
+    for watch in watched.journals:
         names = {pid: name for _, (pid, name, _) in reversed(watch.notes["process"])}
+        apart = {pid: name for _, (pid, name) in watch.notes["agent"]}
         for _, (pid, start_ns) in watch.notes["root"]:
-            if pid not in recorded and pid in died and pid in names:
-                made.append(_journal(watch, (pid, names[pid]), (start_ns, died[pid].at_ns), offset))
-    return made
+            window = (start_ns, died[pid].at_ns) if pid in died else None
+            if pid in recorded or window is None:
+                continue
+            if pid in apart:
+                agents.append(agent_program(_root(watch, pid, apart[pid], window), watched, offset))
+            elif pid in names:
+                made.append(_journal(watch, (pid, names[pid]), window, offset))
+    return made, agents
+
+
+def _root(watch: Journal, pid: int, name: str, window_ns: tuple[int, int]) -> Root:
+    used = [told[1:] for _, told in watch.notes["root_used"] if told[0] == pid]
+    cpu, reaped, delay, rss = used[-1] if used else (0, 0, 0, 0)
+    return Root(watch.path, pid, name, window_ns, (cpu, reaped, delay, rss))
 
 
 def _journal(watch: Journal, who: tuple[int, str], window_ns: tuple[int, int], offset: int) -> Journal:
