@@ -13,8 +13,8 @@ _PYTHON: Final = re.compile(r"(python|pypy)[\d.]*(t|d)?")
 # Programs that only start what is meant: shells, runners of Python environments, and wrappers of one command.
 _LAUNCHERS: Final = frozenset(
     {
-        "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "make", "just", "env", "nice", "nohup", "time", "timeout",
-        "setsid", "stdbuf", "taskset", "numactl", "chrt", "ionice", "xargs", "sudo", "script", "uv", "uvx", "poetry",
+        "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "make", "just", "env", "nice", "nohup", "time",
+        "timeout", "setsid", "stdbuf", "taskset", "numactl", "chrt", "ionice", "xargs", "sudo", "script", "uv", "uvx", "poetry",
         "pdm", "hatch", "pipx", "pipenv", "rye", "conda", "mamba", "micromamba", "pixi", "tox", "nox", "direnv",
     }
 )  # fmt: skip

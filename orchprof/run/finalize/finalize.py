@@ -165,7 +165,9 @@ def _tables(
         main_strand(program) or 0 for program in programs
     }
     segments, edges = until_asked(segments, edges, idle)
-    walked = elsewhere(Walked(strands, segments, edges), children, SeenOutside(seen.looks, seen.processes, pids))
+    walked = elsewhere(
+        Walked(strands, segments, edges), children, SeenOutside(seen.looks, seen.processes, pids)
+    )
     strands = walked.strands
     return {
         "tasks": _tasks(programs, strands, seen),
