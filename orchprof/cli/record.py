@@ -16,9 +16,10 @@ from typer.core import TyperCommand
 
 from orchprof.cli.words import complain, new_path, saved
 from orchprof.errors import OrchprofError, UsageError
+from orchprof.watch.agents import RECIPES
 
 if TYPE_CHECKING:
-    from orchprof.watch.launcher import Ended
+    from orchprof.watch.launcher import Asked, Ended
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _COMMAND: Final = "orchprof.command"
@@ -46,7 +47,8 @@ class AfterDashes(TyperCommand):
 COMMAND: Final = AfterDashes
 
 
-def record(
+def record(  # noqa: PLR0913  typer reads the options from the signature
+    *,
     context: typer.Context,
     out: Annotated[
         Path | None,
@@ -64,6 +66,27 @@ def record(
             "[default: what the framework or the code says]",
         ),
     ] = None,
+    proxy: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|on|off",
+            help="Lead model calls through a recording proxy on this machine; auto: of a program that is no Python.",
+        ),
+    ] = "auto",
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"What else leads this agent's calls through the proxy: {', '.join(sorted(RECIPES))}.",
+        ),
+    ] = None,
+    inject: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|children|none",
+            help="Which Python processes record themselves; auto: all, but for the children of another agent.",
+        ),
+    ] = "auto",
     quiet: Annotated[
         bool,
         typer.Option(
@@ -80,7 +103,40 @@ def record(
     tools = [_place(place, "--tool") for place in tool or []]
     if task_from not in (None, "program", "http"):
         _place(task_from, "--task-from")
-    raise typer.Exit(_record(command, out, tools, task_from or "auto", quiet=quiet))
+    asked = _asked(command, (tools, task_from or "auto"), (proxy, agent, inject))
+    raise typer.Exit(_record(command, out, asked, quiet=quiet))
+
+
+def _asked(
+    command: Sequence[str], inside: tuple[list[str], str], outside: tuple[str, str | None, str]
+) -> "Asked":
+    """Return how a command is to be recorded.
+
+    Raises:
+        UsageError: a word that is none of an option's.
+    """
+    from orchprof.watch.launcher import Asked
+    from orchprof.watch.programs import kind_of
+
+    proxy, agent, inject = outside
+    for option, given, known in (
+        ("--proxy", proxy, ("auto", "on", "off")),
+        ("--inject", inject, ("auto", "children", "none")),
+        ("--agent", agent or "", ("", *RECIPES)),
+    ):
+        if given not in known:
+            raise UsageError(f"unknown choice, {given!r} @ {option}, choose {', '.join(filter(None, known))}")
+    alone = agent is not None or kind_of(command[0]) == "other"
+    if agent is not None and proxy == "off":
+        raise UsageError("no proxy to lead it to, 'off' @ --proxy, leave --agent or --proxy out")
+    injected = inject == "children" or (inject == "auto" and not alone)
+    return Asked(
+        *inside,
+        injected=injected,
+        outside=alone or not injected,
+        proxied=proxy == "on" or agent is not None or (proxy == "auto" and (alone or not injected)),
+        recipe=RECIPES[agent] if agent else None,
+    )
 
 
 def _place(text: str, option: str) -> str:
@@ -98,18 +154,16 @@ def _place(text: str, option: str) -> str:
     return text
 
 
-def _record(
-    command: Sequence[str], out: Path | None, tools: list[str], task_from: str, *, quiet: bool
-) -> int:
+def _record(command: Sequence[str], out: Path | None, asked: "Asked", *, quiet: bool) -> int:
     """Run the command, keep and show what was recorded, and return the exit code."""
     if refused := _unstartable(command[0]):
         return refused
-    run, logs, core_speed = _create(out, command, tools, task_from)
+    run, logs, core_speed = _create(out, command, asked)
     from orchprof.watch import launcher
 
     began_s = time.monotonic()
     try:
-        ended = launcher.launch(command, logs, tools, task_from)
+        ended = launcher.launch(command, logs, asked)
     except OSError as error:
         _remove(run)
         complain(f"cannot start it, {command[0]} @ --, {error.strerror}")
@@ -135,14 +189,12 @@ def _unstartable(program: str) -> int:
     return NOT_FOUND
 
 
-def _create(
-    out: Path | None, command: Sequence[str], tools: list[str], task_from: str
-) -> tuple[Path, Path, float]:
+def _create(out: Path | None, command: Sequence[str], asked: "Asked") -> tuple[Path, Path, float]:
     """Make the run, and return it, the folder of its logs, and how fast a core is."""
     from orchprof.run import machine, store
 
     speed = machine.spin()
-    meta = _meta(command, tools, task_from, speed)
+    meta = _meta(command, asked, speed)
     try:
         run = _free(store.ROOT, command) if out is None else new_path(out, "--out")
         return run, store.create(run, meta), speed
@@ -151,27 +203,33 @@ def _create(
 
 
 def _free(root: Path, command: Sequence[str]) -> Path:
-    from orchprof.watch.launcher import name_of
+    from orchprof.watch.programs import name_of
 
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name_of(command)}"
     names = (name if i == 1 else f"{name}-{i}" for i in count(1))
     return next(root / free for free in names if not (root / free).exists())
 
 
-def _meta(command: Sequence[str], tools: list[str], task_from: str, speed: float) -> dict[str, object]:
+def _meta(command: Sequence[str], asked: "Asked", speed: float) -> dict[str, object]:
     from orchprof.run import machine
-    from orchprof.watch.launcher import name_of, shown
+    from orchprof.watch.programs import name_of, shown
 
     return {
         "order": time.time_ns(),
         "workload": name_of(command),
         "variant": None,
-        "params": {"command": shown(command), "tools": tools, "task_from": task_from, "cores_per_worker": 1},
+        "params": {
+            "command": shown(command),
+            "tools": list(asked.tools),
+            "task_from": asked.task_from,
+            "cores_per_worker": 1,
+        },
         "seed": None,
-        "task_from": task_from,
+        "task_from": asked.task_from,
+        "resolution": "outside" if asked.outside else "strand",
         "model": None,
         "machine": machine.document(core_speed_before=speed),
-        "labelled": None,
+        "labelled": True if asked.outside else None,
         "findings": [],
     }
 

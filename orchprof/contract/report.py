@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from orchprof.contract.run import Machine, ModelSide, Params, Provenance
+from orchprof.contract.run import Machine, ModelSide, Params, Provenance, Resolution
 
 Count = Annotated[int, Meta(ge=0)]
 Interval = tuple[float, float]  # its two ends
@@ -29,6 +29,10 @@ class RunIdentity:
     model: ModelSide
     machine: Machine
     interrupted: Annotated[bool, Meta(description="by the user")] = False
+    resolution: Annotated[
+        Resolution,
+        Meta(description="strand: recorded inside its processes; outside: told from what was seen of them"),
+    ] = "strand"
     labelled: Annotated[
         bool | None, Meta(description="whether its workload says what is a tool; null: it does not say")
     ] = None

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 Provenance = Literal["measured", "reported", "modelled", "client_only"]
+# How closely a run's tasks were seen: recorded inside their processes, or told from what was seen of those outside.
+Resolution = Literal["strand", "outside"]
 
 LARGEST = 10**15  # of bytes, cores, seconds, speeds: what is larger is no measurement
 Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
@@ -150,6 +152,7 @@ class RunMeta:
     seed: int | None = None
     order: int | None = None
     task_from: str | None = None
+    resolution: Resolution | None = None
     sealed: bool | None = None
     complete: bool | None = None
     interrupted: bool | None = None

@@ -95,6 +95,7 @@ def _run(meta: RunMeta) -> RunIdentity:
         machine=meta.machine,
         interrupted=bool(meta.interrupted),
         labelled=meta.labelled,
+        resolution=meta.resolution or "strand",
     )
 
 

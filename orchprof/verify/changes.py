@@ -13,7 +13,7 @@ from orchprof.ledger.graph.task_graph import build
 from orchprof.ledger.replay.replay import Scale, replay
 from orchprof.run import store
 from orchprof.verify.measurement import FOLDER, meta
-from orchprof.watch.launcher import launch
+from orchprof.watch.launcher import Asked, launch
 
 Knobs = tuple[float, float, float, float]  # factors of model, io, cpu, crunch
 BASE: Final[Knobs] = (1, 1, 1, 1)
@@ -71,7 +71,7 @@ def _really(port: int, knobs: Knobs) -> float:
 
 def _predicted(run: Path, port: int) -> dict[str, float]:
     logs = store.create(run, meta("knobs:agent"))
-    launch(_command(port, BASE), logs, ["knobs:io", "knobs:crunch"], "knobs:agent")
+    launch(_command(port, BASE), logs, Asked(["knobs:io", "knobs:crunch"], "knobs:agent"))
     graphs = build(store.open_run(run).tables)
     if not graphs:
         raise OrchprofError(f"no task was recorded, 0 of 1 @ {run}, report this fault")

@@ -19,7 +19,7 @@ from orchprof.run import machine, store
 from orchprof.verify.accuracy import Label
 from orchprof.verify.own_cost import Ledger, profiler_s, read
 from orchprof.verify.shapes import PROGRAMS, Program
-from orchprof.watch.launcher import launch
+from orchprof.watch.launcher import Asked, launch
 
 FOLDER: Final = Path(__file__).parent / "programs"
 # What a shell says of a program that Ctrl-C ended, and what subprocess says.
@@ -125,7 +125,7 @@ def _recorded(folder: Path, program: Program, names: Sequence[str], ports: Ports
 
 def _launched(command: Sequence[str], run: Path, task_from: str, tools: Sequence[str]) -> int:
     logs = store.create(run, meta(task_from))
-    ended = launch(command, logs, tools, task_from)
+    ended = launch(command, logs, Asked(tools, task_from))
     store.update(run, exit_code=ended.code, findings=ended.findings)
     return ended.code
 

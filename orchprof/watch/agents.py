@@ -22,12 +22,14 @@ class Recipe:
         options: given right after the program, `{VARIABLE}` is the proxy's address for that variable.
         environment: set for it likewise, where it is not set already.
         settings: a file of settings it needs, by the variable that names such a file.
+        spoils: variables that do harm unless the rest is done too: not set unless the recipe is asked for.
     """
 
     says: str
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    spoils: frozenset[str] = frozenset()
 
     @property
     def needed(self) -> bool:
@@ -45,6 +47,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         settings={
             "GEMINI_CLI_SYSTEM_SETTINGS_PATH": {"security": {"auth": {"selectedType": "gemini-api-key"}}}
         },
+        spoils=frozenset({"GOOGLE_GEMINI_BASE_URL"}),
     ),
     "claude": Recipe(
         "claude turns tool search off behind a base URL unless ENABLE_TOOL_SEARCH is set",

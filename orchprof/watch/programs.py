@@ -14,8 +14,9 @@ _PYTHON: Final = re.compile(r"(python|pypy)[\d.]*(t|d)?")
 _LAUNCHERS: Final = frozenset(
     {
         "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "make", "just", "env", "nice", "nohup", "time",
-        "timeout", "setsid", "stdbuf", "taskset", "numactl", "chrt", "ionice", "xargs", "sudo", "script", "uv", "uvx", "poetry",
-        "pdm", "hatch", "pipx", "pipenv", "rye", "conda", "mamba", "micromamba", "pixi", "tox", "nox", "direnv",
+        "timeout", "setsid", "stdbuf", "taskset", "numactl", "chrt", "ionice", "xargs", "sudo", "script", "uv", "uvx",
+        "poetry", "pdm", "hatch", "pipx", "pipenv", "rye", "conda", "mamba", "micromamba", "pixi", "tox", "nox",
+        "direnv",
     }
 )  # fmt: skip
 _FIRST_BYTES: Final = 4096
@@ -53,3 +54,45 @@ def _interpreter(program: str) -> Sequence[str]:
     hidden = _HIDDEN.search(head)
     line = head[2:].partition(b"\n")[0] if hidden is None else hidden[1].strip(b"\"'")
     return line.decode("utf-8", "replace").split()
+
+
+def _options(command: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return an interpreter's own options, one letter each, and what follows them, `-c` or `-m` first if given."""
+    letters: list[str] = []
+    rest = list(command[1:])
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word == "--" or word.startswith("--"):
+            continue
+        for at, letter in enumerate(word[1:], start=1):
+            if letter in "cm":
+                return letters, [f"-{letter}", *([word[at + 1 :]] if word[at + 1 :] else []), *rest]
+            letters.append(letter)
+            if letter in "WX":
+                rest = rest if word[at + 1 :] else rest[1:]
+                break
+    return letters, rest
+
+
+def refusing_option(command: Sequence[str]) -> str | None:
+    """Return the option by which a Python command refuses to be recorded; None when there is none."""
+    letters = _options(command)[0] if is_python(command[0]) else []
+    return next((f"-{letter}" for letter in letters if letter in "IES"), None)
+
+
+def shown(command: Sequence[str]) -> list[str]:
+    """Return the part of a command that may be kept: program and script. Other arguments may hold secrets."""
+    program = Path(command[0]).name
+    if not is_python(program):
+        return [program]
+    rest = _options(command)[1]
+    if rest[:1] == ["-m"]:
+        return [program, *rest[:2]]
+    return [program, *(Path(word).name for word in rest[:1])]
+
+
+def name_of(command: Sequence[str]) -> str:
+    """Return what a run of a command is called: its script's or module's name, else its program's."""
+    *_, last = shown(command)
+    name = Path(command[0]).name if last.startswith("-") else last.removesuffix(".py")
+    return re.sub(r"[^\w.-]", "_", name) or "command"

@@ -278,16 +278,17 @@ class _Telling:
             self.log.segments.append(row)
 
     def _sample(self, windows: Sequence[Window]) -> None:
-        """Add what the program and its tools had used when each task began and ended."""
+        """Add what the program itself had used when each task began and ended; its children were sampled themselves.
+
+        What it reaped is known at its end.
+        """
+        cpu, reaped, _, rss = self.root.used
+        end = self.root.window_ns[1]
+        whole = max(self.own.cpu_until(end), 1)
         for strand, window in zip(self._tasks(len(windows)), windows, strict=True):
             for at in window:
-                tools = sum(
-                    self._part(one, part)[0]
-                    for one in self.tools
-                    if (part := clipped((one.process.first_ns, one.process.last_ns), (0, at)))
-                )
-                cpu = self.own.cpu_until(at) + tools
-                self.log.rows.append((rec.SAMPLE, at, cpu, 0, 0, 0, strand, 0, self.root.used[3]))
+                own = cpu if at == end else round(cpu * self.own.cpu_until(at) / whole)
+                self.log.rows.append((rec.SAMPLE, at, own, reaped * (at == end), 0, 0, strand, 0, rss))
 
     def _tasks(self, number: int) -> list[int]:
         """Return the strands of the tasks, as they stand in the log; the program's own is told apart later."""

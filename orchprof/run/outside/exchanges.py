@@ -3,6 +3,7 @@
 A *tool window* lies between an answer that asks for a tool and the request that brings the tool's result.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -88,21 +89,20 @@ def tool_windows(calls: Sequence[Exchange], until_ns: int) -> list[ToolWindow]:
         calls: model calls in the order of their requests.
         until_ns: when the program ended.
     """
-    found = []
+    found: list[ToolWindow] = []
+    asked: Counter[str] = Counter()
     for at, call in enumerate(calls):
-        later = calls[at + 1 :]
-        for number, (name_id, name) in enumerate(call.tool_calls):
-            end = next(_brings(later, call, name_id), until_ns)
-            found.append(
-                ToolWindow(name_id or f"{name}#{number}", name, (call.end_ns, max(end, call.end_ns)))
-            )
+        for call_id, name in call.tool_calls:
+            asked[name] += 1
+            key = call_id or f"{name}#{asked[name]}"
+            end = next(_brings(calls[at + 1 :], call, key), until_ns)
+            found.append(ToolWindow(key, name, (call.end_ns, max(end, call.end_ns))))
     return sorted(found, key=lambda one: one.window_ns)
 
 
-def _brings(later: Sequence[Exchange], call: Exchange, call_id: str | None) -> Iterator[int]:
-    """Yield when the result of a call came by: by its id, else with the next longer request."""
-    if call_id is not None:
-        yield from (one.received_ns for one in later if call_id in one.result_ids)
+def _brings(later: Sequence[Exchange], call: Exchange, key: str) -> Iterator[int]:
+    """Yield when the result of a call came by, then when the next longer request did."""
+    yield from (one.received_ns for one in later if key in one.result_ids)
     yield from (
         one.received_ns
         for one in later

@@ -23,6 +23,7 @@ _DEFAULTS: Final = {
 }
 # These have no default, or one that depends on the account: they are redirected where they are set.
 _WHERE_SET: Final = frozenset({"AZURE_OPENAI_ENDPOINT", "GOOGLE_VERTEX_BASE_URL"})
+VARIABLES: Final = frozenset({*_DEFAULTS, *_WHERE_SET})  # that are known by name
 _LITELLM: Final = "_API_BASE"
 # A request for loopback goes through one of these, where it is set.
 _FORWARD_PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")

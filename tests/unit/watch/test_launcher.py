@@ -8,7 +8,7 @@ import textwrap
 import pytest
 from recorded_logs import born, notes, spans
 
-from orchprof.watch import launcher
+from orchprof.watch import launcher, programs
 
 PYTHON = sys.executable
 
@@ -27,7 +27,7 @@ def launch(tmp_path, logs, monkeypatch):
 
     def run(body, *options, **asked):
         (tmp_path / "agent.py").write_text(textwrap.dedent(body))
-        return launcher.launch([PYTHON, *options, "agent.py"], logs, **asked)
+        return launcher.launch([PYTHON, *options, "agent.py"], logs, launcher.Asked(**asked))
 
     return run
 
@@ -163,9 +163,9 @@ def test_a_command_that_is_not_there(logs):
 )
 def test_what_is_kept_of_a_command_and_whether_it_refuses(command, shown, name, refuses):
     words = command.split(" ")
-    assert launcher.shown(words) == shown.split(" ")
-    assert launcher.name_of(words) == name
-    assert launcher.refusing_option(words) == refuses
+    assert programs.shown(words) == shown.split(" ")
+    assert programs.name_of(words) == name
+    assert programs.refusing_option(words) == refuses
 
 
 def test_a_child_that_is_seen_before_it_becomes_another_program_is_no_python(launch):

@@ -12,7 +12,6 @@ from watched import told
 
 from orchprof.capture.log import Log
 from orchprof.watch import launcher, process_events
-from orchprof.watch.before import Outside
 from orchprof.watch.process_events import EXEC, EXIT, FORK, ProcessEvents
 from orchprof.watch.tree import Tree
 
@@ -32,7 +31,7 @@ def events():
 
 def ran(folder, *command):
     """Return what was noted of a command seen from outside: its notes, and its own process."""
-    launcher.launch(command, folder, outside=Outside())
+    launcher.launch(command, folder, launcher.Asked(injected=False, outside=True))
     notes = told(folder).notes
     return notes, notes["root"][0][0]
 

@@ -9,7 +9,6 @@ import time
 from watched import told, until
 
 from orchprof.watch import launcher, proc
-from orchprof.watch.before import Outside
 from orchprof.watch.orphans import adopting, children
 
 BURN = "t = time.process_time()\nwhile time.process_time() - t < 0.2: pass"
@@ -26,7 +25,7 @@ time.sleep(0.6)
 
 
 def launch(folder, *command):
-    return launcher.launch(command, folder, outside=Outside())
+    return launcher.launch(command, folder, launcher.Asked(injected=False, outside=True))
 
 
 def rusage(folder):

@@ -52,7 +52,11 @@ def server(log, wait_s=0.4):
 def test_a_use_goes_from_the_request_to_the_last_byte_of_the_answer(tmp_path):
     served = []
     with server(served) as port:
-        launcher.launch([sys.executable, "-I", "-c", CLIENT, str(port), "2"], tmp_path, outside=Outside())
+        launcher.launch(
+            [sys.executable, "-I", "-c", CLIENT, str(port), "2"],
+            tmp_path,
+            launcher.Asked(injected=False, outside=True),
+        )
     uses = told(tmp_path).notes["socket"]
     (root, _), *_ = told(tmp_path).notes["root"]
     assert [(pid, peer) for _, _, pid, peer, _, _ in uses] == [(root, f"127.0.0.1:{port}")] * 2
@@ -65,7 +69,7 @@ def test_a_use_goes_from_the_request_to_the_last_byte_of_the_answer(tmp_path):
 def test_the_proxys_own_port_is_told_of_by_the_proxy(tmp_path):
     with server([], 0.2) as port:
         command = [sys.executable, "-I", "-c", CLIENT, str(port), "1"]
-        launcher.launch(command, tmp_path, outside=Outside(ports=frozenset([port])))
+        launcher._run(command, os.environ, tmp_path, "client", Outside(ports=frozenset([port])))
     assert "socket" not in told(tmp_path).notes
 
 
