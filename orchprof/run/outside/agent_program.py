@@ -18,7 +18,7 @@ from orchprof.capture.log import COLUMNS, VERSION
 from orchprof.run.finalize.event_logs import Journal, told_apart
 from orchprof.run.finalize.thread_samples import RUNNING, Looks
 from orchprof.run.outside.agent_waits import Wait, blocks, clipped, minus, union, waits_of
-from orchprof.run.outside.exchanges import Exchange, Window, exchanges, tool_windows, turns
+from orchprof.run.outside.model_exchanges import Exchange, Window, exchanges, tool_windows, turns
 from orchprof.run.outside.own_time import NOBODY, own_time
 from orchprof.run.outside.process_tree import Process
 from orchprof.run.outside.remote_segments import STATE, row_of

@@ -6,7 +6,7 @@ A model's call counts before a tool: the part of a tool's process that lies besi
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchprof.run.outside.exchanges import Exchange, Window
+from orchprof.run.outside.model_exchanges import Exchange, Window
 from orchprof.run.outside.tool_processes import ToolProcess
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from orchprof.run.finalize.thread_samples import RUNNING, Looks
 from orchprof.run.finalize.timeline import Ints
-from orchprof.run.outside.exchanges import Window
+from orchprof.run.outside.model_exchanges import Window
 from orchprof.run.outside.process_tree import Process
 from orchprof.run.outside.remote_segments import divided
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchprof.run.finalize.event_logs import Journal
-from orchprof.run.outside.exchanges import ToolWindow
+from orchprof.run.outside.model_exchanges import ToolWindow
 from orchprof.run.outside.process_tree import Process, by_parent
 
 # The agent hears of a child's end a moment later; so much later than the window's end it may have ended.
