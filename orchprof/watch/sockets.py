@@ -134,16 +134,27 @@ class Sockets:
         return found
 
     def _step(self, use: _Use, one: Connection, now_ns: int) -> None:
-        counted = (one.sent_bytes, one.received_bytes)
         sent_ns, received_ns = now_ns - one.since_sent_ns, now_ns - one.since_received_ns
-        anew = not use.first_ns or (use.answered and sent_ns > use.last_ns + _SAME_USE_NS)
-        if counted[0] > use.now[0] and anew:
+        # Between two looks an answer may have come and the next request have gone: in the order of their instants.
+        if received_ns < sent_ns:
+            self._receive(use, one.received_bytes, received_ns)
+            self._send(use, one.sent_bytes, sent_ns)
+        else:
+            self._send(use, one.sent_bytes, sent_ns)
+            self._receive(use, one.received_bytes, received_ns)
+
+    def _send(self, use: _Use, sent_bytes: int, at_ns: int) -> None:
+        anew = not use.first_ns or (use.answered and at_ns > use.last_ns + _SAME_USE_NS)
+        if sent_bytes > use.now[0] and anew:
             self._note(use)
-            use.first_ns = use.last_ns = sent_ns
+            use.first_ns = use.last_ns = at_ns
             use.began, use.answered = use.now, False
-        if counted[1] > use.now[1] and use.first_ns:
-            use.last_ns, use.answered = max(received_ns, use.first_ns), True
-        use.now = counted
+        use.now = sent_bytes, use.now[1]
+
+    def _receive(self, use: _Use, received_bytes: int, at_ns: int) -> None:
+        if received_bytes > use.now[1] and use.first_ns:
+            use.last_ns, use.answered = max(at_ns, use.first_ns), True
+        use.now = use.now[0], received_bytes
 
     def _gone(self, inode: int, now_ns: int) -> None:
         use = self._uses.pop(inode)

@@ -107,6 +107,11 @@ def test_the_next_request_ends_a_use_and_an_acknowledgement_does_not(follow):
     assert follow(1_400) == [(950, 1_190, 110, 90), (1_250, 1_400, 90, 0)]  # hung up on, without an answer
 
 
+def test_an_answer_and_the_next_request_between_two_looks_are_two_uses(follow):
+    assert follow(1_000, 100, 0, sent_ms=950) == []
+    assert follow(2_000, 200, 50, sent_ms=1_900, received_ms=1_500) == [(950, 1_500, 100, 50)]
+
+
 def test_a_connection_that_is_not_used_is_not_told(follow):
     assert follow(1_000, 0, 0) == []
     assert follow(1_200) == []
