@@ -1,7 +1,7 @@
 """Looks: what the outside sampler saw threads do, as timelines that any window can be asked of."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -145,7 +145,7 @@ class Points:
         return counts
 
 
-def read_looks(journals: Iterable[Journal]) -> Looks:
+def read_looks(journals: Sequence[Journal]) -> Looks:
     """Return the looks of those who looked at others."""
     rows = pd.concat(
         [pd.DataFrame(columns=["kind"]), *(journal.of(rec.LOOKED) for journal in journals if not journal.pid)]
@@ -158,6 +158,7 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
     following = rows.groupby("thread_clock")["wall_ns"].shift(-1)
     silent = following.isna() | (following - rows["cpu_ns"] > _SILENCE_NS)
     end = following.where(~silent, rows["cpu_ns"] + _FADES_NS)
+    end = end.mask(following.isna(), _until_the_end(rows, end, _ends(journals)))
     rows, end = rows.reset_index(drop=True), end.reset_index(drop=True)
     runs = pd.DataFrame(
         {
@@ -178,6 +179,17 @@ def read_looks(journals: Iterable[Journal]) -> Looks:
     threads = _timeline(runs["tid"], runs["start_ns"], runs["end_ns"], runs["state"])
     rows_of: Any = runs.groupby("pid").indices
     return Looks(runs, threads, Points.of(runs), rows_of)
+
+
+def _ends(journals: Iterable[Journal]) -> dict[int, int]:
+    return {pid: at_ns for journal in journals for _, (pid, at_ns, *_) in journal.notes["died"]}
+
+
+def _until_the_end(rows: pd.DataFrame, end: "pd.Series[Any]", ended: dict[int, int]) -> "pd.Series[Any]":
+    """Return how long what threads were seen in last went on: a main thread's, until its process ended soon after."""
+    died = rows["thread_clock"].map(ended)
+    soon = died.notna() & (died >= rows["cpu_ns"]) & (died - rows["cpu_ns"] <= _SILENCE_NS)
+    return end.mask(soon & (rows["thread_clock"] == rows["strand"]), died)
 
 
 def _timeline(tid: ArrayLike, start: ArrayLike, end: ArrayLike, state: ArrayLike) -> Timeline:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from orchprof.capture import strands as rec
 from orchprof.run.finalize.event_logs import Journal, main_strand
 from orchprof.run.finalize.links import Links
-from orchprof.run.finalize.thread_samples import IDLE, OTHER, RUNNING, UNSEEN, Course, Looks, subtree
+from orchprof.run.finalize.thread_samples import CHILD, IDLE, OTHER, RUNNING, UNSEEN, Course, Looks, subtree
 from orchprof.run.finalize.timeline import Ints
 from orchprof.run.outside.process_tree import Death, Process, by_parent, delay_below_ns
 from orchprof.run.outside.signalled import STUB_NS, Row
@@ -246,6 +246,8 @@ def _alone(child: Child, seen: Seen) -> list[Row]:
     course = _course(child, seen, child.window_ns)
     served = seen.served.get(child.pid or 0, ())
     signals = [one for one in seen.signals.get(child.pid or 0, ()) if _within(one[0], child.window_ns)]
+    if seen.looks.watched and (course.state == UNSEEN).all():
+        course.state[:] = CHILD  # it was shorter than the pause between two samples, and was waited for
     bounds, state = _refined(course, child.window_ns, served, [at for at, _ in signals])
     target = np.where(_inside(bounds, served) | (state == IDLE), child.parent, 0)
     for at, sender in signals:
