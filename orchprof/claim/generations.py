@@ -57,7 +57,9 @@ def _row(launch: Mapping[str, str], run: Measured) -> Generation:
 
 def _ratio(report: Report, accelerator: str) -> tuple[float, Explain]:
     """Return how much longer a mean call takes there than where the run had it, and what explains its time."""
-    spec = parse(str(report.run.model.spec))
+    if report.run.model.spec is None:
+        raise OrchprofError("which accelerator the model ran on is not known of a recorded program")
+    spec = parse(report.run.model.spec)
     if not isinstance(spec, PacedSpec):
         raise OrchprofError("model time was not paced, so it is no accelerator's to compare")
     calls = report.model_calls

@@ -118,10 +118,15 @@ def _generations(record: Claim) -> list[str]:
         for generation in record.generations
         if generation.shares is not None
     ]
-    why = [f"{_label(e, keys)} on {e.accelerator}: {e.reason}" for e in record.generations if e.reason]
+    left_out: dict[tuple[str, str], list[str]] = {}
+    for generation in record.generations:
+        if generation.reason:
+            left_out.setdefault((_label(generation, keys), generation.reason), []).append(
+                generation.accelerator
+            )
     lines = text.columns(rows, "<><>>>><") if rows[1:] else []
-    for reason in why:
-        lines += text.labelled("Left out", reason)
+    for (label, reason), accelerators in left_out.items():
+        lines += text.labelled("Left out", f"{label} on {', '.join(accelerators)}: {reason}")
     return lines
 
 
