@@ -15,7 +15,7 @@ from typing import Final
 import orchprof.capture.inject.first
 from orchprof.capture import recorder
 from orchprof.capture.inject.asked import CUT, PYTHON, STARTED, TASK_FROM, TOOLS
-from orchprof.watch.agents import Recipe, applied, recipe_of
+from orchprof.watch.agents import RECIPES, Recipe, applied, recipe_of
 from orchprof.watch.before import Before, Outside
 from orchprof.watch.missing import Finding, missing, outliving, still_running, unseen
 from orchprof.watch.orphans import adopting, children, waited
@@ -115,7 +115,7 @@ def _run(
     process = _started(command, environment, before)
     with _signals_to(process), Watch([process.pid], logs, before) as watch:
         if outside:
-            watch.agent(process.pid, name)
+            watch.agent(process.pid, name, known=name in RECIPES)
         code, used = waited(process)
         if outside and used is not None:
             watch.reaped(process.pid, used)

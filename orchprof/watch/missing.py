@@ -68,10 +68,13 @@ def _no_call(command: Sequence[str], notes: Sequence[Note], *, proxied: bool, le
     sockets = [note[1] for note in notes if note[0] == "socket"]
     waited_s = seconds(sum(last - first for first, last, *_ in sockets))
     hosts = len({place for _, _, _, place, *_ in sockets})
-    by_socket = f"; its connections were in use for {waited_s:.2g} s, to {hosts} hosts" if sockets else ""
+    name, recipe = shown(command)[0], recipe_of(command)
+    taken = " and are taken for its model calls, without tokens" if recipe else ""
+    by_socket = (
+        f"; its connections were in use for {waited_s:.2g} s, to {hosts} hosts{taken}" if sockets else ""
+    )
     if not proxied:
         return f"no model call is known{by_socket}: --proxy on shows them"
-    name, recipe = shown(command)[0], recipe_of(command)
     if recipe is None or not recipe.needed or led:
         return f"no model call came by the recording proxy{by_socket}: {name} does not read the base-URL variables"
     return f"no model call came by the recording proxy{by_socket}: {recipe.says}: --agent {name} does that"

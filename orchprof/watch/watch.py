@@ -54,9 +54,9 @@ class Watch:
         self._log.note(("closed", {"lost_frames": self._log.lost_frames}))
         self._log.close()
 
-    def agent(self, pid: int, name: str) -> None:
-        """Note that a root is to be told from what is seen of it outside, and what it is called."""
-        self._log.note(("agent", [pid, name]))
+    def agent(self, pid: int, name: str, *, known: bool) -> None:
+        """Note that a root is to be told from what is seen of it outside, its name, and whether it is a known agent."""
+        self._log.note(("agent", [pid, name, known]))
 
     def reaped(self, pid: int, used: struct_rusage) -> None:
         """Note what a root used, now that its owner has reaped it."""

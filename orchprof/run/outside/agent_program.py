@@ -5,7 +5,7 @@ and each child of a tool is a strand that the program waits for.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 from pathlib import Path
@@ -18,7 +18,14 @@ from orchprof.capture.log import COLUMNS, VERSION
 from orchprof.run.finalize.event_logs import Journal, told_apart
 from orchprof.run.finalize.thread_samples import RUNNING, Looks
 from orchprof.run.outside.agent_waits import Wait, blocks, clipped, minus, union, waits_of
-from orchprof.run.outside.model_exchanges import Exchange, Window, exchanges, tool_windows, turns
+from orchprof.run.outside.model_exchanges import (
+    Exchange,
+    Window,
+    by_sockets,
+    exchanges,
+    tool_windows,
+    turns,
+)
 from orchprof.run.outside.own_time import NOBODY, own_time
 from orchprof.run.outside.process_tree import Process
 from orchprof.run.outside.remote_segments import STATE, row_of
@@ -38,6 +45,7 @@ class Root:
     name: str
     window_ns: Window
     used: tuple[int, int, int, int]
+    is_agent: bool = False  # it is known to be one: it uses the network for its model
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ class _Telling:
     def __init__(self, root: Root, watched: Watched, offset: int) -> None:
         self.root, self.log = root, _Log(offset)
         self.names = {pid: name for one in watched.journals for _, (pid, name, _) in one.notes["process"]}
-        self.calls = _calls(watched.journals, root.window_ns)
+        self.calls = _calls(watched.journals, root)
         self.windows = tool_windows(self.calls, root.window_ns[1])
         self.tools = tool_processes(watched.journals, self.windows, root.pid, watched.processes)
         self.used = {id(one): _used(one, watched) for one in self.tools}
@@ -323,11 +331,12 @@ class _Telling:
         return found
 
 
-def _calls(journals: Iterable[Journal], window_ns: Window) -> list[Exchange]:
+def _calls(journals: Sequence[Journal], root: Root) -> list[Exchange]:
     """Return the model calls of a program, as far as they lie in its life."""
-    return [
-        one for one in exchanges(journals) if one.wire and clipped((one.received_ns, one.end_ns), window_ns)
-    ]
+    passed = [one for one in exchanges(journals) if one.wire]
+    if root.is_agent and not passed:
+        passed = by_sockets(journals)
+    return [one for one in passed if clipped((one.received_ns, one.end_ns), root.window_ns)]
 
 
 def _used(tool: ToolProcess, watched: Watched) -> tuple[int, int]:

@@ -79,6 +79,22 @@ def _exchange(said: Mapping[str, Any]) -> Exchange:
     )
 
 
+def by_sockets(journals: Iterable[Journal]) -> list[Exchange]:
+    """Return each use of the network as a call of which only the time is known.
+
+    So are told the calls of an agent whose login no variable redirects: its connections are to its model's servers.
+    """
+    uses = [said for journal in journals for _, said in journal.notes["socket"]]
+    return [
+        Exchange(
+            number, "socket", first_ns, None, None, None, last_ns, None, None, None, {}, (), (), 0,
+            user_turn=False, offers_tools=False, answers=False,
+        )
+        for number, (first_ns, last_ns, *_) in enumerate(sorted(uses), 1)
+        if first_ns < last_ns
+    ]  # fmt: skip
+
+
 def tool_windows(calls: Sequence[Exchange], until_ns: int) -> list[ToolWindow]:
     """Return the windows of all tool calls, in the order of their beginning.
 

@@ -34,7 +34,7 @@ def roots(
     made, agents = [], []
     for watch in watched.journals:
         names = {pid: name for _, (pid, name, _) in reversed(watch.notes["process"])}
-        apart = {pid: name for _, (pid, name) in watch.notes["agent"]}
+        apart = {pid: (name, known) for _, (pid, name, known) in watch.notes["agent"]}
         for _, (pid, start_ns) in watch.notes["root"]:
             window = (start_ns, died[pid].at_ns) if pid in died else None
             if pid in recorded or window is None:
@@ -46,10 +46,10 @@ def roots(
     return made, agents
 
 
-def _root(watch: Journal, pid: int, name: str, window_ns: tuple[int, int]) -> Root:
-    used = [told[1:] for _, told in watch.notes["root_used"] if told[0] == pid]
+def _root(watch: Journal, pid: int, told: tuple[str, bool], window_ns: tuple[int, int]) -> Root:
+    used = [of[1:] for _, of in watch.notes["root_used"] if of[0] == pid]
     cpu, reaped, delay, rss = used[-1] if used else (0, 0, 0, 0)
-    return Root(watch.path, pid, name, window_ns, (cpu, reaped, delay, rss))
+    return Root(watch.path, pid, told[0], window_ns, (cpu, reaped, delay, rss), told[1])
 
 
 def _journal(watch: Journal, who: tuple[int, str], window_ns: tuple[int, int], offset: int) -> Journal:

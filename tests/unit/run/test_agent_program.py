@@ -17,11 +17,11 @@ AGENT, SHELL, GIT = 100, 101, 102
 class Watch:
     """The log of somebody who watched an agent, in ms."""
 
-    def __init__(self, folder, end, cpu=0):
+    def __init__(self, folder, end, cpu=0, *, known=False):
         self.log, self.end, self.calls = Log(folder), end, 0
         self.log.note(("meta", {"version": VERSION, "pid": 0}))
         self.log.note(("root", [AGENT, 0]))
-        self.log.note(("agent", [AGENT, "agent"]))
+        self.log.note(("agent", [AGENT, "agent", known]))
         self.process(AGENT, "node")
         self.log.note(("died", [AGENT, end * MS, 0]))
         self.log.note(("root_used", [AGENT, cpu * MS, 0, 0, 1 << 20]))
@@ -192,6 +192,19 @@ def test_nothing_but_a_program(tmp_path):
     (told,) = shares(tables)
     assert told == {("framework", ""): 1000}
     assert tables["segments"]["cpu_ns"].sum() == 400 * MS
+
+
+@pytest.mark.parametrize(("known", "model"), [(True, 300), (False, None)])
+def test_the_network_is_for_the_model_where_an_agent_is_known_and_no_call_came_by(tmp_path, known, model):
+    watch = Watch(tmp_path, 1000, known=known)
+    watch.did(AGENT, "net", 0, 999)
+    watch.log.note(("socket", [100 * MS, 400 * MS, AGENT, "h:443", 10, 20]))
+    tables = watch.tables(tmp_path).tables
+    (told,) = shares(tables)
+    assert told.get("model") == model
+    if known:
+        assert tables["model_calls"]["provenance"].tolist() == ["client_only"]
+        assert tables["model_calls"]["input_tokens"].isna().all()
 
 
 @pytest.mark.parametrize("seed", range(20))
