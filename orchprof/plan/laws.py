@@ -13,7 +13,7 @@ from orchprof.plan.question import Question
 from orchprof.simulate.system import CPU, INTERPRETER
 
 # What is not known of a core's speed where nobody calibrated: shared cores are up to a tenth slower than the run's.
-SPEED_DOUBT: Final = 0.1
+SPEED_UNCERTAINTY: Final = 0.1
 # Of a pool that is fuller in an open loop, a simulation as short as ours does not show how long its queue becomes.
 MOST_BUSY: Final = 0.95
 _MOST_BATCH: Final = 4096
@@ -64,7 +64,7 @@ def traffic_of(question: Question) -> Traffic:
 
 def slowest(question: Question) -> float:
     """Return how slow a core may be by what is known of it, with the target's confidence."""
-    return 1.0 if question.calibration else 1.0 - SPEED_DOUBT * question.target.confidence
+    return 1.0 if question.calibration else 1.0 - SPEED_UNCERTAINTY * question.target.confidence
 
 
 def more_busy(question: Question, need: str) -> float:
@@ -75,11 +75,11 @@ def more_busy(question: Question, need: str) -> float:
     """
     if ("busier", need) not in question.memo:
         slow = 1 / slowest(question) - 1 if need == CPU else 0.0
-        question.memo["busier", need] = 1 + hypot(slow, _doubt(question, need))
+        question.memo["busier", need] = 1 + hypot(slow, _uncertainty(question, need))
     return float(question.memo["busier", need])
 
 
-def _doubt(question: Question, need: str) -> float:
+def _uncertainty(question: Question, need: str) -> float:
     """Return the relative half-width of the mean of what tasks ask for, one-sided.
 
     Source: Student's t interval of a mean; of a mix the weighted sum of its parts.

@@ -4,7 +4,7 @@ from typing import Final
 
 from orchprof.contract.plan import PlanFinding
 from orchprof.plan.demand import Demand
-from orchprof.plan.laws import SPEED_DOUBT
+from orchprof.plan.laws import SPEED_UNCERTAINTY
 from orchprof.plan.question import Question, few
 from orchprof.plan.search.trial import Trial
 
@@ -103,13 +103,15 @@ def assumptions(question: Question, best: Trial) -> list[str]:
     if question.calibration is None:
         said.append(
             f"CPU speed assumed equal: a vCPU is one of the run's cores; the confidence is over cores up to "
-            f"{SPEED_DOUBT:.0%} slower"
+            f"{SPEED_UNCERTAINTY:.0%} slower"
         )
     else:
         said.append("CPU scaled by the calibration's core speed, all cores at work")
     if question.band is not None:
         low, high = question.band
-        said.append(f"model time is MODELLED, x{low:.2g}-{high:.2g}; the interval does not hold that doubt")
+        said.append(
+            f"model time is MODELLED, x{low:.2g}-{high:.2g}; the interval does not hold that uncertainty"
+        )
     else:
         said.append("the model's times stay as they were recorded, whatever the load")
     if best.traffic.users is not None and not best.traffic.is_closed:

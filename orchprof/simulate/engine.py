@@ -25,7 +25,7 @@ from orchprof.simulate.system import (
 )
 from orchprof.simulate.workers import Workers
 
-LOOKS: Final = 4
+SAMPLES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     """The world at an instant: how many tasks have come and ended, and each pool's integrals."""
 
     at_s: float
@@ -61,7 +61,7 @@ class World:
     """One run. `response_s` and `workload` are of the measured tasks, in order of arrival.
 
     Attributes:
-        looks: as the first measured task came, the one in the middle, the last one, and as the next came or all was
+        samples: as the first measured task came, the one in the middle, the last one, and as the next came or all was
             over.
         pools: what is counted, by name.
         events: of all tasks that ended.
@@ -75,7 +75,7 @@ class World:
         self.pools, enters = _pools(self.calendar, self.workers, system)
         paths = work.compiled(system, mix, enters, self._end)
         self.window = window
-        self.looks: list[Look] = []
+        self.samples: list[Sample] = []
         self.response_s = [math.nan] * window.tasks
         self.workload = [0] * window.tasks
         self.events = 0
@@ -91,8 +91,8 @@ class World:
         """Play until every measured task has ended."""
         self._load.begin()
         self.calendar.run()
-        if len(self.looks) < LOOKS:
-            self._look(self._last_s)
+        if len(self.samples) < SAMPLES:
+            self._sample(self._last_s)
 
     def come(self, now_s: float, _task: None, _node: None) -> None:
         """Let a task come, unless enough have."""
@@ -108,9 +108,9 @@ class World:
         """Look where a look is due; return whether a task may still come, and stop when all is done."""
         first, end = self.window.warmup, self.window.end
         marks = (first, first + self.window.tasks // 2, end - 1, end)
-        while index < self.window.most and len(self.looks) < LOOKS and index == marks[len(self.looks)]:
-            self._look(now_s)
-        self._mark = marks[min(len(self.looks), LOOKS - 1)]
+        while index < self.window.most and len(self.samples) < SAMPLES and index == marks[len(self.samples)]:
+            self._sample(now_s)
+        self._mark = marks[min(len(self.samples), SAMPLES - 1)]
         if index >= end and not self._left:
             self.calendar.stop()
         return index < self.window.most
@@ -124,15 +124,15 @@ class World:
             self.response_s[place] = now_s - task.arrived_s
             self.workload[place] = path.workload
             self._left -= 1
-        if self._left or len(self.looks) < LOOKS:
+        if self._left or len(self.samples) < SAMPLES:
             self.workers.leave(now_s, task)
             self._load.ended(now_s)
         else:
             self.calendar.stop()
 
-    def _look(self, now_s: float) -> None:
+    def _sample(self, now_s: float) -> None:
         integrals = {name: pool.integrals(now_s) for name, pool in self.pools.items()}
-        self.looks.append(Look(now_s, self._came, self._ended, integrals))
+        self.samples.append(Sample(now_s, self._came, self._ended, integrals))
 
 
 class _Arrivals:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchprof.simulate import preconditions
 from orchprof.simulate.arrivals import Closed, Load, Open, Trace
-from orchprof.simulate.engine import Look, Window, World
+from orchprof.simulate.engine import Sample, Window, World
 from orchprof.simulate.system import System, Workload
 
 Floats = NDArray[np.float64]
@@ -98,7 +98,7 @@ def simulate(system: System, mix: Sequence[Workload], load: Load, length: Length
     with _no_collection():
         played = World(system, mix, load, _window(load, length), seed)
         played.run()
-    first, middle, last, closing = played.looks
+    first, middle, last, closing = played.samples
     span_s = closing.at_s - first.at_s
     return Outcome(
         response_s=np.array(played.response_s),
@@ -130,7 +130,7 @@ def _window(load: Load, length: Length) -> Window:
     return Window(length.warmup, length.tasks, length.drain)
 
 
-def _use(size: float, first: Look, last: Look, name: str) -> Use:
+def _use(size: float, first: Sample, last: Sample, name: str) -> Use:
     span_s = last.at_s - first.at_s
     if not span_s:
         return Use(math.nan, math.nan, size, math.nan)
@@ -140,7 +140,7 @@ def _use(size: float, first: Look, last: Look, name: str) -> Use:
     return Use(busy / size, busy, size, waiting)
 
 
-def _saturated(load: Load, looks: Sequence[Look]) -> bool:
+def _saturated(load: Load, samples: Sequence[Sample]) -> bool:
     """Return whether more came than ended in one half of the time and in the other: what only fills slows down.
 
     More is over 2 %, and more than chance: at the edge of saturation the backlog goes up and down like the sum of as
@@ -151,9 +151,9 @@ def _saturated(load: Load, looks: Sequence[Look]) -> bool:
         return False
     spread = {"constant": 0.0, "gamma": load.spread}.get(load.kind, 1.0) if isinstance(load, Open) else 1.0
 
-    def grows(begin: Look, end: Look) -> bool:
+    def grows(begin: Sample, end: Sample) -> bool:
         arrived = end.arrived - begin.arrived
         grown = arrived - (end.ended - begin.ended)
         return grown > max(0.02 * arrived, math.sqrt(2 * (spread**2 + 1) * arrived))
 
-    return all(grows(*half) for half in pairwise(looks))
+    return all(grows(*half) for half in pairwise(samples))

@@ -24,7 +24,7 @@ OVERHEAD_LIMIT: Final = 1 / 3
 # that wants this core: no error smaller than that can be told from none.
 TICK_S: Final = 0.004
 # A look comes that late at most: what was seen from outside began and ended within one of it.
-LOOK_S: Final = 0.01
+SAMPLE_S: Final = 0.01
 
 # Of the truth, however loaded the machine is: with a wider limit a ledger in which nothing is found would pass.
 MOST: Final = 0.9
@@ -59,7 +59,7 @@ class Label:
     states: tuple[str, ...] = ()
     measure: Measure = "rs"
     owner: str | None = None
-    looks: int = 0
+    samples: int = 0
 
 
 def agent(what: str, *states: str, limit: float = WAIT_LIMIT) -> Label:
@@ -77,9 +77,9 @@ def tool(who: str, what: str, *states: str, limit: float = WAIT_LIMIT, measure: 
     return Label("", who, what, limit, "tool", states or (what,), measure, who)
 
 
-def looked(who: str, what: str, *states: str, measure: Measure = "cp") -> Label:
+def sampled(who: str, what: str, *states: str, measure: Measure = "cp") -> Label:
     """Return something that a process did for a tool, known by looking at it."""
-    return Label("", who, what, LOOKED_LIMIT, "tool", states or (what,), measure, who, looks=2)
+    return Label("", who, what, LOOKED_LIMIT, "tool", states or (what,), measure, who, samples=2)
 
 
 def model() -> Label:
@@ -89,7 +89,7 @@ def model() -> Label:
 
 def unexplained() -> Label:
     """Return what nobody knows; it should be nothing."""
-    return Label("", "anyone", "unknown", LOOKED_LIMIT, None, ("unexplained",), "cp", looks=2)
+    return Label("", "anyone", "unknown", LOOKED_LIMIT, None, ("unexplained",), "cp", samples=2)
 
 
 def latency() -> Label:

@@ -8,9 +8,9 @@ from orchprof.contract.env import Fingerprint
 from orchprof.contract.verify import CheckName, CheckRow, LabelRow, LeftOut, Overhead, ShapeCounts, Verify
 from orchprof.verify.accuracy import (
     CONSERVATION_LIMIT_S,
-    LOOK_S,
     MOST,
     OVERHEAD_LIMIT,
+    SAMPLE_S,
     TICK_S,
     UNEXPLAINED_LIMIT,
     Label,
@@ -76,8 +76,8 @@ def _row(label: Label, trials: Sequence[Trial], slack_s: float) -> LabelRow:
         median(truth for truth, _ in pairs),
         median(abs(measured_s - truth) for truth, measured_s in pairs),
     )
-    told_apart_s = max(label.limit * truth_s, slack_s) + label.looks * LOOK_S
-    limit_s = min(told_apart_s, MOST * truth_s) if truth_s else told_apart_s
+    resolved_s = max(label.limit * truth_s, slack_s) + label.samples * SAMPLE_S
+    limit_s = min(resolved_s, MOST * truth_s) if truth_s else resolved_s
     return LabelRow(
         shape=label.shape,
         who=label.who,

@@ -24,18 +24,18 @@ class Onlooker:
     """Takes the driver's events, and looks at what the endpoint and the driver have used by then.
 
     Attributes:
-        looks: `(instant, tasks done, the endpoint's CPU, the driver's CPU)`, in seconds.
+        samples: `(instant, tasks done, the endpoint's CPU, the driver's CPU)`, in seconds.
         loads: `(instant, CPU of the whole machine, CPU of the driver and all below it)`, in seconds.
     """
 
-    looks: list[tuple[float, int, float, float]] = field(default_factory=list)
+    samples: list[tuple[float, int, float, float]] = field(default_factory=list)
     loads: list[tuple[float, float, float]] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
         """Look, when a task has ended."""
         if event.phase == _TASKS and event.done:
             now_s = time.monotonic()
-            self.looks.append((now_s, event.done, _endpoint_s(), time.process_time()))
+            self.samples.append((now_s, event.done, _endpoint_s(), time.process_time()))
             if not self.loads or now_s > self.loads[-1][0] + _LOOK_EVERY_S:
                 self.loads.append((now_s, _everyone_s(), _ours_s()))
 
@@ -61,7 +61,7 @@ class Onlooker:
 
     def _ends(self) -> tuple[tuple[float, int, float, float], tuple[float, int, float, float]]:
         nothing = (0.0, 0, 0.0, 0.0)
-        return (self.looks[0], self.looks[-1]) if self.looks else (nothing, nothing)
+        return (self.samples[0], self.samples[-1]) if self.samples else (nothing, nothing)
 
 
 def _everyone_s() -> float:

@@ -14,7 +14,7 @@ from orchprof.simulate.simulation import Length, Outcome, simulate
 from orchprof.simulate.system import Host, Replicas, Station, System
 
 SEARCH: Final = 0  # the stream of chances that every fleet of every search is tried with
-LOOKS: Final = (4, 8, 16, 32)  # after so many runs it is seen whether more are needed
+SAMPLES: Final = (4, 8, 16, 32)  # after so many runs it is seen whether more are needed
 _LEAST_WARM: Final = 20  # tasks
 FILLED: Final = 1.5  # times the tasks in flight come before a fleet is taken to be filled
 _SPARE_SLOTS: Final = 4
@@ -28,12 +28,12 @@ class Effort:
     """How much a fleet is simulated.
 
     Attributes:
-        looks: runs for the confidence after which it is seen whether more are needed; () for the mean alone.
+        samples: runs for the confidence after which it is seen whether more are needed; () for the mean alone.
         tasks: that each run measures.
         in_flight: of a fleet with more tasks at once a part is simulated, with its part of the load.
     """
 
-    looks: tuple[int, ...]
+    samples: tuple[int, ...]
     items: int
     least: int
     most: int
@@ -45,7 +45,7 @@ class Effort:
 
 
 MEAN: Final = Effort((), 20_000, 80, 300, 60)
-FULL: Final = Effort(LOOKS, 20_000, 80, 300, 60)
+FULL: Final = Effort(SAMPLES, 20_000, 80, 300, 60)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.plan.laws import SPEED_DOUBT
+from orchprof.plan.laws import SPEED_UNCERTAINTY
 from orchprof.plan.question import Question, Rows
 
 _SAMPLES: Final = 243  # that are ordered, of which runs take one each
@@ -63,7 +63,7 @@ def adverse(question: Question, stream: int) -> Scenario:
 
 
 def _speed(question: Question, place: float) -> float:
-    return 1.0 if question.calibration else 1 - SPEED_DOUBT * (1 - place)
+    return 1.0 if question.calibration else 1 - SPEED_UNCERTAINTY * (1 - place)
 
 
 def _sample(question: Question, stream: int, place: float) -> Rows:

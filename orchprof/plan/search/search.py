@@ -13,7 +13,7 @@ from orchprof.plan.question import Question
 from orchprof.plan.search.refusal import no_fleet_meets_slo
 from orchprof.plan.search.rig import FULL, MEAN, SEARCH, Effort, wanted
 from orchprof.plan.search.scenarios import adverse
-from orchprof.plan.search.trial import Trial, doubt_of, has_room, is_below, trial
+from orchprof.plan.search.trial import Trial, has_room, is_below, trial, uncertainty_of
 
 _MOST_DOUBLINGS: Final = 12
 _COARSE: Final = 20  # of large numbers one part in so many is near enough
@@ -114,7 +114,7 @@ class Search:
         tried = None if size is None else self.known.get(size)
         asked = 0.0
         if size is not None and tried is not None:
-            asked = doubt_of(self.question, tried, self._bad(size, fleet))
+            asked = uncertainty_of(self.question, tried, self._bad(size, fleet))
         self.room *= min(max(asked / self.room, _LEAST_MORE), _MOST_MORE)
 
     def _bad(self, size: Size, fleet: Fleet) -> Trial:

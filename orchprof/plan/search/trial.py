@@ -10,7 +10,7 @@ import numpy as np
 from orchprof.plan.fleet import Fleet, Slots
 from orchprof.plan.laws import Traffic, most_per_s, shares
 from orchprof.plan.question import Question, fastest, few
-from orchprof.plan.search.rig import FILLED, LOOKS, SEARCH, Effort, Rig, rig_of
+from orchprof.plan.search.rig import FILLED, SAMPLES, SEARCH, Effort, Rig, rig_of
 from orchprof.plan.search.scenarios import Scenario, measured, scenarios
 from orchprof.simulate.interval import Prediction, predicted, upper
 from orchprof.simulate.simulation import Outcome
@@ -88,7 +88,7 @@ def trial(
     runs: list[Outcome] = []
     is_sure = False
     if is_near:
-        for look in effort.looks:
+        for look in effort.samples:
             runs += [rig.run(scenario) for scenario in scenarios(question, SEARCH, len(runs), look)]
             verdict = _verdict(question, runs)
             is_sure = verdict is True
@@ -136,9 +136,9 @@ def has_room(question: Question, tried: Trial, like: Trial, times: float = 1.0) 
         return False
     for slo in question.target.slos:
         one, other = (each.figures[f"{slo.name}_s"] for each in (tried, like))
-        doubt = (other.interval[1] or other.value) / other.value
+        uncertainty = (other.interval[1] or other.value) / other.value
         # The other meets the SLO: what it needs is room enough, and chance moves a single run.
-        if one.value * times > max(slo.most_s / doubt, _CHANCE * other.value):
+        if one.value * times > max(slo.most_s / uncertainty, _CHANCE * other.value):
             return False
     return True
 
@@ -149,30 +149,30 @@ def _verdict(question: Question, runs: Sequence[Outcome]) -> bool | None:
     for slo in target.slos:
         values = [slo.of(run.response_s) for run in runs]
         missed = sum(value > slo.most_s for value in values)
-        if not np.isfinite(values).all() or missed > (1 - target.confidence) * LOOKS[-1]:
+        if not np.isfinite(values).all() or missed > (1 - target.confidence) * SAMPLES[-1]:
             return False
-        room = _EARLY if len(runs) < LOOKS[2] else 1.0
+        room = _EARLY if len(runs) < SAMPLES[2] else 1.0
         if _surely_s(question, values) * room > slo.most_s:
             likely = False
-            if len(runs) > LOOKS[0] and upper(values, target.confidence) > slo.most_s:
+            if len(runs) > SAMPLES[0] and upper(values, target.confidence) > slo.most_s:
                 return False
     return True if likely else None
 
 
 def _surely_s(question: Question, values: Sequence[float]) -> float:
     """Return what runs are below with more than the target's confidence: the search sees the same few of them."""
-    wrong = (1 - question.target.confidence) / (_HOPE if len(values) >= LOOKS[-1] else _HASTE)
+    wrong = (1 - question.target.confidence) / (_HOPE if len(values) >= SAMPLES[-1] else _HASTE)
     return upper(values, 1 - wrong, question.least_tasks)
 
 
-def doubt_of(question: Question, tried: Trial, bad: Trial) -> float:
+def uncertainty_of(question: Question, tried: Trial, bad: Trial) -> float:
     """Return how many times as slow as in a bad case a fleet that was not sure has to be taken to be."""
     times = 1.0
     for slo in question.target.slos:
         name = f"{slo.name}_s"
         values = [run[name] for run in tried.runs]
         high = tried.figures[name].value
-        if len(values) >= LOOKS[-1]:
+        if len(values) >= SAMPLES[-1]:
             high = _surely_s(question, values)
         elif values:
             high = upper(values, question.target.confidence)

@@ -12,7 +12,7 @@ DEFINITIONS: Final[dict[Definition, str]] = {
     "host": "host work",
     "orchestration": "agent code",
 }
-_DOUBT: Final = (
+_UNCERTAINTY: Final = (
     "?: a bound lies within the 95 % interval of a neighbour; nothing is said beyond what was measured"
 )
 
@@ -24,7 +24,7 @@ def crossings(rows: Sequence[Crossing]) -> list[str]:
     for _, of_series in groupby(measured, key=_series):
         lines += ["", *_table(list(of_series))]
     doubtful = any(row.clear is False for row in measured)
-    return [*lines, *(text.labelled("", _DOUBT) if doubtful else [])]
+    return [*lines, *(text.labelled("", _UNCERTAINTY) if doubtful else [])]
 
 
 def _series(row: Crossing) -> tuple[object, ...]:
@@ -66,9 +66,9 @@ def _crossed(rows: Sequence[Crossing], levels: Sequence[float]) -> Iterator[str]
 def _where(row: Crossing) -> str:
     if row.between is None:
         return "never"
-    doubt = "" if row.clear else "?"
+    uncertainty = "" if row.clear else "?"
     low, high = map(_value, row.between)
-    return f"{low} to {high}{doubt}" if row.at is None else f"~{text.number(row.at)}{doubt}"
+    return f"{low} to {high}{uncertainty}" if row.at is None else f"~{text.number(row.at)}{uncertainty}"
 
 
 def _value(value: object) -> str:

@@ -103,7 +103,7 @@ def _legend(rows: list[RankedPart]) -> list[str]:
 def _answer(record: Whatif) -> list[str]:
     base, predicted = map(text.fine_seconds, (record.base_s, record.predicted_s))
     said = f"{base} -> ~{predicted}, {_change(None if record.ratio is None else record.ratio - 1)}"
-    lines = text.labelled("Latency", said + _doubt(record.ratio_interval))
+    lines = text.labelled("Latency", said + _uncertainty(record.ratio_interval))
     before, after = map(text.fine_seconds, (record.base_p50_s, record.predicted_p50_s))
     lines += text.labelled("Median", f"{before} -> ~{after}")
     for change in record.changes:
@@ -111,7 +111,7 @@ def _answer(record: Whatif) -> list[str]:
     return [*lines, *_model(record), *_workers(record.workers)]
 
 
-def _doubt(interval: Interval | None) -> str:
+def _uncertainty(interval: Interval | None) -> str:
     if interval is None or interval[1] - interval[0] < 0.0005:  # noqa: PLR2004
         return ""
     low, high = (_change(end - 1) for end in interval)

@@ -101,7 +101,7 @@ def test_an_onlooker_tells_the_endpoints_cpu_from_the_drivers(monkeypatch):
     assert (nothing.serving_s(1.0), nothing.driver_cores()) == (0.0, 0.0)
     nothing(driver.Event("made", "warmup", 1, 1, 0))
     nothing(driver.Event("made", "tasks", 1, 2, 0))
-    assert [look[1:3] for look in nothing.looks] == [(1, 0.0)]  # no endpoint runs here
+    assert [look[1:3] for look in nothing.samples] == [(1, 0.0)]  # no endpoint runs here
 
 
 @pytest.mark.parametrize(
