@@ -48,7 +48,7 @@ def serve_model(  # noqa: PLR0913  typer reads the options from the signature
     ] = 1,
     form: FormatOption = "console",
 ) -> None:
-    """Serve a model alone, over OpenAI's two protocols, Anthropic's and Google's.
+    """Serve a model alone, over four vendors' protocols.
 
     One line of JSON on stdout says when it is ready and where; it serves until interrupted.
     """

@@ -20,10 +20,13 @@ _FOR_OTHERS: Final = frozenset({STATE["child"], STATE["net"], STATE["other"]})
 # Who is at the other end may not have been met yet: so many equal looks later it is asked again.
 _ASKED_AGAIN: Final = frozenset({2, 4, 8, 16})
 _NOTHING: Final = range(0)
+# A thread other than the main one that did the same in so many looks is looked at every so many times.
+_LONG_LOOKS, _LONG_EVERY = 4, 8
 # A process is sampled at 10, 20, 40 ms of age and so on, then twice a second: most children live shortly.
 _FIRST_SAMPLE_NS: Final = 10_000_000
 SAMPLE_EVERY_NS: Final = 500_000_000
-_RUN_DELAY_EVERY_NS: Final = 20_000_000
+# Its threads' own clocks are read as often, when it has done something: seldom in a long life.
+_CLOCKS_EVERY_NS: Final = (20_000_000, 200_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,8 @@ class Process:
 
     __slots__ = (
         "_changed", "_cpu_gone_ns", "_delay_gone_ns", "_delays_ns", "_ends", "_identified", "_kept", "_log",
-        "_next_sample_ns", "_runtime", "_runtimes", "_used", "first_ns", "inside", "last_ns", "name", "parent",
-        "pid", "refusal", "root", "since_ns", "threads",
+        "_next_sample_ns", "_round", "_runtime", "_runtimes", "_sparing", "_used", "first_ns", "inside", "last_ns",
+        "name", "parent", "pid", "refusal", "root", "since_ns", "threads",
     )  # fmt: skip
 
     def __init__(self, pid: int, parent: int, root: bool, now_ns: int, tools: "Tools") -> None:
@@ -80,6 +83,10 @@ class Process:
         self._log, self._kept, self._runtimes, self._ends = tools.log, tools.kept, tools.runtimes, tools.ends
         self._changed, self._delays_ns, self._cpu_gone_ns, self._delay_gone_ns = True, 0, 0, 0
         self._next_sample_ns, self._identified, self.since_ns = now_ns, False, 0
+        self._round, self._sparing = (
+            0,
+            tools.outside,
+        )  # who holds the GIL is only asked of those recorded inside
         self._runtime: range | None = None
         self._used: proc.Usage | None = None
 
@@ -96,7 +103,8 @@ class Process:
     def holds_gil(self, address: int) -> bool:
         """Return whether the address lies in this process's `_PyRuntime`, which is looked for once per program."""
         if self._runtime is None:
-            self._runtime = self._runtimes.range_of(self.pid) or _NOTHING
+            runs_python = not self._sparing or self._runs_python()
+            self._runtime = (runs_python and self._runtimes.range_of(self.pid)) or _NOTHING
         return address in self._runtime
 
     def other_end(self, number: int) -> int:
@@ -121,7 +129,10 @@ class Process:
         """Look at every thread once. Those that wait for the GIL are told who was seen running."""
         self.last_ns = now_ns
         holder, waiting = 0, []
+        self._round += 1
         for thread in list(self.threads.values()):
+            if self._rests(thread):
+                continue
             line = self._line(thread)
             if line == RUNNING:
                 self._changed, holder = True, holder or thread.tid
@@ -137,6 +148,11 @@ class Process:
         for thread in waiting:
             self._step(thread, _GIL, holder, now_ns)
 
+    def _rests(self, thread: Thread) -> bool:
+        """Return whether a thread is left out this time: one of a pool that has long done the same changes seldom."""
+        long = thread.looks >= _LONG_LOOKS and thread.tid != self.pid and self._sparing
+        return long and (self._round + thread.tid) % _LONG_EVERY != 0
+
     @staticmethod
     def _asks_again(thread: Thread) -> bool:
         return thread.looks in _ASKED_AGAIN and not thread.arg and thread.state in _FOR_OTHERS
@@ -144,9 +160,9 @@ class Process:
     def account(self, now_ns: int) -> bool:
         """Read what it used, where that is due; return whether it was found to run another program than before."""
         sampled = now_ns >= self._next_sample_ns
-        if not self.inside and (
-            sampled or (self._changed and now_ns - self._delays_ns >= _RUN_DELAY_EVERY_NS)
-        ):
+        soonest, latest = _CLOCKS_EVERY_NS
+        pause_ns = min(max((now_ns - self.first_ns) // 4, soonest), latest)
+        if not self.inside and (sampled or (self._changed and now_ns - self._delays_ns >= pause_ns)):
             self._read_delays(now_ns)
         if not sampled:
             return False
@@ -166,8 +182,12 @@ class Process:
         """Note what program it runs now."""
         self._runtime, self.refusal, self._identified = None, "", True
         self.name = proc.name_of(self.pid)
-        python = self._runtimes.is_python(self.pid) and not self.is_copy()
+        python = self._runs_python() and not self.is_copy()
         self._log.note(("process", [self.pid, self.name, python]))
+
+    def _runs_python(self) -> bool:
+        """Return whether it is a Python; by its name alone where none records itself: to read programs takes long."""
+        return self.name.startswith("python") if self._sparing else self._runtimes.is_python(self.pid)
 
     def is_copy(self) -> bool:
         """Return whether it is still what its parent forked: what it will run is not known yet."""
@@ -180,6 +200,8 @@ class Process:
         rss_bytes = 0 if self._used is None else self._used.rss_bytes
         self._used = proc.usage(self.pid) or self._used
         self.last_ns = now_ns
+        for thread in self.threads.values():
+            thread.last_ns = max(thread.last_ns, now_ns)  # nothing says that it did anything else since
         self._log.note(("died", [self.pid, now_ns, proc.status_of(self.pid) if status is None else status]))
         if self.root and self._used is not None:
             used = [max(self._used.cpu_ns, self.cpu_ns), self._used.children_ns, self.delay_ns, rss_bytes]
@@ -220,9 +242,14 @@ class Process:
     def _step(self, thread: Thread, state: int | None, arg: int, now_ns: int) -> None:
         if state != thread.state or arg != thread.arg or not thread.looks:
             self._end_run(thread)
-            thread.state, thread.arg, thread.first_ns = state, arg, now_ns
+            thread.state, thread.arg, thread.first_ns = state, arg, self._begun(thread, now_ns)
         thread.last_ns = now_ns
         thread.looks += 1
+
+    def _begun(self, thread: Thread, now_ns: int) -> int:
+        """Return since when a thread does what it is seen to do: at the first look at a program, since it began."""
+        first = self.since_ns > thread.last_ns and thread.tid == self.pid and not self.inside
+        return self.since_ns if first else now_ns
 
     def _end_run(self, thread: Thread) -> None:
         if thread.looks and thread.state is not None:

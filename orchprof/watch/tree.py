@@ -37,6 +37,8 @@ _SECOND_NS: Final = 1_000_000_000
 _HEARING_SHARE: Final = 0.005
 _HEARING_CREDIT_NS: Final = 10_000_000
 _TOLD_SOON_S: Final = 0.0005
+_LOOK_COSTS_NS: Final = 200_000
+_NEW_LOOKED_AT_S: Final = 0.005
 _TOLD_WITHIN_NS: Final = 50_000_000
 # Who ended so long before its last thread did, ended with that.
 _LAST_THREAD_NS: Final = 20_000_000
@@ -70,7 +72,7 @@ class Tree:
         self._to_account: deque[Process] = deque()
         self._searched_ns = self._second_ns = self._paid_ns = self._news_ns = 0
         self._search_gap_ns, self._credit_ns = _SEARCH_EVERY_NS, _HEARING_CREDIT_NS
-        self._blind, self._missed = False, True
+        self._blind, self._missed, self._changed = False, True, False
         self._sees_calls = self._check_calls()
         self._begin(time.monotonic_ns())
 
@@ -88,22 +90,31 @@ class Tree:
                 self._woken()
             if stop in ready:
                 return
+            if self._changed and self._credit_ns > 0:
+                # What has just begun is looked at soon: a long pause would miss what it does first.
+                self._credit_ns -= _LOOK_COSTS_NS
+                until = min(until, time.monotonic() + _NEW_LOOKED_AT_S)
+            self._changed = False
 
     def wake_by(self, stop: int) -> None:
         """Let `wait` end when this descriptor can be read."""
         self._wakes.register(stop, select.POLLIN)
 
-    def _woken(self) -> None:
+    def _hear_news(self) -> None:
+        """Take in what is new, on the account of news."""
         began_ns = time.thread_time_ns()
         self.hear()
         spent_ns = time.thread_time_ns() - began_ns
         self._credit_ns -= spent_ns
         self._news_ns += spent_ns
+
+    def _woken(self) -> None:
+        self._hear_news()
         if self._credit_ns < 0 and self._lives.told:
             self._wakes.modify(self._lives.fileno(), 0)
 
     def news_s(self) -> float:
-        """Return the CPU seconds that news between looks have taken since the last call."""
+        """Return the CPU seconds that news have taken since the last call."""
         spent_ns, self._news_ns = self._news_ns, 0
         return spent_ns / 1e9
 
@@ -154,6 +165,7 @@ class Tree:
                 self._alive[pid].first_ns = min(at_ns, self._alive[pid].first_ns)
         for pid, (at_ns, parent) in heard.born.items():
             self._unlisted.append(self._meet(pid, parent, at_ns, root=False))
+        self._changed = self._changed or bool(heard.became)
         for pid in heard.became.keys() & self._alive.keys():
             self._alive[pid].became(heard.became[pid])
             self._identified(self._alive[pid])
@@ -184,7 +196,7 @@ class Tree:
     def look(self) -> None:
         """Look at everything once."""
         now_ns = time.monotonic_ns()
-        self.hear()
+        self._hear_news()
         self._end_late(now_ns - _TOLD_WITHIN_NS)
         self._listen_again(now_ns)
         self._list_new(now_ns)

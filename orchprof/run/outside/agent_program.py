@@ -119,6 +119,9 @@ class _Telling:
     def __init__(self, root: Root, watched: Watched, offset: int) -> None:
         self.root, self.log = root, _Log(offset)
         self.names = {pid: name for one in watched.journals for _, (pid, name, _) in one.notes["process"]}
+        parents = {one.pid: one.parent for one in watched.processes}
+        for pid, parent in parents.items():  # one that runs no program of its own runs its parent's
+            self.names.setdefault(pid, self.names.get(parent, "child"))
         self.calls = _calls(watched.journals, root)
         self.windows = tool_windows(self.calls, root.window_ns[1])
         self.tools = tool_processes(watched.journals, self.windows, root.pid, watched.processes)
@@ -261,7 +264,7 @@ class _Telling:
 
     def _helper(self, strand: int, pid: int, window_ns: Window) -> int:
         """Return the span of what a helper of the program does for it."""
-        name = self.names.get(pid, "child")
+        name = self.names[pid]
         last = self.log.spans[-1] if self.log.spans else None
         if last and (last["strand"], last["name"], last["end_ns"]) == (strand, name, window_ns[0]):
             last["end_ns"] = window_ns[1]
