@@ -161,7 +161,10 @@ def seal_run(path: Path) -> RunMeta:
 def _judged(tasks: "pd.DataFrame", meta: RunMeta, findings: Sequence[Mapping[str, str]]) -> "pd.DataFrame":
     """Return the tasks; where the whole program is the only one, it failed if the program did."""
     code = meta.exit_code or 0
-    whole = meta.task_from == "program" or "whole_program" in {finding["code"] for finding in findings}
+    outside = meta.resolution == "outside"
+    whole = (
+        outside or meta.task_from == "program" or "whole_program" in {finding["code"] for finding in findings}
+    )
     if code in (0, _INTERRUPTED) or not whole or len(tasks) != 1 or tasks["ok"].notna().any():
         return tasks
     return tasks.assign(ok=False, reason=f"exit code {code}").astype(tasks.dtypes.to_dict())
