@@ -127,7 +127,7 @@ RUN = re.compile(r"(?<![\w-])(RUN\b(\.\.\.)?|b-rag/rag)")
 
 def commands(page):
     """Yield the orchprof commands of a page as arguments, those in its text and those in blocks of shell."""
-    text = page.read_text()
+    text = page.read_text().replace("\\\n", " ")
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     lines = [*"\n".join(blocks).splitlines(), *re.findall(r"^ {4}(\S.*)$", prose, flags=re.MULTILINE)]

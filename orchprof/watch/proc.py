@@ -187,3 +187,14 @@ class Line:
             return os.read(handle, _LINE_BYTES)
         finally:
             os.close(handle)
+
+
+def exists(pid: int) -> bool:
+    """Return whether there is such a process, one that has ended and was not reaped included."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

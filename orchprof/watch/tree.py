@@ -1,6 +1,5 @@
 """The tree of processes below the roots, the roots with it: who lives, and one look at all of them."""
 
-import os
 import platform
 import select
 import time
@@ -37,6 +36,7 @@ _SECOND_NS: Final = 1_000_000_000
 _HEARING_SHARE: Final = 0.005
 _HEARING_CREDIT_NS: Final = 10_000_000
 _TOLD_SOON_S: Final = 0.0005
+# What a look is taken to cost that news bring forward, and how soon it comes.
 _LOOK_COSTS_NS: Final = 200_000
 _NEW_LOOKED_AT_S: Final = 0.005
 _TOLD_WITHIN_NS: Final = 50_000_000
@@ -296,7 +296,7 @@ class Tree:
             start_ns = heard.known.get(pid, now_ns)
             self._log.note(("root", [pid, start_ns]))
             self._account(self._meet(pid, 0, start_ns, root=True), now_ns)
-            if not proc.numbers(f"{proc.FOLDER}/{pid}/task") and _lives(pid):
+            if not proc.numbers(f"{proc.FOLDER}/{pid}/task") and proc.exists(pid):
                 self._say_blind(f"the threads of process {pid} cannot be listed")
         self._take(heard)
 
@@ -389,13 +389,3 @@ class Tree:
         if not self._blind:
             self._blind = True
             self._log.note(("watch", {"no_syscall": True, "reason": reason}))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
