@@ -7,7 +7,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # One environment per file of pins: some frameworks cannot be installed beside others.
 FRAMEWORKS := $(patsubst tests/frameworks/%.txt,%,$(wildcard tests/frameworks/*.txt))
 
-.PHONY: help setup check contract lint types test cover frameworks docs bench overhead published repeatability reality
+.PHONY: help setup check contract lint types test cover frameworks agents docs bench overhead published repeatability reality
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,13 @@ frameworks: $(FRAMEWORKS:%=.venv-frameworks-%/.ready) ## unmodified agents of ev
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
 	$(@D)/bin/python -m pip install --quiet -r $< -e . pytest pytest-xdist
 	touch $@
+
+# Where npm installs them; each wants another network than the tests, so they are no part of `check`.
+AGENTS ?= $(HOME)/.cache/orchprof-npm
+
+agents: setup ## real coding agents from npm, recorded offline and held to the endpoint's own clock
+	npm install --silent --prefix $(AGENTS) @openai/codex @qwen-code/qwen-code @google/gemini-cli
+	ORCHPROF_AGENTS=$(AGENTS)/node_modules/.bin python -m pytest -n 0 -s tests/live
 
 docs: setup ## the pages that are generated: docs/cli.md
 	python docs/reference.py > docs/cli.md.new && mv docs/cli.md.new docs/cli.md

@@ -9,7 +9,8 @@ from pathlib import Path
 
 # What is recorded there is held to clocks: another test beside it would take the cores that it computes on.
 QUIET = (
-    "unit/capture", "unit/verify", "unit/watch", "unit/whatif/test_whatif_reality", "unit/whatif/test_whatif_waits",
+    "cli/test_cli_record_outside", "unit/capture", "unit/verify", "unit/watch", "unit/whatif/test_whatif_reality",
+    "unit/whatif/test_whatif_waits",
 )  # fmt: skip
 _TESTS = Path(__file__).parent
 
