@@ -76,7 +76,7 @@ def _no_call(command: Sequence[str], notes: Sequence[Note], *, proxied: bool, le
     if not proxied:
         return f"no model call is known{by_socket}: --proxy on shows them"
     if recipe is None or not recipe.needed or led:
-        return f"no model call came by the recording proxy{by_socket}: {name} does not read the base-URL variables"
+        return f"no model call came by the recording proxy{by_socket}: {name} made none, or reads no base-URL variable"
     return f"no model call came by the recording proxy{by_socket}: {recipe.says}: --agent {name} does that"
 
 
