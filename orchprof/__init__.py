@@ -38,7 +38,7 @@ def __getattr__(name: str) -> Any:
 
 
 def load(run: str | Path) -> Run:
-    """Return a run's tables (pandas) and its metadata; an unsealed run is sealed first.
+    """Return a run's tables (pandas) and its metadata; a run that was not is finalized first.
 
     Raises:
         RunError: there is no run at `run`, or its schema is not one this version reads.

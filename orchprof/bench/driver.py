@@ -29,7 +29,7 @@ from orchprof.units import NS_PER_S
 from orchprof.watch.watch import Watch
 
 # What an event of a worker means for the progress that a user sees.
-_SETUP, _WARMUP, _TASKS, _SEAL = "setup", "warmup", "tasks", "seal"
+_SETUP, _WARMUP, _TASKS, _FINALIZE = "setup", "warmup", "tasks", "finalize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ Notify = Callable[[Event], None]
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped the bench; `path` is the sealed run of what was measured until then."""
+    """The user stopped the bench; `path` is the finalized run of what was measured until then."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run(plan: Plan, out: Path, notify: Notify) -> Path:
-    """Run a plan and return its sealed run directory, `out`.
+    """Run a plan and return its finalized run directory, `out`.
 
     Raises:
         UsageError, ModelError, MissingExtraError: it cannot be run; nothing is left behind.
@@ -69,7 +69,7 @@ def run(plan: Plan, out: Path, notify: Notify) -> Path:
     notify(Event(plan.workload, _SETUP, 0, job.tasks or 0, 0))
     with one_interrupt() as no_more:
         interrupted = _record(job, out, notify, no_more)
-        notify(Event(plan.workload, _SEAL, 0, 1, 0))
+        notify(Event(plan.workload, _FINALIZE, 0, 1, 0))
         _finish(out, complete=not interrupted)
     if interrupted:
         raise Interrupted(out)
@@ -227,7 +227,7 @@ def _warmups(job: Job) -> int:
 
 def _finish(out: Path, *, complete: bool) -> None:
     after = machine.spin()
-    meta = store.seal_run(out)
+    meta = store.finalize_run(out)
     before = meta.machine.core_speed_before or after
     store.update(
         out,

@@ -120,8 +120,8 @@ def _variant(plan: Plan, workload: Workload) -> str:
 def params(job: Job) -> dict[str, Any]:
     """Return what was chosen and decided, for run.json; what stands there by itself is left out."""
     chosen = asdict(job.plan) | {"settings": job.settings, "tasks": job.tasks, "cores_per_worker": 1}
-    for told_apart in ("workload", "variant", "model", "seed", "load"):
-        chosen.pop(told_apart)
+    for classified in ("workload", "variant", "model", "seed", "load"):
+        chosen.pop(classified)
     return chosen | job.plan.load.params()
 
 

@@ -73,7 +73,7 @@ def _start_again(directory: str | os.PathLike[str], hooks: tuple[Hook, ...], cut
     _unhook()
     try:
         return start(directory, hooks=hooks, cut_ns=cut_ns)
-    except Exception:  # noqa: BLE001 - the run is sealed, the disk full, no thread left: it goes on, unrecorded
+    except Exception:  # noqa: BLE001 - the run is finalized, the disk full, no thread left: it goes on, unrecorded
         stop()
         return None
 

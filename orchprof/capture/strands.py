@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     Pool = tuple[int, int]
 
 # Kinds of rows: the low byte of `what`. CUT, ENTER and EXIT carry clocks; the rest are facts about strands.
-CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, LOOKED, LEFT, STEP = range(1, 15)
+CUT, ENTER, EXIT, SPAWN, END, WAKE, JOIN, CHILD, SAMPLE, SPAN_END, EXPIRED, THREAD_SAMPLE, LEFT, STEP = range(
+    1, 15
+)
 # Of time-outs: one was set, to the instant in the argument; the wait that ended with the last snapshot was cancelled,
 # and would have ended then; a strand does something only because of one: a span, what it waits for from the last
 # snapshot on, or after its step. To what the argument says it did: let go of a unit of so many, put an item of that
@@ -44,7 +46,7 @@ LAG_SHIFT, LAG_LIMIT_NS = 24, 1 << 38
 # Positions in these tuples are what the log stores; append only.
 ROLES: Final = ("framework", "client", "tool", "model", "user", "profiler")
 WAITS: Final = ("", "join", "net", "file", "child", "lock", "sleep", "timeout", "pool_wait", "startup")
-LOOKS: Final = ("running", "net", "file", "child", "lock", "sleep", "gil", "other")
+SAMPLED_STATES: Final = ("running", "net", "file", "child", "lock", "sleep", "gil", "other")
 KINDS: Final = ("thread", "task", "job", "coroutine", "child", "remote")
 ROLE: Final = {name: number << ROLE_SHIFT for number, name in enumerate(ROLES)}
 WAIT: Final = {name: number << STATE_SHIFT for number, name in enumerate(WAITS)}

@@ -90,7 +90,7 @@ def record(  # noqa: PLR0913  typer reads the options from the signature
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", help="Say nothing; the run is kept all the same, and sealed when first opened."
+            "--quiet", help="Say nothing; the run is kept all the same, and finalized when first opened."
         ),
     ] = False,
 ) -> None:
@@ -241,7 +241,7 @@ def _remove(run: Path) -> None:
 
 
 def _keep(run: Path, ended: "Ended", before: float, took_s: float) -> None:
-    """Add what is known at the end. The run is sealed when it is first opened: that takes longer than a short program.
+    """Add what is known at the end. The run is finalized when first opened: that takes longer than a short program.
 
     A core's speed is looked at again after a command that took longer than looking does; else it is not known (None).
     """

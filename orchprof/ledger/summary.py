@@ -50,7 +50,7 @@ def summarise(run: Run, *, per_task: bool = False) -> Report:
     Percentiles and intervals for which the tasks are too few are None, with a finding.
 
     Args:
-        run: a sealed run; `run.of(summarise)` makes its report once.
+        run: a finalized run; `run.of(summarise)` makes its report once.
         per_task: add every task's own ledger and shares.
 
     Raises:

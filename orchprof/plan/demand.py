@@ -123,7 +123,7 @@ def demand(run: Run, weight: float = 1.0, quotas: Sequence[Quota] = (), extra: E
     """Return what the tasks of a run ask for.
 
     Args:
-        run: a sealed run.
+        run: a finalized run.
         weight: its part of a mix.
         quotas: rate limits that its calls are to keep.
         extra: CPU that is not the agent's.

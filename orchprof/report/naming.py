@@ -51,7 +51,7 @@ def labels(reports: Sequence[OfRun], *, short: bool = False) -> list[str]:
         for report in reports
     ]
     for tells in (load_tag, _kind_tag, _model_tag):
-        names = _told_apart(names, [tells(report) for report in reports])
+        names = _distinguished(names, [tells(report) for report in reports])
     total, seen = Counter(names), Counter[str]()
     unique = []
     for own in names:
@@ -60,7 +60,7 @@ def labels(reports: Sequence[OfRun], *, short: bool = False) -> list[str]:
     return unique
 
 
-def _told_apart(names: Sequence[str], tags: Sequence[str]) -> list[str]:
+def _distinguished(names: Sequence[str], tags: Sequence[str]) -> list[str]:
     """Return the names, with their tags where the same name has several different ones."""
     different = {
         name: len({tag for other, tag in zip(names, tags, strict=True) if other == name}) for name in names

@@ -1,1 +1,1 @@
-"""The run directory: what a run is, how it is sealed, and the machine it was measured on."""
+"""The run directory: what a run is, how it is finalized, and the machine it was measured on."""

@@ -1,7 +1,7 @@
-"""The run directory on disk: made at the start, sealed at the end or when first opened, found again later.
+"""The run directory on disk: made at the start, finalized at the end or when first opened, found again later.
 
-RUN/run.json          what was run, on what, and whether it is sealed
-RUN/logs/*.bin        one event log per process, until it is sealed
+RUN/run.json          what was run, on what, and whether it is finalized
+RUN/logs/*.bin        one event log per process, until it is finalized
 RUN/TABLE.parquet     the tables of `run.schema`
 """
 
@@ -37,7 +37,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A sealed run: where it lies, its run.json, its tables, and what was made of them: each thing once.
+    """A finalized run: where it lies, its run.json, its tables, and what was made of them: each thing once.
 
     The tables stay as they are; one made by hand with other tables is another run.
     """
@@ -91,13 +91,13 @@ def update(path: Path, **changes: Any) -> None:
 
 
 def open_run(path: Path) -> Run:
-    """Return the run at `path`, sealing it first if that was not done.
+    """Return the run at `path`, finalizing it first if that was not done.
 
     What is returned was checked: nobody after this need doubt a type, a reference, an order or a sign.
 
     Raises:
         UnfitRunError: there is none, its schema is unknown, or run.json or a table holds what cannot be.
-        RunError: it is still being recorded, or cannot be sealed.
+        RunError: it is still being recorded, or cannot be finalized.
     """
     from orchprof.run import tables
 
@@ -105,7 +105,7 @@ def open_run(path: Path) -> Run:
     meta = read_meta(path)
     if not meta.sealed:
         _refuse_if_recording(path, meta.recorder)
-        meta = seal_run(path)
+        meta = finalize_run(path)
     return Run(path, meta, tables.read(path))
 
 
@@ -123,18 +123,18 @@ def _only_run(path: Path) -> Path:
     return runs[0]
 
 
-def seal_run(path: Path) -> RunMeta:
+def finalize_run(path: Path) -> RunMeta:
     """Turn a run's logs into tables, remove the logs, and return the updated run.json.
 
     The tables are complete on disk before run.json says so, and the logs go last: a crash in between costs
-    nothing but doing it again. When somebody else has sealed it meanwhile, theirs is what counts.
+    nothing but doing it again. When somebody else has finalized it meanwhile, theirs is what counts.
 
     Raises:
-        UnfitRunError: it is not sealed, and its logs are gone.
+        UnfitRunError: it is not finalized, and its logs are gone.
         RunError: its directory cannot be written to.
     """
     from orchprof.run.finalize.finalize import (
-        seal,  # a run is made without pandas: whoever records it wants the memory
+        finalize,  # a run is made without pandas: whoever records it wants the memory
     )
 
     with _locked(path):
@@ -144,7 +144,7 @@ def seal_run(path: Path) -> RunMeta:
         if not (path / LOGS).is_dir():
             raise UnfitRunError(f"no logs, {path / LOGS} @ RUN, restore them or record the run again")
         logs = [log for log in sorted((path / LOGS).glob("*.bin")) if files.is_file(log)]
-        tables, findings, labels = seal(logs, whole_programs=meta.task_from == "auto")
+        tables, findings, labels = finalize(logs, whole_programs=meta.task_from == "auto")
         tables["tasks"] = _judged(tables["tasks"], meta, findings)
         for name, table in tables.items():
             partial = path / f"{name}.parquet.partial"
@@ -172,10 +172,10 @@ def _judged(tasks: "pd.DataFrame", meta: RunMeta, findings: Sequence[Mapping[str
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Be the only one to seal a run; the lock goes with the process that holds it.
+    """Be the only one to finalize a run; the lock goes with the process that holds it.
 
     Raises:
-        RunError: the system does not let it be sealed.
+        RunError: the system does not let it be finalized.
     """
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -186,7 +186,9 @@ def _locked(path: Path) -> Iterator[None]:
             os.close(handle)
     except OSError as error:
         why = error.strerror or error
-        raise RunError(f"cannot seal the run, {why} @ {path}, let its files be read and written") from error
+        raise RunError(
+            f"cannot finalize the run, {why} @ {path}, let its files be read and written"
+        ) from error
 
 
 def _sync(path: Path) -> None:

@@ -38,7 +38,7 @@ def read(path: Path) -> "dict[str, pd.DataFrame]":
 
 
 def read_one(path: Path, name: str) -> "pd.DataFrame":
-    """Return one table of a run that was sealed just now, as `read` does, unchecked against the others."""
+    """Return one table of a run that was finalized just now, as `read` does, unchecked against the others."""
     return _as_pandas(_read(path / f"{name}.parquet", name), name)
 
 

@@ -14,7 +14,7 @@ GIL_LIMIT: Final = 0.10
 # The kernel's account of a child, of which its parent's part of the start is told by nobody.
 CHILD_LIMIT: Final = 0.02
 # What another process does is looked at a hundred times a second: it divides by what was seen.
-LOOKED_LIMIT: Final = 0.05
+SAMPLED_LIMIT: Final = 0.05
 UNEXPLAINED_LIMIT: Final = 0.01
 CONSERVATION_LIMIT_S: Final = 1e-6
 # What recording is said to cost, against what it costs.
@@ -79,7 +79,7 @@ def tool(who: str, what: str, *states: str, limit: float = WAIT_LIMIT, measure: 
 
 def sampled(who: str, what: str, *states: str, measure: Measure = "cp") -> Label:
     """Return something that a process did for a tool, known by looking at it."""
-    return Label("", who, what, LOOKED_LIMIT, "tool", states or (what,), measure, who, samples=2)
+    return Label("", who, what, SAMPLED_LIMIT, "tool", states or (what,), measure, who, samples=2)
 
 
 def model() -> Label:
@@ -89,7 +89,7 @@ def model() -> Label:
 
 def unexplained() -> Label:
     """Return what nobody knows; it should be nothing."""
-    return Label("", "anyone", "unknown", LOOKED_LIMIT, None, ("unexplained",), "cp", samples=2)
+    return Label("", "anyone", "unknown", SAMPLED_LIMIT, None, ("unexplained",), "cp", samples=2)
 
 
 def latency() -> Label:

@@ -15,7 +15,7 @@ from orchprof.verify.accuracy import (
     CPU,
     CPU_LIMIT,
     GIL_LIMIT,
-    LOOKED_LIMIT,
+    SAMPLED_LIMIT,
     WAIT_LIMIT,
     Label,
     agent,
@@ -186,7 +186,7 @@ _HELPERS: Final = Program(
         _timed(
             "lib_threads",
             "a library computes on threads of its own",
-            tool("use", "busy", *BUSY, limit=LOOKED_LIMIT),
+            tool("use", "busy", *BUSY, limit=SAMPLED_LIMIT),
             needs=("package pyarrow", "2 cores"),
         ),
         _timed(

@@ -40,7 +40,7 @@ class Containers:
         self._log, self._folder = log, groups
         self._clients: dict[int, Client] = {}
         self._known: set[Path] = set()
-        self._looked_ns = 0
+        self._sampled_ns = 0
 
     def meet(self, pid: int, name: str) -> None:
         """Note a process by the name of what it runs, if that is a client."""
@@ -48,22 +48,22 @@ class Containers:
             return
         self._log.note(("container", [pid, name]))
         if self._clients:
-            self._look()
+            self._sample()
         else:
             self._known = set(self._groups())
         self._clients[pid] = Client(pid, name)
 
-    def look(self, now_ns: int) -> None:
+    def sample(self, now_ns: int) -> None:
         """Look at the groups, while there are clients and not more often than ten times a second."""
-        if self._clients and now_ns - self._looked_ns >= EVERY_NS:
-            self._looked_ns = now_ns
-            self._look()
+        if self._clients and now_ns - self._sampled_ns >= EVERY_NS:
+            self._sampled_ns = now_ns
+            self._sample()
 
     def part(self, pid: int) -> None:
         """Note the CPU of what a client started, now that the client is gone, if it was found."""
         if pid not in self._clients:
             return
-        self._look()
+        self._sample()
         client = self._clients.pop(pid)
         if client.used_us is not None:
             self._log.note(("container_cpu", [client.pid, client.name, client.used_us]))
@@ -73,7 +73,7 @@ class Containers:
         for pid in list(self._clients):
             self.part(pid)
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         for group in sorted(set(self._groups()) - self._known):
             self._known.add(group)
             without = (client for client in self._clients.values() if client.group is None)

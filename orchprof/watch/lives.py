@@ -22,7 +22,7 @@ class Heard:
 
     born: dict[int, tuple[int, int]] = field(default_factory=dict)
     known: dict[int, int] = field(default_factory=dict)
-    became: dict[int, int] = field(default_factory=dict)
+    exec_programs: dict[int, int] = field(default_factory=dict)
     ended: dict[int, tuple[int, int]] = field(default_factory=dict)
     lost: bool = False
 
@@ -73,7 +73,7 @@ class Lives:
         heard = Heard()
         for event in self._events.drain():
             self._take(event, heard)
-        for pid, at_ns in heard.became.items():
+        for pid, at_ns in heard.exec_programs.items():
             self._log.note(("exec", [at_ns, pid, "" if pid in heard.ended else proc.name_of(pid)]))
         self._note_short(heard)
         if self._events.lost:
@@ -89,7 +89,7 @@ class Lives:
             return
         elif kind == EXEC:
             # A thread that becomes another program ends its process's first one, and takes its place.
-            heard.became[pid] = at_ns
+            heard.exec_programs[pid] = at_ns
             heard.ended.pop(pid, None)
         else:
             heard.ended[pid] = at_ns, other
@@ -109,7 +109,7 @@ class Lives:
         """Note all there is to say of those that were born and have ended since: nobody has seen them."""
         for pid, (at_ns, status) in heard.ended.items():
             self._log.note(("exit", [at_ns, pid, status]))
-            heard.became.pop(pid, None)
+            heard.exec_programs.pop(pid, None)
         for pid in heard.born.keys() & heard.ended.keys():
             (born_ns, parent), (at_ns, status) = heard.born.pop(pid), heard.ended[pid]
             self._log.note(("died", [pid, at_ns, status]))

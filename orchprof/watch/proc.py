@@ -1,6 +1,6 @@
 """/proc, read cheaply: plain strings and descriptors, since this runs all the time beside what it looks at.
 
-What is gone, and what may not be read, is empty: a process can vanish between any two looks at it.
+What is gone, and what may not be read, is empty: a process can vanish between any two samples at it.
 """
 
 import os
@@ -120,7 +120,7 @@ def base_name(path: str) -> str:
 
 
 class Kept:
-    """How many descriptors this process can spare for files that are read at every look."""
+    """How many descriptors this process can spare for files that are read at every sample."""
 
     def __init__(self, at_most: int = _KEPT_AT_MOST) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

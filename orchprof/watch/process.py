@@ -1,13 +1,13 @@
 """One process that is looked at: its threads and what they do, what it has used, what program it runs.
 
-A thread's looks are coded by run length: one row for as long as it does the same.
+A thread's samples are coded by run length: one row for as long as it does the same.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from orchprof.capture.log import Log, pack
-from orchprof.capture.strands import LOOKED, SAMPLE, STATE_SHIFT
+from orchprof.capture.strands import SAMPLE, STATE_SHIFT, THREAD_SAMPLE
 from orchprof.watch import proc
 from orchprof.watch.proc import Kept, Line
 from orchprof.watch.states.blocked import RUNNING, STATE, awaited, state_of
@@ -17,10 +17,10 @@ from orchprof.watch.states.gil import Runtimes
 _GIL: Final = STATE["gil"]
 # In these a thread may wait for another process, which is told with it.
 _FOR_OTHERS: Final = frozenset({STATE["child"], STATE["net"], STATE["other"]})
-# Who is at the other end may not have been met yet: so many equal looks later it is asked again.
+# Who is at the other end may not have been met yet: so many equal samples later it is asked again.
 _ASKED_AGAIN: Final = frozenset({2, 4, 8, 16})
 _NOTHING: Final = range(0)
-# A thread other than the main one that did the same in so many looks is looked at every so many times.
+# A thread other than the main one that did the same in so many samples is looked at every so many times.
 _LONG_LOOKS, _LONG_EVERY = 4, 8
 # A process is sampled at 10, 20, 40 ms of age and so on, then twice a second: most children live shortly.
 _FIRST_SAMPLE_NS: Final = 10_000_000
@@ -41,7 +41,7 @@ class Tools:
 
 
 class Thread:
-    """A thread: the line it was last seen with, and the run of equal looks that goes on."""
+    """A thread: the line it was last seen with, and the run of equal samples that goes on."""
 
     __slots__ = (
         "arg",
@@ -52,7 +52,7 @@ class Thread:
         "inside",
         "last_ns",
         "line",
-        "looks",
+        "samples",
         "state",
         "tid",
     )
@@ -60,7 +60,7 @@ class Thread:
     def __init__(self, tid: int, file: Line) -> None:
         self.tid, self.file, self.line = tid, file, b""
         self.state: int | None = None
-        self.arg = self.first_ns = self.last_ns = self.looks = self.cpu_ns = self.delay_ns = 0
+        self.arg = self.first_ns = self.last_ns = self.samples = self.cpu_ns = self.delay_ns = 0
 
 
 class Process:
@@ -125,20 +125,25 @@ class Process:
         """Return the children that its threads started and that have not been reaped."""
         return [child for tid in self.threads for child in proc.children(self.pid, tid)]
 
-    def look(self, now_ns: int) -> None:
+    def sample(self, now_ns: int) -> None:
         """Look at every thread once. Those that wait for the GIL are told who was seen running."""
         self.last_ns = now_ns
-        holder, waiting = 0, []
+        owner, waiting = 0, []
         self._round += 1
         for thread in list(self.threads.values()):
             if self._rests(thread):
                 continue
             line = self._line(thread)
             if line == RUNNING:
-                self._changed, holder = True, holder or thread.tid
-            if line == thread.line and thread.state != _GIL and thread.looks and not self._asks_again(thread):
+                self._changed, owner = True, owner or thread.tid
+            if (
+                line == thread.line
+                and thread.state != _GIL
+                and thread.samples
+                and not self._is_asked_again(thread)
+            ):
                 thread.last_ns = now_ns
-                thread.looks += 1
+                thread.samples += 1
             elif line:
                 state = self._state(thread, line)
                 if state == _GIL:
@@ -146,16 +151,16 @@ class Process:
                 else:
                     self._step(thread, state, awaited(line, self) if state in _FOR_OTHERS else 0, now_ns)
         for thread in waiting:
-            self._step(thread, _GIL, holder, now_ns)
+            self._step(thread, _GIL, owner, now_ns)
 
     def _rests(self, thread: Thread) -> bool:
         """Return whether a thread is left out this time: one of a pool that has long done the same changes seldom."""
-        long = thread.looks >= _LONG_LOOKS and thread.tid != self.pid and self._sparing
+        long = thread.samples >= _LONG_LOOKS and thread.tid != self.pid and self._sparing
         return long and (self._round + thread.tid) % _LONG_EVERY != 0
 
     @staticmethod
-    def _asks_again(thread: Thread) -> bool:
-        return thread.looks in _ASKED_AGAIN and not thread.arg and thread.state in _FOR_OTHERS
+    def _is_asked_again(thread: Thread) -> bool:
+        return thread.samples in _ASKED_AGAIN and not thread.arg and thread.state in _FOR_OTHERS
 
     def account(self, now_ns: int) -> bool:
         """Read what it used, where that is due; return whether it was found to run another program than before."""
@@ -173,7 +178,7 @@ class Process:
             return False
         return before is None or before.image != self._used.image
 
-    def became(self, at_ns: int) -> None:
+    def exec_programs(self, at_ns: int) -> None:
         """Note the program that it became at an instant."""
         self._used, self.since_ns = None, at_ns
         self.identify()
@@ -240,23 +245,23 @@ class Process:
         return state_of(line, thread.tid, self)
 
     def _step(self, thread: Thread, state: int | None, arg: int, now_ns: int) -> None:
-        if state != thread.state or arg != thread.arg or not thread.looks:
+        if state != thread.state or arg != thread.arg or not thread.samples:
             self._end_run(thread)
             thread.state, thread.arg, thread.first_ns = state, arg, self._begun(thread, now_ns)
         thread.last_ns = now_ns
-        thread.looks += 1
+        thread.samples += 1
 
     def _begun(self, thread: Thread, now_ns: int) -> int:
-        """Return since when a thread does what it is seen to do: at the first look at a program, since it began."""
+        """Return since when a thread does what it is seen to do: at the first sample of a program, since it began."""
         first = self.since_ns > thread.last_ns and thread.tid == self.pid and not self.inside
         return self.since_ns if first else now_ns
 
     def _end_run(self, thread: Thread) -> None:
-        if thread.looks and thread.state is not None:
-            what = LOOKED | thread.state << STATE_SHIFT
-            times = (thread.first_ns, thread.last_ns, thread.looks)
+        if thread.samples and thread.state is not None:
+            what = THREAD_SAMPLE | thread.state << STATE_SHIFT
+            times = (thread.first_ns, thread.last_ns, thread.samples)
             self._log.emit(pack(what, *times, 0, thread.tid, self.pid, 0, thread.arg))
-        thread.looks, thread.first_ns = 0, thread.last_ns
+        thread.samples, thread.first_ns = 0, thread.last_ns
 
     def _drop(self, thread: Thread) -> None:
         self._end_run(thread)

@@ -80,7 +80,7 @@ class Sockets:
         except OSError:
             self._kernel = None
 
-    def look(self, now_ns: int) -> None:
+    def sample(self, now_ns: int) -> None:
         """Look at all connections, if it is time to."""
         if now_ns < self._next_ns or self._kernel is None:
             return
@@ -135,7 +135,7 @@ class Sockets:
 
     def _step(self, use: _Use, one: Connection, now_ns: int) -> None:
         sent_ns, received_ns = now_ns - one.since_sent_ns, now_ns - one.since_received_ns
-        # Between two looks an answer may have come and the next request have gone: in the order of their instants.
+        # Between two samples an answer may have come and the next request have gone: in the order of their instants.
         if received_ns < sent_ns:
             self._receive(use, one.received_bytes, received_ns)
             self._send(use, one.sent_bytes, sent_ns)

@@ -32,11 +32,11 @@ _SEARCH_SHARE: Final = 0.01
 _TURN_NS: Final = 100_000
 _SECOND_NS: Final = 1_000_000_000
 # The kernel's events wake the watcher as long as this share of a core pays for it, and so much more once in a while; in
-# a storm of them they are heard when a look is due. An end is told of a moment after it can be seen.
+# a storm of them they are heard when a sample is due. An end is told of a moment after it can be seen.
 _HEARING_SHARE: Final = 0.005
 _HEARING_CREDIT_NS: Final = 10_000_000
 _TOLD_SOON_S: Final = 0.0005
-# What a look is taken to cost that news bring forward, and how soon it comes.
+# What a sample is taken to cost that news bring forward, and how soon it comes.
 _LOOK_COSTS_NS: Final = 200_000
 _NEW_LOOKED_AT_S: Final = 0.005
 _TOLD_WITHIN_NS: Final = 50_000_000
@@ -68,7 +68,7 @@ class Tree:
         outside = before.outside
         self._sockets = None if outside is None else Sockets(log, lambda: self._alive, outside.ports)
         self._calls = None if outside is None or outside.calls is None else ToolCalls(outside.calls)
-        self._to_look_at: deque[Process] = deque()
+        self._to_sample: deque[Process] = deque()
         self._to_account: deque[Process] = deque()
         self._searched_ns = self._second_ns = self._paid_ns = self._news_ns = 0
         self._search_gap_ns, self._credit_ns = _SEARCH_EVERY_NS, _HEARING_CREDIT_NS
@@ -165,9 +165,9 @@ class Tree:
                 self._alive[pid].first_ns = min(at_ns, self._alive[pid].first_ns)
         for pid, (at_ns, parent) in heard.born.items():
             self._unlisted.append(self._meet(pid, parent, at_ns, root=False))
-        self._changed = self._changed or bool(heard.became)
-        for pid in heard.became.keys() & self._alive.keys():
-            self._alive[pid].became(heard.became[pid])
+        self._changed = self._changed or bool(heard.exec_programs)
+        for pid in heard.exec_programs.keys() & self._alive.keys():
+            self._alive[pid].exec_programs(heard.exec_programs[pid])
             self._identified(self._alive[pid])
         followed = set(self._pidfds.values()) if heard.ended else set()
         for pid, end in heard.ended.items():
@@ -193,7 +193,7 @@ class Tree:
             process.died(*end)
             self._forget(process)
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Look at everything once."""
         now_ns = time.monotonic_ns()
         self._hear_news()
@@ -204,12 +204,12 @@ class Tree:
             self._search(now_ns)
         for pid in self._roots:
             if pid in self._alive:
-                self._look_at(self._alive[pid], now_ns)
-        self._in_turn(self._to_look_at, self._look_at)
+                self._sample_process(self._alive[pid], now_ns)
+        self._in_turn(self._to_sample, self._sample_process)
         self._in_turn(self._to_account, self._account)
-        self._containers.look(now_ns)
+        self._containers.sample(now_ns)
         if self._sockets is not None:
-            self._sockets.look(now_ns)
+            self._sockets.sample(now_ns)
         if now_ns - self._second_ns >= _SECOND_NS:
             self._each_second(now_ns)
 
@@ -230,9 +230,9 @@ class Tree:
             if time.thread_time_ns() > until_ns:
                 break
 
-    def _look_at(self, process: Process, now_ns: int) -> None:
+    def _sample_process(self, process: Process, now_ns: int) -> None:
         if self._sees_calls and not process.refusal:
-            process.look(now_ns)
+            process.sample(now_ns)
         if process.refusal:
             self._say_blind(f"{process.name} ({process.pid}): {process.refusal}")
         if not process.threads and not self._lives.told:
@@ -351,7 +351,7 @@ class Tree:
         process = self._alive[pid] = Process(pid, parent, root, now_ns, self._tools)
         self._lives.meet(pid, parent)
         if not root:
-            self._to_look_at.append(process)
+            self._to_sample.append(process)
         self._to_account.append(process)
         handle = self._kept.pidfd(pid)
         if handle >= 0:

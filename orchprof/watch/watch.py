@@ -24,7 +24,7 @@ EVERY_S: Final = 0.01
 IDLE_EVERY_S: Final = 0.2
 # The most of a core that looking may take from what it looks at; news of processes may take half a percent more.
 COST_SHARE: Final = 0.015
-_AVERAGED_LOOKS: Final = 16
+_AVERAGED_SAMPLES: Final = 16
 
 
 class Watch:
@@ -65,20 +65,20 @@ class Watch:
     def _watch(self) -> None:
         try:
             tree = Tree(self._roots, self._log, self._before)
-            self._look_on(tree)
+            self._sample_on(tree)
             tree.close()
         except Exception as error:  # noqa: BLE001 - whatever ails the watcher, its owner's work goes on
             self._log.note(("hook", "orchprof.watch", repr(error)))
 
-    def _look_on(self, tree: Tree) -> None:
+    def _sample_on(self, tree: Tree) -> None:
         flushed, cost_s, pause_s, spent_s = time.monotonic(), 0.0, 0.0, time.thread_time()
         tree.wake_by(self._hears)
         while not self._stopped.is_set():
             tree.wait(pause_s, self._hears)
-            tree.look()
-            # Waking up and writing cost as well; news that came between two looks has a share of its own.
+            tree.sample()
+            # Waking up and writing cost as well; news that came between two samples has a share of its own.
             before_s, spent_s = spent_s, time.thread_time()
-            cost_s += (spent_s - before_s - tree.news_s() - cost_s) / _AVERAGED_LOOKS
+            cost_s += (spent_s - before_s - tree.news_s() - cost_s) / _AVERAGED_SAMPLES
             every_s = max(IDLE_EVERY_S if tree.empty else EVERY_S, cost_s / COST_SHARE)
             # Threads pass the GIL on every 5 ms: looks as regular as that would always see the same one hold it.
             pause_s = every_s * random.uniform(0.5, 1.5)

@@ -42,7 +42,7 @@ def biggest_win(run: Run) -> BiggestWin | None:
     None where no task took any time, or all of it was the model's.
 
     Args:
-        run: a sealed run.
+        run: a finalized run.
     """
     graphs = run.of(reported)
     base_s = sum(graph.length_ns for graph in graphs) / max(len(graphs), 1) / NS_PER_S

@@ -37,7 +37,7 @@ def whatif(of: Run, asked: Asked | None = None) -> Whatif:
     fitted to the run.
 
     Args:
-        of: a sealed run.
+        of: a finalized run.
         asked: the changes.
 
     Raises:

@@ -267,7 +267,7 @@ def test_progress_lines_are_sparse(capsys):
     with progress.progress() as notify:
         for done in range(101):
             notify(driver.Event("rag", "tasks", done, 100, done // 50))
-        notify(driver.Event("rag", "seal", 0, 0, 0))
+        notify(driver.Event("rag", "finalize", 0, 0, 0))
     assert capsys.readouterr().err.splitlines() == [
         "rag: tasks 0/100",
         "rag: tasks 25/100",

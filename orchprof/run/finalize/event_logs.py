@@ -113,7 +113,7 @@ def read_journal(path: Path, offset: int) -> Journal:
                 notes[note[0]].append(note)
     table = np.concatenate(blocks) if blocks else np.empty((0, len(COLUMNS)), dtype="<i8")
     names = {number: text for _, number, text in notes["name"]}
-    rows, unborn = _known(_left(told_apart(_stepped(table), offset)))
+    rows, unborn = _known(_left(classified(_stepped(table), offset)))
     moved = _moved(notes, offset)
     born = set(rows.loc[rows["kind"] == rec.SPAWN, "strand"])
     moved["call"] = [note for note in moved["call"] if note[1]["strand"] in born]
@@ -184,7 +184,7 @@ def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     kind, strand, arg = (rows[name].to_numpy() for name in ("kind", "strand", "arg"))
     spawn = kind == rec.SPAWN
     born = np.append(strand[spawn], 0)
-    alien = ~np.isin(strand, born) & (strand > 0) & ~_is(kind, rec.SAMPLE, rec.LOOKED)
+    alien = ~np.isin(strand, born) & (strand > 0) & ~_is(kind, rec.SAMPLE, rec.THREAD_SAMPLE)
     lost = _is(kind, rec.SPAWN, rec.WAKE, rec.JOIN) & (arg > 0) & ~np.isin(arg, born)
     unknown = int((alien | lost).sum())
     if not unknown:
@@ -193,12 +193,12 @@ def _known(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return rows[~((alien & ~_is(kind, *CLOCKED)) | (lost & ~spawn))], unknown
 
 
-def told_apart(table: np.ndarray, offset: int) -> pd.DataFrame:
+def classified(table: np.ndarray, offset: int) -> pd.DataFrame:
     """Return rows of a log as a table with their kinds classified, and `offset` added to every id."""
     what = table[:, _WHAT]
     kind = what & 0xFF
     columns = np.vstack([table.T, kind, what >> rec.ROLE_SHIFT & 0xFF, what >> rec.STATE_SHIFT])
-    ids, arg_is_id = kind != rec.LOOKED, _is(kind, *_WITH_ID)
+    ids, arg_is_id = kind != rec.THREAD_SAMPLE, _is(kind, *_WITH_ID)
     for column, is_id in ((_STRAND, ids), (_SPAN, ids), (_ARG, arg_is_id)):
         columns[column] += np.where(is_id & (columns[column] > 0), offset, 0)
     return pd.DataFrame(columns.T, columns=[*COLUMNS, "kind", "role", "state"]).drop(columns="what")

@@ -1,4 +1,4 @@
-"""Sealing: the event logs of a run become its tables. A pure function of the logs' frames."""
+"""Finalizing: the event logs of a run become its tables. A pure function of the logs' frames."""
 
 import json
 from collections import defaultdict
@@ -14,29 +14,29 @@ from orchprof.capture import strands as rec
 from orchprof.run.finalize.event_logs import CLOCKED, LOG_BITS, Finding, Journal, main_strand, read_journal
 from orchprof.run.finalize.links import Links, find_children, has_recorded_ancestor, joined_up, line_of, links
 from orchprof.run.finalize.lost_frames import without_lost
-from orchprof.run.finalize.recording_faults import complaints
+from orchprof.run.finalize.recording_faults import recording_faults
 from orchprof.run.finalize.segmentation import tile
-from orchprof.run.finalize.thread_samples import read_looks
+from orchprof.run.finalize.thread_samples import read_samples
 from orchprof.run.outside.agent_program import AgentProgram, Watched
 from orchprof.run.outside.background_strands import Tables as Walked
 from orchprof.run.outside.background_strands import Watched as SeenOutside
 from orchprof.run.outside.background_strands import elsewhere
 from orchprof.run.outside.deaths import deaths, left_alive, outcomes, with_ends
-from orchprof.run.outside.exec_programs import Became, became, cut_short, gone_on
-from orchprof.run.outside.exec_programs import tiles as became_tiles
+from orchprof.run.outside.exec_programs import ExecProgram, cut_short, exec_programs, gone_on
+from orchprof.run.outside.exec_programs import tiles as exec_segments
 from orchprof.run.outside.pipe_peers import Around
 from orchprof.run.outside.process_tree import Process
 from orchprof.run.outside.remote_segments import Seen, outside
 from orchprof.run.outside.root_programs import below, roots
 from orchprof.run.outside.served_requests import judged_requests
-from orchprof.run.outside.signalled import as_told, until_asked
+from orchprof.run.outside.signalled import until_asked, waiting_for_senders
 from orchprof.run.schema import COUNTERS, TABLES
 
 Tables = dict[str, pd.DataFrame]
 Findings = list[Finding]
 
 
-class Sealed(NamedTuple):
+class Finalized(NamedTuple):
     """The tables of a run, what went wrong with its logs, and which frameworks' functions named what ran."""
 
     tables: Tables
@@ -53,7 +53,7 @@ _BLANK: Final = {
 _NO_STRANDS: Final = _BLANK["strands"].drop(columns="task").assign(span=0, log=0)
 
 
-def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
+def finalize(paths: Iterable[Path], *, whole_programs: bool = False) -> Finalized:
     """Return the tables of `TABLES`, what the logs say went wrong: [{"code", "message"}, ...], and who named things.
 
     A log without a whole frame is skipped; one of another version or without a header is a finding, and skipped.
@@ -64,18 +64,18 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
     """
     numbered = enumerate(sorted(paths), start=1)
     journals = [read_journal(path, number << LOG_BITS) for number, path in numbered]
-    findings = [complaint for journal in journals for complaint in complaints(journal)]
+    findings = [complaint for journal in journals for complaint in recording_faults(journal)]
     known = [journal for journal in journals if journal.known]
     watches = [journal for journal in known if not journal.pid]
     programs = [journal for journal in known if journal.pid]
     met = [Process(*facts) for journal in watches for _, facts in journal.notes["seen"]]
     died = deaths(watches, programs)
-    looks = read_looks(watches)
-    watched, free = Watched(watches, met, looks), (len(journals) + 1) << LOG_BITS
+    samples = read_samples(watches)
+    watched, free = Watched(watches, met, samples), (len(journals) + 1) << LOG_BITS
     bare, agents = roots(watched, programs, died, free) if whole_programs else ([], [])
     findings += [finding for agent in agents for finding in agent.findings]
     programs += [*bare, *(agent.journal for agent in agents)]
-    seen = Seen(looks, met, died, {}, _signals(programs))
+    seen = Seen(samples, met, died, {}, _signals(programs))
     strands, children, steps = _strands_of_all(programs, seen, bare)
     strands, requests = judged_requests(strands, programs)
     if requests:
@@ -96,7 +96,7 @@ def seal(paths: Iterable[Path], *, whole_programs: bool = False) -> Sealed:
         findings.append({"code": "whole_program", "message": message})
     named = {where for journal in programs for _, where in journal.notes["named"]}
     whole_tables, lost = without_lost({name: _typed(name, tables[name]) for name in TABLES})
-    return Sealed(whole_tables, findings + lost, sorted(named))
+    return Finalized(whole_tables, findings + lost, sorted(named))
 
 
 def _signals(programs: Sequence[Journal]) -> dict[int, list[tuple[int, int]]]:
@@ -110,13 +110,13 @@ def _signals(programs: Sequence[Journal]) -> dict[int, list[tuple[int, int]]]:
 
 def _strands_of_all(
     programs: Sequence[Journal], seen: Seen, bare: Sequence[Journal]
-) -> tuple[pd.DataFrame, Links, list[Became]]:
+) -> tuple[pd.DataFrame, Links, list[ExecProgram]]:
     strands = _concat([_strands(journal, seen) for journal in programs], _NO_STRANDS)
     find_children(programs, strands, seen.processes)
     children = links(programs, strands, seen.processes)
     lines = {journal.offset: line_of(journal, seen.processes) for journal in programs}
     children |= below(bare, programs, lines)
-    steps = became(programs, children)
+    steps = exec_programs(programs, children)
     strands = cut_short(strands, programs, children) if len(strands) else strands
     # Who was seen to die later than whoever stands for it lived on until then.
     strands = with_ends(strands, programs, seen.deaths)
@@ -127,7 +127,7 @@ def _strands_of_all(
 def _tables(
     programs: Sequence[Journal],
     strands: pd.DataFrame,
-    across: tuple[Links, list[Became]],
+    across: tuple[Links, list[ExecProgram]],
     seen: Seen,
     agents: Sequence[AgentProgram],
 ) -> Tables:
@@ -148,7 +148,7 @@ def _tables(
     served = _served(part.served for part in parts)
     others, joins = outside(programs, strands, children, replace(seen, served=served))
     others = others.assign(span=others["strand"].map(strands.set_index("strand")["span"]), role=None)
-    more, onward = became_tiles(strands, steps)
+    more, onward = exec_segments(strands, steps)
     apart = [pd.DataFrame(agent.segments) for agent in agents]
     segments = _filled(_concat([*(part.segments for part in parts), others, more, *apart]), strands)
     segments = _under_spans(segments, strands, roles) if len(segments) else segments
@@ -160,13 +160,13 @@ def _tables(
         known = {"tasks": _tasks(programs, strands, seen), "strands": strands, "model_calls": calls}
         return dict.fromkeys(TABLES, _EMPTY) | known
     ran_in = dict(zip(strands["strand"], strands["pid"], strict=True))
-    segments, edges = as_told(segments, edges, seen.signals, ran_in)
+    segments, edges = waiting_for_senders(segments, edges, seen.signals, ran_in)
     idle = set(strands.loc[strands["kind"] == "child", "strand"]) | {
         main_strand(program) or 0 for program in programs
     }
     segments, edges = until_asked(segments, edges, idle)
     walked = elsewhere(
-        Walked(strands, segments, edges), children, SeenOutside(seen.looks, seen.processes, pids)
+        Walked(strands, segments, edges), children, SeenOutside(seen.samples, seen.processes, pids)
     )
     strands = walked.strands
     return {
@@ -312,7 +312,7 @@ def _json_text(attributes: dict[str, object] | str) -> str:
 
 def _tasks(programs: Sequence[Journal], strands: pd.DataFrame, seen: Seen) -> pd.DataFrame:
     roots = strands[strands["kind"] == "task"]
-    told, judged = (_all_told(programs, kind) for kind in ("task", "outcome"))
+    told, judged = (_all_by_strand(programs, kind) for kind in ("task", "outcome"))
     cut_off = outcomes(strands, programs, seen.deaths)
     facts = [told.get(one, {}) | cut_off.get(one, {}) | judged.get(one, {}) for one in roots["strand"]]
     return pd.DataFrame(
@@ -331,7 +331,7 @@ def _tasks(programs: Sequence[Journal], strands: pd.DataFrame, seen: Seen) -> pd
     )
 
 
-def _all_told(programs: Sequence[Journal], kind: str) -> dict[int, Any]:
+def _all_by_strand(programs: Sequence[Journal], kind: str) -> dict[int, Any]:
     return {number: detail for journal in programs for number, detail in journal.told(kind).items()}
 
 

@@ -1,4 +1,4 @@
-"""Holders: contention takes the role of who caused it. A tool that blocks the loop is not blamed on the framework."""
+"""Owners: contention takes the role of who caused it. A tool that blocks the loop is not blamed on the framework."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from orchprof.run.schema import FELT_NS, ROLES
 
 _WIDTH: Final = len(ROLES)
 # Of what ran while somebody waited, the last so many are looked at.
-_LOOKED_BACK: Final = 1_000
+_MOST_BEFORE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Holders:
+class Owners:
     """What every thread clock ran, by role: in whose name it was busy when somebody else wanted it."""
 
     by_role: Timeline  # a track is a thread clock and a role
@@ -26,22 +26,22 @@ class Holders:
     thread_clocks: Mapping[int, int]  # by the system's number of their thread
 
     @classmethod
-    def of(cls, turns: pd.DataFrame, threads: Mapping[int, int]) -> "Holders":
-        """Return the holders among some turns.
+    def of(cls, segments: pd.DataFrame, threads: Mapping[int, int]) -> "Owners":
+        """Return the owners among some segments.
 
         Args:
-            turns: what each thread clock ran, with the `role` of each turn.
+            segments: what each thread clock ran, with the `role` of each segment.
             threads: thread clock to the system's number of its thread.
         """
-        role = turns["role"].map(ROLES.index).to_numpy(dtype="int64")
-        start, end = turns["start_ns"], turns["end_ns"]
-        thread_clock = turns["thread_clock"].to_numpy(dtype="int64")
+        role = segments["role"].map(ROLES.index).to_numpy(dtype="int64")
+        start, end = segments["start_ns"], segments["end_ns"]
+        thread_clock = segments["thread_clock"].to_numpy(dtype="int64")
         by_role = Timeline.of(thread_clock * _WIDTH + role, start, end, np.zeros(len(role)), 1)
         order = np.lexsort((start, thread_clock * _WIDTH + role))
         return cls(
             by_role,
             Timeline.of(thread_clock, start, end, role, _WIDTH),
-            turns["span"].to_numpy(dtype="int64")[order],
+            segments["span"].to_numpy(dtype="int64")[order],
             {tid: thread_clock for thread_clock, tid in threads.items()},
         )
 
@@ -61,7 +61,7 @@ class Holders:
         runs = self.by_role
         first, last = runs.last(track, start), runs.last(track, end)
         for row in np.flatnonzero((last > first) & (last >= 0)).tolist():
-            its = slice(max(first[row], last[row] - _LOOKED_BACK, 0), last[row] + 1)
+            its = slice(max(first[row], last[row] - _MOST_BEFORE, 0), last[row] + 1)
             ns = np.minimum(runs.end[its], end[row]) - np.maximum(runs.start[its], start[row])
             ns = np.where(runs.rank[its] == runs.rank[last[row]], np.maximum(ns, 0), 0)
             spans, place = np.unique(self.span[its], return_inverse=True)
@@ -69,7 +69,7 @@ class Holders:
         return longest_of
 
 
-def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.DataFrame]:
+def owned_loops(gaps: pd.DataFrame, owners: Owners) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the gaps without the lag that another role or span caused, and that lag as rows of those.
 
     A strand that is ready waits for its loop at the end of its gap, and the loop's thread says exactly what it ran
@@ -81,17 +81,17 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
         return gaps, gaps.iloc[:0]
     own = held["role"].map(ROLES.index).to_numpy(dtype="int64")
     ready = held["end_ns"] - held["lag_ns"]
-    foreign = holders.shares(held["thread_clock"], ready, held["end_ns"])
+    foreign = owners.shares(held["thread_clock"], ready, held["end_ns"])
     thread_clock, span = (np.array(held[name], dtype=np.int64) for name in ("thread_clock", "span"))
     until = np.array(held["end_ns"], dtype=np.int64)
     window = until - np.array(held["lag_ns"], dtype=np.int64), until
     alike = foreign[np.arange(len(held)), own] >= FELT_NS
     foreign[np.arange(len(held)), own] = 0
-    holder = span.copy()
+    owner = span.copy()
     for role in np.unique(own[alike]).tolist():
         its = alike & (own == role)
-        holder[its] = holders.longest(thread_clock[its], role, (window[0][its], window[1][its]))
-    mixed = np.flatnonzero(foreign.any(axis=1) | (holder != span))
+        owner[its] = owners.longest(thread_clock[its], role, (window[0][its], window[1][its]))
+    mixed = np.flatnonzero(foreign.any(axis=1) | (owner != span))
     held, foreign, thread_clock, window = (
         held.iloc[mixed],
         foreign[mixed],
@@ -102,12 +102,12 @@ def held_loops(gaps: pd.DataFrame, holders: Holders) -> tuple[pd.DataFrame, pd.D
     # Laid from the cut backwards: first the lag that its own role held, before it what each other role did.
     rest = end - window[0] - foreign.sum(axis=1)
     joins = held["by_waker"].to_numpy() | (held["state"] != 0).to_numpy()
-    span = holder[mixed]
+    span = owner[mixed]
     rows = [_lag(held, end - rest, end, None, span, joins)]
     end = end - rest
     for role in np.flatnonzero(foreign.any(axis=0)).tolist():
         lasted = foreign[:, role]
-        span = holders.longest(thread_clock, role, window)
+        span = owners.longest(thread_clock, role, window)
         rows.append(_lag(held, end - lasted, end, ROLES[role], span, joins))
         end = end - lasted
     gaps.loc[held.index, "end_ns"] = end

@@ -23,7 +23,7 @@ def _python(meta: Mapping[str, object]) -> list[Finding]:
     return faults
 
 
-def complaints(journal: Journal) -> list[Finding]:
+def recording_faults(journal: Journal) -> list[Finding]:
     """Return {"code", "message"} of everything, nothing twice."""
     if journal.meta is None:
         message = f"{journal.path.name} lost its header: its {len(journal.rows)} rows cannot be read"

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from orchprof.capture import strands as rec
 from orchprof.run.finalize.edges import Edges, edge_table, edges_of
 from orchprof.run.finalize.event_logs import CLOCKED, Journal, main_strand
-from orchprof.run.finalize.owners import Holders, held_loops
+from orchprof.run.finalize.owners import Owners, owned_loops
 from orchprof.run.finalize.timed_waits import Patience
 from orchprof.run.finalize.timeline import Floats, Ints
-from orchprof.run.finalize.undeclared_waits import told_apart
+from orchprof.run.finalize.undeclared_waits import classified
 from orchprof.run.outside.deaths import last_rows
 from orchprof.run.outside.pipe_peers import Around, Windows, waits_apart
 from orchprof.run.outside.remote_segments import Seen
@@ -57,15 +57,15 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
         around: where its process stands among the others.
     """
     threads = {thread_clock: tid for _, thread_clock, tid in journal.notes["thread_clock"]}
-    turns = waits_apart(_turns(journal, seen), threads, seen.looks, around)
+    turns = waits_apart(_turns(journal, seen), threads, seen.samples, around)
     turns["role"] = np.array([roles.get(span, "framework") for span in turns["span"].tolist()], dtype=object)
-    holders = Holders.of(turns, threads)
+    owners = Owners.of(turns, threads)
     own_tasks = strands[strands["strand"].isin(list(journal.told("task")))]
     gaps = _gaps(journal, turns, strands, own_tasks)
-    gaps, lags = held_loops(gaps, holders)
+    gaps, lags = owned_loops(gaps, owners)
     patience = Patience.of(journal)
     turns["released_ns"] = patience.released_ns(turns, strands)
-    apart, served = told_apart(turns, threads, seen.looks, holders, around)
+    apart, served = classified(turns, threads, seen.samples, owners, around)
     pieces = pd.concat([apart, gaps, lags], ignore_index=True)
     pieces = _expired(patience, pieces.sort_values(["strand", "start_ns", "end_ns"], kind="stable"))
     segments, moved = _merged(pieces)
@@ -87,7 +87,7 @@ def tile(journal: Journal, strands: pd.DataFrame, roles: dict[int, str], seen: S
 
 def _turns(journal: Journal, seen: Seen) -> pd.DataFrame:
     """Return what each thread clock ran between two successive cuts; the last cut of a thread clock opens nothing."""
-    rows = last_rows(journal, seen.deaths, seen.looks)
+    rows = last_rows(journal, seen.deaths, seen.samples)
     order = np.argsort(rows["thread_clock"].to_numpy(), kind="stable")
     clock, strand, wall, cpu, delay, gc = (
         rows[name].to_numpy()[order]

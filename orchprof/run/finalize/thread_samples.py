@@ -14,26 +14,26 @@ from orchprof.run.finalize.event_logs import Journal
 from orchprof.run.finalize.timeline import Ints, Timeline
 from orchprof.run.outside.process_tree import Process
 
-RUNNING, CHILD, LOCK, GIL, OTHER = map(rec.LOOKS.index, ("running", "child", "lock", "gil", "other"))
+RUNNING, CHILD, LOCK, GIL, OTHER = map(rec.SAMPLED_STATES.index, ("running", "child", "lock", "gil", "other"))
 # What counts of several threads at one instant: the first of these that any of them is in. A process is seldom
 # waiting for the thread that waits.
 _PRECEDENCE: Final = ("running", "file", "net", "sleep", "gil", "lock", "child", "other")
-# A run of looks lasts until the next one of its thread. Those of a crowd may be far apart; after the last look, and
+# A run of samples lasts until the next one of its thread. Those of a crowd may be far apart; after the last sample, and
 # after a longer silence, nobody knows.
 _SILENCE_NS: Final = 1_000_000_000
 _FADES_NS: Final = 20_000_000
-_STATES: Final = len(rec.LOOKS)
+_STATES: Final = len(rec.SAMPLED_STATES)
 # A process that was just born is looked at so much later at most; until then its parent waits for somebody unseen.
 _UNSEEN_NS: Final = 60_000_000
 UNSEEN: Final = -1
 IDLE: Final = _STATES
 # In these a thread can wait for another process, which is then told with it.
-FOR_OTHERS: Final = (CHILD, rec.LOOKS.index("net"), OTHER)
+FOR_OTHERS: Final = (CHILD, rec.SAMPLED_STATES.index("net"), OTHER)
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """All runs of looks: a table of `pid, tid, state, start_ns, end_ns, holder`, and by thread as a timeline."""
+class ThreadSamples:
+    """All runs of samples: a table of `pid, tid, state, start_ns, end_ns, owner`, and by thread as a timeline."""
 
     runs: pd.DataFrame
     threads: Timeline
@@ -48,7 +48,7 @@ class Looks:
     def of_threads(self, tid: Ints, start_ns: Ints, end_ns: Ints) -> Ints:
         """Return for how long each thread was in each state within each window (n, states), as far as was seen.
 
-        Looks inside a window divide it. What they say of its neighbours is asked only where there are none inside.
+        Samples inside a window divide it. What they say of its neighbours is asked only where there are none inside.
         """
         counted = self.points.within(tid, start_ns, end_ns)
         total = counted.sum(axis=1, keepdims=True)
@@ -68,7 +68,7 @@ class Looks:
         low = runs["start_ns"].clip(lower=start_ns).to_numpy()
         high = runs["end_ns"].clip(upper=end_ns).to_numpy()
         idle = (
-            (runs["holder"] == idle_on).to_numpy() & runs["state"].isin(FOR_OTHERS).to_numpy() & (idle_on > 0)
+            (runs["owner"] == idle_on).to_numpy() & runs["state"].isin(FOR_OTHERS).to_numpy() & (idle_on > 0)
         )
         state = np.where(idle, IDLE, runs["state"].to_numpy())
         bounds = np.unique(np.concatenate([low, high, np.array(window_ns, np.int64)]))
@@ -77,7 +77,7 @@ class Looks:
         np.add.at(count, (state, np.searchsorted(bounds, high)), -1)
         present = np.cumsum(count, axis=1)[:, :-1]
         states = np.full(len(bounds) - 1, UNSEEN)
-        for number in (rec.LOOKS.index(name) for name in reversed(_PRECEDENCE)):
+        for number in (rec.SAMPLED_STATES.index(name) for name in reversed(_PRECEDENCE)):
             states[present[number] > 0] = number
         states[(states == UNSEEN) & (present[IDLE] > 0)] = IDLE
         _as_seen_next(states, bounds)
@@ -112,7 +112,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """The single looks by state, as sorted keys of thread and instant."""
+    """The single samples by state, as sorted keys of thread and instant."""
 
     tids: Ints
     zero: int
@@ -121,8 +121,8 @@ class Points:
 
     @classmethod
     def of(cls, runs: pd.DataFrame) -> "Points":
-        """Return the looks of some runs, which are spread evenly over each."""
-        n = runs["looks"].to_numpy()
+        """Return the samples of some runs, which are spread evenly over each."""
+        n = runs["samples"].to_numpy()
         tids, rank = np.unique(runs["tid"], return_inverse=True)
         first, last = (np.repeat(runs[name].to_numpy(), n) for name in ("start_ns", "last_ns"))
         nth = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
@@ -145,15 +145,18 @@ class Points:
         return counts
 
 
-def read_looks(journals: Sequence[Journal]) -> Looks:
-    """Return the looks of those who looked at others."""
+def read_samples(journals: Sequence[Journal]) -> ThreadSamples:
+    """Return the samples of those who looked at others."""
     rows = pd.concat(
-        [pd.DataFrame(columns=["kind"]), *(journal.of(rec.LOOKED) for journal in journals if not journal.pid)]
+        [
+            pd.DataFrame(columns=["kind"]),
+            *(journal.of(rec.THREAD_SAMPLE) for journal in journals if not journal.pid),
+        ]
     )
     if rows.empty:
-        columns = ("pid", "tid", "state", "start_ns", "last_ns", "end_ns", "looks", "holder")
+        columns = ("pid", "tid", "state", "start_ns", "last_ns", "end_ns", "samples", "owner")
         nothing = pd.DataFrame({name: np.zeros(0, np.int64) for name in columns})
-        return Looks(nothing, _timeline([], [], [], []), Points.of(nothing), {})
+        return ThreadSamples(nothing, _timeline([], [], [], []), Points.of(nothing), {})
     rows = rows.astype("int64").sort_values(["thread_clock", "wall_ns"], kind="stable")
     following = rows.groupby("thread_clock")["wall_ns"].shift(-1)
     silent = following.isna() | (following - rows["cpu_ns"] > _SILENCE_NS)
@@ -168,17 +171,17 @@ def read_looks(journals: Sequence[Journal]) -> Looks:
             "start_ns": rows["wall_ns"],
             "last_ns": rows["cpu_ns"],
             "end_ns": end.astype("int64"),
-            "looks": rows["delay_ns"].clip(lower=1),
-            "holder": rows["arg"],
+            "samples": rows["delay_ns"].clip(lower=1),
+            "owner": rows["arg"],
         }
     )
-    # Who is at the other end is found a few looks later: it was there before.
+    # Who is at the other end is found a few samples later: it was there before.
     same = (runs["tid"] == runs["tid"].shift(-1)) & (runs["state"] == runs["state"].shift(-1))
-    unknown = same & runs["state"].isin(FOR_OTHERS) & (runs["holder"] == 0)
-    runs["holder"] = runs["holder"].where(~unknown, runs["holder"].shift(-1)).astype("int64")
+    unknown = same & runs["state"].isin(FOR_OTHERS) & (runs["owner"] == 0)
+    runs["owner"] = runs["owner"].where(~unknown, runs["owner"].shift(-1)).astype("int64")
     threads = _timeline(runs["tid"], runs["start_ns"], runs["end_ns"], runs["state"])
     rows_of: Any = runs.groupby("pid").indices
-    return Looks(runs, threads, Points.of(runs), rows_of)
+    return ThreadSamples(runs, threads, Points.of(runs), rows_of)
 
 
 def _ends(journals: Iterable[Journal]) -> dict[int, int]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from orchprof.capture import strands as rec
-from orchprof.run.finalize.thread_samples import IDLE, OTHER, RUNNING, UNSEEN, Looks, subtree
+from orchprof.run.finalize.thread_samples import IDLE, OTHER, RUNNING, UNSEEN, ThreadSamples, subtree
 from orchprof.run.outside.process_tree import Process
 
 
@@ -26,11 +26,15 @@ class Part:
     counter: str | None = None
 
 
-_STATE: Final = dict(enumerate((*rec.LOOKS[:OTHER], "off")))
+_STATE: Final = dict(enumerate((*rec.SAMPLED_STATES[:OTHER], "off")))
 
 
 def shares(
-    looks: Looks, processes: Sequence[Process], pid: int, windows: Sequence[tuple[int, int]], idle_on: int
+    samples: ThreadSamples,
+    processes: Sequence[Process],
+    pid: int,
+    windows: Sequence[tuple[int, int]],
+    idle_on: int,
 ) -> list[Part]:
     """Return what a process and those below it did within some windows, as shares that sum to 1; [] if it was not seen.
 
@@ -38,7 +42,7 @@ def shares(
     """
     whole = (windows[0][0], windows[-1][1])
     pids = subtree(pid, whole, processes)
-    lasted = looks.course(pids, whole, idle_on).lasted_ns(windows).astype(np.float64)
+    lasted = samples.course(pids, whole, idle_on).lasted_ns(windows).astype(np.float64)
     lasted[[IDLE, UNSEEN]] = 0
     total = lasted.sum()
     if not total:

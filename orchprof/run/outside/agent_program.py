@@ -15,8 +15,8 @@ import pandas as pd
 
 from orchprof.capture import strands as rec
 from orchprof.capture.log import COLUMNS, VERSION
-from orchprof.run.finalize.event_logs import Journal, told_apart
-from orchprof.run.finalize.thread_samples import RUNNING, Looks
+from orchprof.run.finalize.event_logs import Journal, classified
+from orchprof.run.finalize.thread_samples import RUNNING, ThreadSamples
 from orchprof.run.outside.agent_waits import Wait, blocks, clipped, minus, union, waits_of
 from orchprof.run.outside.model_exchanges import (
     Exchange,
@@ -54,7 +54,7 @@ class Watched:
 
     journals: Sequence[Journal]
     processes: Sequence[Process]
-    looks: Looks
+    samples: ThreadSamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,9 @@ class _Telling:
         self.used = {id(one): _used(one, watched) for one in self.tools}
         theirs = {pid for one in self.tools for pid in one.below}
         self.own_processes = [one for one in watched.processes if one.pid not in theirs]
-        self.looks = watched.looks
+        self.samples = watched.samples
         self.own = own_time(
-            root.pid, root.window_ns, self.own_processes, watched.looks, self._own_use(watched)
+            root.pid, root.window_ns, self.own_processes, watched.samples, self._own_use(watched)
         )
 
     def _own_use(self, watched: Watched) -> tuple[int, int]:
@@ -200,7 +200,7 @@ class _Telling:
     def _part(self, tool: ToolProcess, window_ns: Window) -> tuple[int, int]:
         """Return what a tool's process used in a part of its life: as much of all as it was seen running there."""
         whole = (tool.process.first_ns, tool.process.last_ns)
-        course = self.looks.course(tool.below, whole)
+        course = self.samples.course(tool.below, whole)
         ran, there = (int(course.lasted_ns([each])[RUNNING]) for each in (whole, window_ns))
         share = there / ran if ran else (window_ns[1] - window_ns[0]) / max(whole[1] - whole[0], 1)
         cpu, delay = self.used[id(tool)]
@@ -302,11 +302,11 @@ class _Telling:
                 self.log.rows.append((rec.SAMPLE, at, own, reaped * (at == end), 0, 0, strand, 0, rss))
 
     def _tasks(self, number: int) -> list[int]:
-        """Return the strands of the tasks, as they stand in the log; the program's own is told apart later."""
+        """Return the strands of the tasks, as they stand in the log; the program's own is classified later."""
         return [0] if number == 1 else [at + 2 for at in range(number)]
 
     def _journal(self, main: int) -> Journal:
-        rows = told_apart(pd.DataFrame(self.log.rows, columns=list(COLUMNS)).to_numpy(), self.log.offset)
+        rows = classified(pd.DataFrame(self.log.rows, columns=list(COLUMNS)).to_numpy(), self.log.offset)
         meta = ("meta", {"version": VERSION, "pid": self.root.pid, "ppid": 0, "main": self.root.name})
         notes: dict[str, list[Any]] = {
             "meta": [meta],

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pandas as pd
 
 from orchprof.run.finalize.links import Links
-from orchprof.run.finalize.thread_samples import Looks
+from orchprof.run.finalize.thread_samples import ThreadSamples
 from orchprof.run.outside.activity import Part, shares
 from orchprof.run.outside.process_tree import Process
 from orchprof.run.outside.signalled import Row
@@ -40,14 +40,14 @@ class Tables:
 class Watched:
     """What was seen from outside."""
 
-    looks: Looks
+    samples: ThreadSamples
     processes: Sequence[Process]
     pids: Mapping[int, int]  # of the process that a child's strand is
 
 
 @dataclass(slots=True)
 class _Tile:
-    """A stretch of the walk: a clip of a row of the segments, or what looks say, or a wait for a strand taken along."""
+    """A stretch of the walk: a clip of a segment's row, or what samples say, or a wait for a strand taken along."""
 
     start: int
     end: int
@@ -346,7 +346,7 @@ class _Walk:
         start = max(window[0], self._wait.start)
         pid = self._graph.pid.get(strand, 0)
         longer = window[1] - window[0] > 2 * (now - start)
-        told = self._looked_at(pid, (start, now)) if longer and pid != self._home else []
+        told = self._sampled(pid, (start, now)) if longer and pid != self._home else []
         if told:
             return self._lay(told, start, now)
         return self._add(_Tile(start, now, row=row))
@@ -360,7 +360,7 @@ class _Walk:
         if ran and until > self._wait.start:
             return ran, self._add(_Tile(until, now, told={"wait_state": "wakeup"})) if until < now else now
         start = max(graph.start.get(strand, now), self._wait.start)
-        told = self._looked_at(pid, (start, now)) or [Part(1.0, "child")]
+        told = self._sampled(pid, (start, now)) or [Part(1.0, "child")]
         return 0, self._lay(told, start, now)
 
     def _lay(self, told: Sequence[Part], start: int, now: int) -> int:
@@ -374,10 +374,10 @@ class _Walk:
             )
         return start
 
-    def _looked_at(self, pid: int, window: tuple[int, int]) -> list[Part]:
+    def _sampled(self, pid: int, window: tuple[int, int]) -> list[Part]:
         """Return what a process and those below it did in a window, as shares that sum to 1; [] if it was not seen."""
         watched = self._graph.watched
-        return shares(watched.looks, watched.processes, pid, [window], self._home or 0)
+        return shares(watched.samples, watched.processes, pid, [window], self._home or 0)
 
 
 def _by_strand(strands: pd.DataFrame, column: str) -> dict[int, int]:

@@ -13,7 +13,7 @@ from orchprof.run.schema import COUNTERS
 
 
 @dataclass(frozen=True, slots=True)
-class Became:
+class ExecProgram:
     """A program that became another: the strand that did so and when, and the main thread of what it became."""
 
     strand: int
@@ -23,7 +23,7 @@ class Became:
     next_log: int
 
 
-def became(programs: Sequence[Journal], children: Links) -> list[Became]:
+def exec_programs(programs: Sequence[Journal], children: Links) -> list[ExecProgram]:
     """Return the programs that nobody recorded started, and that became another one that was recorded."""
     stands = {strand for done in children.values() for strand in done}
     steps = []
@@ -39,7 +39,7 @@ def became(programs: Sequence[Journal], children: Links) -> list[Became]:
         if main is not None and main not in stands:
             at_ns = int(journal.notes["exec"][-1][1])
             last = rows[(rows["wall_ns"] <= at_ns) & (rows["strand"] > 0)]
-            steps.append(Became(int(last["strand"].iloc[-1]), at_ns, main, journal.offset, later.offset))
+            steps.append(ExecProgram(int(last["strand"].iloc[-1]), at_ns, main, journal.offset, later.offset))
     return steps
 
 
@@ -60,7 +60,7 @@ def _start_ns(journal: Journal) -> int:
     return int(born.min()) if len(born) else 0
 
 
-def gone_on(strands: pd.DataFrame, steps: Sequence[Became]) -> pd.DataFrame:
+def gone_on(strands: pd.DataFrame, steps: Sequence[ExecProgram]) -> pd.DataFrame:
     """Return the strands; those that went on in another program end with it, the others of theirs when it began."""
     # The last program's end is known first.
     for step in reversed(steps):
@@ -72,7 +72,7 @@ def gone_on(strands: pd.DataFrame, steps: Sequence[Became]) -> pd.DataFrame:
     return strands
 
 
-def tiles(strands: pd.DataFrame, steps: Sequence[Became]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tiles(strands: pd.DataFrame, steps: Sequence[ExecProgram]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the segments of those that went on, from exec to their end, and their joins on what they became."""
     windows = strands.set_index("strand")
     rows, joins = [], []

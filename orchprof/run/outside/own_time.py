@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from orchprof.run.finalize.thread_samples import RUNNING, Looks
+from orchprof.run.finalize.thread_samples import RUNNING, ThreadSamples
 from orchprof.run.finalize.timeline import Ints
 from orchprof.run.outside.model_exchanges import Window
 from orchprof.run.outside.process_tree import Process
@@ -56,7 +56,11 @@ class OwnTime:
 
 
 def own_time(
-    pid: int, window_ns: Window, processes: Iterable[Process], looks: Looks, used_ns: tuple[int, int]
+    pid: int,
+    window_ns: Window,
+    processes: Iterable[Process],
+    samples: ThreadSamples,
+    used_ns: tuple[int, int],
 ) -> OwnTime:
     """Return what a program did by itself.
 
@@ -64,7 +68,7 @@ def own_time(
         pid: its own process.
         window_ns: in which it lived.
         processes: it and those below it that are no tool's.
-        looks: of their threads.
+        samples: of their threads.
         used_ns: CPU and run delay of all of them.
     """
     start, end = window_ns
@@ -73,8 +77,8 @@ def own_time(
         brief = one.last_ns - one.first_ns < _LASTING * (end - start)
         helpers += [one] if brief and one.pid != pid else []
         lasting |= set() if brief else {one.pid}
-    whole = looks.course([*lasting, *(one.pid for one in helpers)], window_ns)
-    alone = looks.course(lasting, window_ns)
+    whole = samples.course([*lasting, *(one.pid for one in helpers)], window_ns)
+    alone = samples.course(lasting, window_ns)
     bounds = np.unique(
         np.concatenate([whole.bounds, alone.bounds, *(_ends(one, window_ns) for one in helpers)])
     )

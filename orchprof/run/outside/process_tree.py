@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process, from the first look at it to the last, how long it had waited for a core by then, and its CPU."""
+    """A process, from the first sample of it to the last, how long it had waited for a core by then, and its CPU."""
 
     pid: int
     parent: int
@@ -18,7 +18,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class ProcessEnd:
     """When a process ended, as it was seen from outside, and its status as `waitpid` gives it; None: unknown."""
 
     at_ns: int

@@ -1,8 +1,8 @@
 """Outside: the segments of strands that ran in another process, or on somebody's server.
 
 A child's whole use is known from its end: CPU with its descendants', run delay. While a recorded process ran under
-it, the child waited for that one, which knows better; of the rest, looks say what it did and when. While it waited for
-the process that started it, and from a signal back to the last thing it did, it waited for whoever that was.
+it, the child waited for that one, which knows better; of the rest, samples say what it did and when. While it waited
+for the process that started it, and from a signal back to the last thing it did, it waited for whoever that was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,16 +16,25 @@ from numpy.typing import NDArray
 from orchprof.capture import strands as rec
 from orchprof.run.finalize.event_logs import Journal, main_strand
 from orchprof.run.finalize.links import Links
-from orchprof.run.finalize.thread_samples import CHILD, IDLE, OTHER, RUNNING, UNSEEN, Course, Looks, subtree
+from orchprof.run.finalize.thread_samples import (
+    CHILD,
+    IDLE,
+    OTHER,
+    RUNNING,
+    UNSEEN,
+    Course,
+    ThreadSamples,
+    subtree,
+)
 from orchprof.run.finalize.timeline import Ints
-from orchprof.run.outside.process_tree import Death, Process, by_parent, delay_below_ns
+from orchprof.run.outside.process_tree import Process, ProcessEnd, by_parent, delay_below_ns
 from orchprof.run.outside.signalled import STUB_NS, Row
 from orchprof.run.schema import COUNTERS
 
 _UNTOLD: Final = "unexplained"
 # What the rest of a stretch is, beyond its CPU and run delay.
 STATE: Final = {
-    **dict(enumerate((*rec.LOOKS[:OTHER], "off"))),
+    **dict(enumerate((*rec.SAMPLED_STATES[:OTHER], "off"))),
     RUNNING: "child",
     UNSEEN: _UNTOLD,
     IDLE: None,
@@ -40,16 +49,16 @@ class Seen:
     """What the watch and the processes themselves say of each other.
 
     Attributes:
-        looks: of threads.
+        samples: of threads.
         processes: that were met.
         deaths: by process.
         served: by process, when a recorded thread waited at its pipe: what it did then is that thread's.
         signals: by process, when one was sent, and the sender's strand.
     """
 
-    looks: Looks
+    samples: ThreadSamples
     processes: Sequence[Process]
-    deaths: Mapping[int, Death]
+    deaths: Mapping[int, ProcessEnd]
     served: Mapping[int, Sequence[Window]]
     signals: Mapping[int, Sequence[tuple[int, int]]]
 
@@ -238,7 +247,7 @@ def _spread(rows: list[Row], cpu_ns: int) -> None:
 
 def _course(child: Child, seen: Seen, window_ns: Window) -> Course:
     pids = [] if child.pid is None else subtree(child.pid, window_ns, seen.processes)
-    return seen.looks.course(pids, window_ns, child.parent_pid)
+    return seen.samples.course(pids, window_ns, child.parent_pid)
 
 
 def _alone(child: Child, seen: Seen) -> list[Row]:
@@ -246,12 +255,12 @@ def _alone(child: Child, seen: Seen) -> list[Row]:
     course = _course(child, seen, child.window_ns)
     served = seen.served.get(child.pid or 0, ())
     signals = [one for one in seen.signals.get(child.pid or 0, ()) if _within(one[0], child.window_ns)]
-    if seen.looks.watched and (course.state == UNSEEN).all():
+    if seen.samples.watched and (course.state == UNSEEN).all():
         course.state[:] = CHILD  # it was shorter than the pause between two samples, and was waited for
     bounds, state = _refined(course, child.window_ns, served, [at for at, _ in signals])
     target = np.where(_inside(bounds, served) | (state == IDLE), child.parent, 0)
     for at, sender in signals:
-        _until_told(bounds, state, target, at, sender)
+        _wait_for_sender(bounds, state, target, at, sender)
     cpu, runq = divided(
         (child.cpu_ns, child.delay_ns), (bounds, state, bool(course.parallel.any())), target == 0
     )
@@ -281,7 +290,7 @@ def _inside(bounds: Ints, windows: Sequence[Window]) -> Flags:
     return inside
 
 
-def _until_told(bounds: Ints, state: Ints, target: Ints, at: int, sender: int) -> None:
+def _wait_for_sender(bounds: Ints, state: Ints, target: Ints, at: int, sender: int) -> None:
     """Have what a signal ended wait for its sender: all that was no work, back from the signal."""
     last = int(np.searchsorted(bounds, at)) - 1
     if last < 0:

@@ -8,16 +8,16 @@ import pandas as pd
 
 from orchprof.capture import strands as rec
 from orchprof.capture.log import COLUMNS, VERSION
-from orchprof.run.finalize.event_logs import Journal, main_strand, told_apart
+from orchprof.run.finalize.event_logs import Journal, classified, main_strand
 from orchprof.run.finalize.links import Links
 from orchprof.run.outside.agent_program import AgentProgram, Root, Watched, agent_program
-from orchprof.run.outside.process_tree import Death
+from orchprof.run.outside.process_tree import ProcessEnd
 
 _STRAND = 1
 
 
 def roots(
-    watched: Watched, programs: Sequence[Journal], died: dict[int, Death], offset: int
+    watched: Watched, programs: Sequence[Journal], died: dict[int, ProcessEnd], offset: int
 ) -> tuple[list[Journal], list[AgentProgram]]:
     """Return, for each command that left no log and was seen to its end, the log that it would have left.
 
@@ -62,7 +62,7 @@ def _journal(watch: Journal, who: tuple[int, str], window_ns: tuple[int, int], o
         for _, (_, cpu, children, _, rss) in used
         for times, at in enumerate(window_ns)
     ]
-    rows = told_apart(pd.DataFrame([born, *samples, ended], columns=list(COLUMNS)).to_numpy(), offset)
+    rows = classified(pd.DataFrame([born, *samples, ended], columns=list(COLUMNS)).to_numpy(), offset)
     meta = ("meta", {"version": VERSION, "pid": pid, "ppid": 0, "main": name})
     notes: dict[str, list[Any]] = {
         "meta": [meta],

@@ -15,7 +15,7 @@ _IDLE_SHARE: Final = 0.02
 Row = dict[str, Any]
 
 
-def as_told(
+def waiting_for_senders(
     segments: pd.DataFrame,
     edges: pd.DataFrame,
     signals: Mapping[int, Sequence[tuple[int, int]]],
@@ -60,7 +60,7 @@ def until_asked(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the segments and edges with no process idle for one that waits itself: it was told before that.
 
-    When it went on is known from looks, which come late; whoever closed its input or wrote to it then waited for it.
+    When it went on is known from samples, which come late; whoever closed its input or wrote to it then waited for it.
 
     Args:
         segments: of all strands.

@@ -5,11 +5,11 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from orchprof.capture.strands import LOOKS
+from orchprof.capture.strands import SAMPLED_STATES
 from orchprof.watch import proc
 from orchprof.watch.states.syscalls import EPOLL, HERE
 
-STATE: Final = {name: number for number, name in enumerate(LOOKS)}
+STATE: Final = {name: number for number, name in enumerate(SAMPLED_STATES)}
 RUNNING: Final = b"running\n"
 # F_SETLKW and F_OFD_SETLKW, the same on both machines; the fcntl module has no name for the second.
 _FCNTL_WAITS: Final = (7, 38)

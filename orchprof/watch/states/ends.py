@@ -51,8 +51,8 @@ class Ends:
     def _search(self, pid: int, number: int, link: str) -> int:
         wanted = _far_link(pid, number, link)
         # The eldest: what it started has its descriptors too, and works for it.
-        holders = (other for other in self._processes() if other != pid and _holds(other, wanted))
-        return next(holders, 0) if wanted else 0
+        owners = (other for other in self._processes() if other != pid and _holds(other, wanted))
+        return next(owners, 0) if wanted else 0
 
 
 def _far_link(pid: int, number: int, link: str) -> str:

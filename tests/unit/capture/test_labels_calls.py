@@ -18,8 +18,8 @@ class Library:
     """A library that the program imports: modules of classes, and what was complained of."""
 
     def __init__(self, monkeypatch):
-        self._monkeypatch, self.complaints = monkeypatch, []
-        self.patches = Patches(lambda where, error: self.complaints.append(where))
+        self._monkeypatch, self.recording_faults = monkeypatch, []
+        self.patches = Patches(lambda where, error: self.recording_faults.append(where))
 
     def add(self, name, *classes):
         module = types.ModuleType(name)
@@ -88,7 +88,7 @@ def test_star_stands_for_the_classes_a_module_defines(library, spans_of):
         ("tool", "Base"), ("tool", "Own"), ("tool", "Another"),
     ]  # fmt: skip
     assert ("framework", "in borrowed", None) in found
-    assert library.complaints == []
+    assert library.recording_faults == []
 
 
 def test_a_missing_class_loses_only_its_own_entry(library, spans_of):
@@ -106,7 +106,7 @@ def test_a_missing_class_loses_only_its_own_entry(library, spans_of):
     wrap.around_all(library.patches, calls)
     found, _ = spans_of(lambda: There().call())
     assert found == [("tool", "there", None)]
-    assert library.complaints == ["lib", "lib"]
+    assert library.recording_faults == ["lib", "lib"]
 
 
 class Manager:

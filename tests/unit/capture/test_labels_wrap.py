@@ -60,16 +60,16 @@ KINDS = ("plain", "coroutine", "stream", "astream", "hidden", "broken")
 
 
 @pytest.fixture
-def complaints():
+def recording_faults():
     return []
 
 
 @pytest.fixture
-def recorded_library(tmp_path, complaints):
+def recorded_library(tmp_path, recording_faults):
     """Record a block with every method of `Library` under a tool span of its name; return the spans by name."""
 
     def run(block, make=None):
-        patches = Patches(lambda where, error: complaints.append((where, type(error))))
+        patches = Patches(lambda where, error: recording_faults.append((where, type(error))))
         logs = tmp_path / "logs"
         logs.mkdir()
         try:
@@ -162,14 +162,14 @@ def test_an_abandoned_stream_ends_without_an_error(recorded_library):
     assert parents(spans, "consumer") == [None]
 
 
-def test_a_failure_is_the_programs_own(recorded_library, complaints):
+def test_a_failure_is_the_programs_own(recorded_library, recording_faults):
     def consume():
         with pytest.raises(KeyError, match="theirs"):
             Library().broken()
 
     spans = recorded_library(consume)
     assert spans.loc[spans["name"] == "broken", "error"].tolist() == ["KeyError"]
-    assert complaints == []
+    assert recording_faults == []
 
 
 def test_a_call_through_two_layers_is_one_call(recorded_library, monkeypatch):
@@ -178,7 +178,7 @@ def test_a_call_through_two_layers_is_one_call(recorded_library, monkeypatch):
     assert spans["name"].tolist() == ["same", "inner"]
 
 
-def test_what_goes_wrong_in_a_label_never_reaches_the_program(recorded_library, complaints):
+def test_what_goes_wrong_in_a_label_never_reaches_the_program(recorded_library, recording_faults):
     def broken_label(*_args, **_kwargs):
         raise RuntimeError("ours")
 
@@ -189,7 +189,7 @@ def test_what_goes_wrong_in_a_label_never_reaches_the_program(recorded_library, 
 
     spans = recorded_library(consume, make=broken_label)
     assert set(spans["name"]) == {"inner"}
-    assert [kind for _, kind in complaints] == [RuntimeError] * 3
+    assert [kind for _, kind in recording_faults] == [RuntimeError] * 3
 
 
 def test_a_task_goes_on_while_its_stream_is_consumed(tmp_path):

@@ -11,9 +11,9 @@ from orchprof.capture.hooks.patches import Patches
 
 @pytest.fixture
 def patches():
-    complaints = []
-    made = Patches(lambda where, error: complaints.append((where, type(error))))
-    made.complaints = complaints
+    recording_faults = []
+    made = Patches(lambda where, error: recording_faults.append((where, type(error))))
+    made.recording_faults = recording_faults
     yield made
     made.undo()
 
@@ -83,7 +83,7 @@ def test_one_patch_that_fails_leaves_the_others_of_its_module(patches, library):
     patches.when_imported(name, lambda module: patches.replace(module, "other", lambda value: value + 1))
     module = importlib.import_module(name)
     assert (module.value, module.other) == (1, 2)
-    assert patches.complaints == [(name, LookupError)]
+    assert patches.recording_faults == [(name, LookupError)]
 
 
 class Base:

@@ -1,8 +1,8 @@
-"""Logs written by hand, so that what sealing makes of them can be worked out on paper."""
+"""Logs written by hand, so that what finalizing makes of them can be worked out on paper."""
 
 from orchprof.capture import strands as rec
 from orchprof.capture.log import VERSION, Log, pack
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 MS = 1_000_000
 
@@ -64,22 +64,25 @@ class HandWatch(HandLog):
     def __init__(self, directory):
         super().__init__(directory, pid=0)
 
-    def looked(self, state, first, last, tid=7, pid=1, holder=0):
+    def looked(self, state, first, last, tid=7, pid=1, owner=0):
         """See a thread in a state at `first`, at `last`, and about every 10 ms in between."""
-        what, looks = rec.LOOKED | rec.LOOKS.index(state) << rec.STATE_SHIFT, (last - first) // 10 + 1
-        return self.row(what, first, last, looks / MS, tid, pid, 0, holder)
+        what, samples = (
+            rec.THREAD_SAMPLE | rec.SAMPLED_STATES.index(state) << rec.STATE_SHIFT,
+            (last - first) // 10 + 1,
+        )
+        return self.row(what, first, last, samples / MS, tid, pid, 0, owner)
 
     def seen(self, pid, parent, first, last, delay=0):
         return self.note("seen", [pid, parent, first * MS, last * MS, delay * MS])
 
 
 def sealed(directory, *logs, **options):
-    """Write the logs, seal them, and return the tables and findings."""
+    """Write the logs, finalize them, and return the tables and findings."""
     for log in logs:
         log.log.close()
         if isinstance(log, HandWatch):
             log.log.path.rename(directory / "watch.bin")  # read last: programs' logs are numbered from 1
-    return seal(sorted(directory.glob("*.bin")), **options)
+    return finalize(sorted(directory.glob("*.bin")), **options)
 
 
 def own(strand, log=1):

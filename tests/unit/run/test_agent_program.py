@@ -5,10 +5,10 @@ import random
 import pytest
 
 from orchprof.capture.log import VERSION, Log, pack
-from orchprof.capture.strands import LOOKED, LOOKS, SAMPLE, STATE_SHIFT
+from orchprof.capture.strands import SAMPLE, SAMPLED_STATES, STATE_SHIFT, THREAD_SAMPLE
 from orchprof.ledger.graph.critical_path import critical_path
 from orchprof.ledger.graph.task_graph import build
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 MS = 1_000_000
 AGENT, SHELL, GIT = 100, 101, 102
@@ -35,7 +35,7 @@ class Watch:
         self.log.note(("seen", [pid, parent, start * MS, end * MS, 0, cpu * MS]))
 
     def did(self, pid, state, start, end):
-        what = LOOKED | LOOKS.index(state) << STATE_SHIFT
+        what = THREAD_SAMPLE | SAMPLED_STATES.index(state) << STATE_SHIFT
         self.log.emit(pack(what, start * MS, end * MS, end - start, 0, pid, pid, 0, 0))
 
     def call(self, start, end, **said):
@@ -53,7 +53,7 @@ class Watch:
     def tables(self, tmp_path):
         self.log.note(("closed", {"lost_frames": 0}))
         self.log.close()
-        return seal(tmp_path.glob("*.bin"), whole_programs=True)
+        return finalize(tmp_path.glob("*.bin"), whole_programs=True)
 
 
 def shares(tables):

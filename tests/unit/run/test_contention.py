@@ -1,4 +1,4 @@
-"""Contention names its holder, untold waits are classified: worked out by hand."""
+"""Contention names its owner, untold waits are classified: worked out by hand."""
 
 import pytest
 from hand_logs import MS, HandLog, HandWatch, joins, rows, sealed
@@ -100,7 +100,7 @@ def test_a_wait_for_the_interpreter_takes_the_role_of_whoever_was_seen_running(t
     watch = (
         HandWatch(tmp_path)
         .looked("running", 0, 10)
-        .looked("gil", 20, 90, holder=70)
+        .looked("gil", 20, 90, owner=70)
         .looked("running", 100, 101)
     )
     tables, *_ = sealed(tmp_path, log, watch)
@@ -176,7 +176,7 @@ def test_after_a_declared_wait_the_interpreter_is_its_holders_too(tmp_path):
     log.row(rec.CUT, 0, 0, 0, 8, 2).row(rec.ENTER | rec.ROLE["tool"], 1, 1, 0, 8, 2, 50, log.log.name("grep"))
     log.row(rec.CUT, 75, 75, 0, 8, 0).end(2, 75)
     watch = (
-        HandWatch(tmp_path).looked("lock", 0, 60).looked("gil", 65, 75, holder=70).looked("running", 90, 101)
+        HandWatch(tmp_path).looked("lock", 0, 60).looked("gil", 65, 75, owner=70).looked("running", 90, 101)
     )
     tables, *_ = sealed(tmp_path, log, watch)
     assert rows(tables, 1)[:2] == [("framework", "join", 0, 80, 5), ("tool", "gil", 80, 100, 0)]
@@ -196,7 +196,7 @@ def test_a_wait_that_goes_on_is_not_cut_where_others_had_their_turn(tmp_path):
     log.cut(0, 0, 1, wait="join").cut(90, 5, 3).row(rec.CUT, 100, 99, 0, 8, 0).cut(100, 10, 1, wait="join")
     log.cut(101, 10, 1).join(1, 101, 3).cut(102, 11, 0).end(1, 102).end(2, 100).end(3, 100)
     watch = (
-        HandWatch(tmp_path).looked("lock", 0, 60).looked("gil", 65, 75, holder=70).looked("running", 90, 101)
+        HandWatch(tmp_path).looked("lock", 0, 60).looked("gil", 65, 75, owner=70).looked("running", 90, 101)
     )
     tables, *_ = sealed(tmp_path, log, watch)
     assert ("framework", "join", 0, 101, 5) in rows(tables, 1)

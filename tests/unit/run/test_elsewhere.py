@@ -96,9 +96,9 @@ def shell(directory):
     log = agent(directory)
     log.born(3, 1, "child", 1).note("pid", 3, 77).task(2, 10, 1).cut(10, 10, 2).enter(20, 20, 2, 50, "tool")
     log.exit(100, 20, 2, 50).end(2, 110).cut(110, 30, 1).cut(120, 40, 0).end(1, 120)
-    watch = HandWatch(directory).looked("child", 22, 99, tid=7, pid=1, holder=77).looked("running", 101, 119)
-    watch.looked("child", 2, 20, tid=77, pid=77, holder=1).looked("sleep", 21, 60, tid=77, pid=77)
-    watch.looked("running", 61, 100, tid=77, pid=77).looked("child", 101, 119, tid=77, pid=77, holder=1)
+    watch = HandWatch(directory).looked("child", 22, 99, tid=7, pid=1, owner=77).looked("running", 101, 119)
+    watch.looked("child", 2, 20, tid=77, pid=77, owner=1).looked("sleep", 21, 60, tid=77, pid=77)
+    watch.looked("running", 61, 100, tid=77, pid=77).looked("child", 101, 119, tid=77, pid=77, owner=1)
     return log, watch.seen(77, 1, 2, 119)
 
 
@@ -116,8 +116,8 @@ def test_a_shell_of_the_task_works_only_where_nobody_waits_for_it(tmp_path):
     log.cut(15, 15, 2).cut(55, 15, 2)  # it waited at the pipe
     log.cut(100, 60, 2, wait="join").cut(105, 60, 2).join(2, 105, 3).row(rec.CHILD, 105, 42, 0, strand=3)
     log.end(2, 110).cut(110, 65, 1).cut(120, 75, 0).end(1, 120)
-    watch = HandWatch(tmp_path).looked("child", 16, 54, tid=7, pid=1, holder=77).looked("running", 56, 99)
-    watch.looked("running", 14, 55, tid=77, pid=77).looked("child", 56, 104, tid=77, pid=77, holder=1)
+    watch = HandWatch(tmp_path).looked("child", 16, 54, tid=7, pid=1, owner=77).looked("running", 56, 99)
+    watch.looked("running", 14, 55, tid=77, pid=77).looked("child", 56, 104, tid=77, pid=77, owner=1)
     tables, *_ = sealed(tmp_path, log, watch.seen(77, 1, 13, 105).note("died", [77, 105 * MS, 0]))
     *before, waited, ending = rows(tables, 3)
     # It was idle until whoever started it waited for it: what it was told came before that.

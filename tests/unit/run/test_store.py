@@ -72,7 +72,7 @@ def test_a_second_opener_keeps_the_tables_of_the_first(tmp_path, monkeypatch):
 
     def overtaken(path, meta):
         real(path, meta)
-        store.seal_run(path)
+        store.finalize_run(path)
 
     monkeypatch.setattr(store, "_refuse_if_recording", overtaken)
     assert store.open_run(tmp_path / "run").tables["tasks"]["name"].tolist() == ["t"]
@@ -114,9 +114,9 @@ def test_what_is_not_a_run_of_ours_is_refused(tmp_path, document, message):
 
 
 def test_a_directory_without_a_run_says_so(tmp_path):
-    for look in (store.open_run, store.runs_in):
+    for sample in (store.open_run, store.runs_in):
         with pytest.raises(RunError, match="no run"):
-            look(tmp_path)
+            sample(tmp_path)
     with pytest.raises(RunError, match="no run yet"):
         store.latest(tmp_path)
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from orchprof.run.outside.signalled import STUB_NS, as_told, until_asked
+from orchprof.run.outside.signalled import STUB_NS, until_asked, waiting_for_senders
 from orchprof.run.schema import COUNTERS
 
 MS = 1_000_000
@@ -36,7 +36,7 @@ def joins_of(table, strand):
 
 def test_who_slept_until_a_signal_waited_for_its_sender():
     before = segments((STRUCK, 0, 100, {"wait_state": "sleep"}))
-    after, joins = as_told(before, edges(), {30: [(60 * MS, SENDER)]}, PIDS)
+    after, joins = waiting_for_senders(before, edges(), {30: [(60 * MS, SENDER)]}, PIDS)
     assert of(after, STRUCK) == [(0, 60, True), (60, 100, False)]
     assert after["wait_state"].isna().tolist() == [True, False]
     assert joins_of(joins, STRUCK) == [(SENDER, 60)]
@@ -44,7 +44,7 @@ def test_who_slept_until_a_signal_waited_for_its_sender():
 
 def test_who_computed_until_a_signal_keeps_its_work():
     before = segments((STRUCK, 0, 100, {"cpu_ns": 90 * MS}))
-    after, joins = as_told(before, edges(), {30: [(100 * MS, SENDER)]}, PIDS)
+    after, joins = waiting_for_senders(before, edges(), {30: [(100 * MS, SENDER)]}, PIDS)
     assert of(after, STRUCK) == [(0, 100 - STUB_NS / MS, False), (100 - STUB_NS / MS, 100, True)]
     assert after["cpu_ns"].tolist() == [90 * MS, 0]
     assert joins_of(joins, STRUCK) == [(SENDER, 100)]
@@ -52,7 +52,7 @@ def test_who_computed_until_a_signal_keeps_its_work():
 
 def test_whoever_else_was_over_when_a_signal_came_is_not_what_was_waited_for():
     before = segments((STRUCK, 0, 100, {"join": True}), (OTHER, 0, 100, {"wait_state": "sleep"}))
-    after, joins = as_told(
+    after, joins = waiting_for_senders(
         before, edges((OTHER, STRUCK, 100), (STRUCK, OTHER, 100)), {30: [(100 * MS, SENDER)]}, PIDS
     )
     assert of(after, STRUCK) == [(0, 100, True)]
@@ -65,7 +65,7 @@ def test_whoever_else_was_over_when_a_signal_came_is_not_what_was_waited_for():
 )
 def test_a_signal_to_nobody_after_the_end_or_to_oneself_changes_nothing(signals):
     before, known = segments((STRUCK, 0, 100, {"wait_state": "sleep"})), edges((OTHER, STRUCK, 100))
-    after, joins = as_told(before, known, signals, PIDS)
+    after, joins = waiting_for_senders(before, known, signals, PIDS)
     pd.testing.assert_frame_equal(after, before)
     pd.testing.assert_frame_equal(joins, known)
 

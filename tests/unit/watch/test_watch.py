@@ -102,7 +102,7 @@ def test_equal_looks_are_one_row_and_a_kill_loses_a_second_at_most(tmp_path):
         said = watch([child.pid], tmp_path, 2.5)
     asleep = [run for run in said.runs if run.state == "sleep"]
     assert 2 <= len(asleep) <= 4
-    assert sum(run.looks for run in asleep) > 20
+    assert sum(run.samples for run in asleep) > 20
     assert all(run.first_ns <= run.last_ns for run in asleep)
     assert all(a.last_ns < b.first_ns for a, b in pairwise(asleep))
 
@@ -145,7 +145,7 @@ def test_a_zombie_is_no_wait(tmp_path):
     until(lambda: proc.read(f"/proc/{child.pid}/stat").split()[2] == b"Z")
     said = watch([os.getpid()], tmp_path, 0.3)
     assert child.pid in seen(said)
-    assert not said.looks(child.pid)
+    assert not said.states(child.pid)
     child.wait()
 
 
@@ -157,7 +157,7 @@ def test_descriptors_are_given_back_and_never_more_than_allowed(tmp_path):
         tree = Tree([child.pid], log)
         for _ in range(5):
             time.sleep(0.03)
-            tree.look()
+            tree.sample()
         assert len(descriptors()) > len(inside) + 1
         tree.close()
         log.close()
@@ -234,7 +234,7 @@ def test_throttling_of_the_watchers_own_group_is_told_by_root(tmp_path, monkeypa
     monkeypatch.setattr(cgroup, "throttled_us", lambda: 1234)
     said = watch([os.getpid()], tmp_path, 0.1)
     assert {(pid, held_us) for _, pid, held_us in said.notes["throttled"]} == {(os.getpid(), 1234)}
-    assert len(said.notes["throttled"]) == 2  # at the first look and at the end
+    assert len(said.notes["throttled"]) == 2  # at the first sample and at the end
 
 
 def test_too_many_children_are_looked_at_in_turn_and_the_root_every_time(tmp_path, monkeypatch):
@@ -243,13 +243,13 @@ def test_too_many_children_are_looked_at_in_turn_and_the_root_every_time(tmp_pat
         log = Log(tmp_path)
         tree = Tree([child.pid], log)
         for _ in range(60):
-            tree.look()
+            tree.sample()
         tree.close()
         log.close()
         child.communicate("\n", timeout=20)
     said = told(tmp_path)
-    assert [said.looks(pid).total() for pid in seen(said)] == [3] * 20
-    assert said.looks(child.pid).total() == 60
+    assert [said.states(pid).total() for pid in seen(said)] == [3] * 20
+    assert said.states(child.pid).total() == 60
 
 
 def test_run_delay_is_summed_over_the_processes_below_and_inside_the_window():

@@ -26,10 +26,10 @@ def test_a_new_group_is_its_clients_and_its_last_word_counts(tmp_path, log):
     containers = Containers(log, tmp_path)
     containers.meet(7, "docker")
     group(tmp_path, "system.slice/docker-new.scope", 1_000)
-    containers.look(EVERY_NS)
+    containers.sample(EVERY_NS)
     group(tmp_path, "system.slice/docker-new.scope", 5_000)
-    containers.look(EVERY_NS + 1)  # too soon to look again
-    containers.look(2 * EVERY_NS)
+    containers.sample(EVERY_NS + 1)  # too soon to look again
+    containers.sample(2 * EVERY_NS)
     (tmp_path / "system.slice/docker-new.scope/cpu.stat").unlink()
     containers.part(7)
     assert log.all == [("container", [7, "docker"]), ("container_cpu", [7, "docker", 5_000])]
@@ -41,7 +41,7 @@ def test_several_clients_get_groups_in_their_order_and_one_without_is_only_named
         containers.meet(pid, name)
     group(tmp_path, "machine.slice/libpod-conmon-a.scope", 77)  # podman's keeper, no container
     group(tmp_path, "machine.slice/libpod-a.scope", 10)
-    containers.look(EVERY_NS)
+    containers.sample(EVERY_NS)
     group(tmp_path, "docker/b", 20)
     containers.close()
     used = [note for note in log.all if note[0] == "container_cpu"]

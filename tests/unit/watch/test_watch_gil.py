@@ -130,11 +130,11 @@ def test_threads_that_spin_wait_for_the_gil_and_are_told_who_ran(tmp_path):
     measured = sum(said.share("gil", child.pid, tid) for tid in tids)
     assert 0.6 < measured / sum(truth.values()) < 1.6
     assert sum(said.share("lock", child.pid, tid) for tid in tids) < 0.02
-    holders = Counter()
+    owners = Counter()
     for run in said.runs:
         if run.state == "gil" and run.tid in tids:
-            holders[run.holder in tids and run.holder != run.tid] += run.looks
-    assert holders[True] > 0.8 * holders.total()
+            owners[run.owner in tids and run.owner != run.tid] += run.samples
+    assert owners[True] > 0.8 * owners.total()
 
 
 def test_threads_that_wait_for_locks_do_not_wait_for_the_gil(tmp_path):
@@ -142,4 +142,4 @@ def test_threads_that_wait_for_locks_do_not_wait_for_the_gil(tmp_path):
         said = watch([child.pid], tmp_path, 1)
     assert said.share("lock", child.pid) > 0.5
     assert said.share("gil", child.pid) < 0.05
-    assert told(tmp_path).looks(child.pid).keys() >= {"lock", "sleep"}
+    assert told(tmp_path).states(child.pid).keys() >= {"lock", "sleep"}

@@ -92,7 +92,7 @@ def follow(monkeypatch):
         def at(now_ms, *counted, sent_ms=0, received_ms=0):
             ago = (now_ms - sent_ms) * 10**6, (now_ms - received_ms) * 10**6
             kernel[:] = [Connection(inode, 5000, "10.0.0.1", 443, *counted, *ago)] if counted else []
-            sockets.look(now_ms * 10**6)
+            sockets.sample(now_ms * 10**6)
             return [(note[0] // 10**6, note[1] // 10**6, *note[4:]) for _, note in log.all]
 
         yield at
@@ -123,6 +123,6 @@ def test_a_kernel_that_does_not_tell_is_left_in_peace(monkeypatch):
 
     monkeypatch.setattr("orchprof.watch.sockets.connections", refuse)
     sockets = Sockets(Notes(), lambda: [os.getpid()])
-    sockets.look(10**9)
-    sockets.look(2 * 10**9)
+    sockets.sample(10**9)
+    sockets.sample(2 * 10**9)
     sockets.close()

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from watched import python, until, watch
 
-from orchprof.capture.strands import LOOKS
+from orchprof.capture.strands import SAMPLED_STATES
 from orchprof.watch import proc
 from orchprof.watch.states import blocked
 from orchprof.watch.states.syscalls import CALLS, HERE, MACHINES, by_number
@@ -52,7 +52,7 @@ def test_a_thread_in_a_known_state_is_seen_in_it(state, code, tmp_path):
         said = watch([child.pid], tmp_path, 0.4)
         pids = {run.pid for run in said.runs} if "fork" in code else {child.pid}
     best = max(said.share(state, pid) for pid in pids)
-    assert best > 0.8, {pid: said.looks(pid) for pid in pids}
+    assert best > 0.8, {pid: said.states(pid) for pid in pids}
 
 
 def test_a_fifo_with_a_name_is_a_pipe_and_a_terminal_is_neither(tmp_path):
@@ -110,7 +110,7 @@ def test_a_line_is_read_by_the_call_that_it_names():
         say("read", 3): "other",  # whose descriptor cannot be read
     }
     found = {line: blocked.state_of(line, 0, owner) for line in told}
-    assert {line: None if state is None else LOOKS[state] for line, state in found.items()} == told
+    assert {line: None if state is None else SAMPLED_STATES[state] for line, state in found.items()} == told
 
 
 def test_a_descriptor_is_told_by_where_it_leads(tmp_path):
@@ -128,7 +128,7 @@ def test_a_descriptor_is_told_by_where_it_leads(tmp_path):
         owner = SimpleNamespace(pid=os.getpid(), holds_gil=lambda _: False)
         for number, kind in kinds.items():
             line = b"%d 0x%x 0x0 0x0 0x0 0x0 0x0 0x7ff 0x7fe\n" % (read, number)
-            assert LOOKS[blocked.state_of(line, os.getpid(), owner)] == kind
+            assert SAMPLED_STATES[blocked.state_of(line, os.getpid(), owner)] == kind
     for end in ends:
         end.close()
     for number in (reads, writes, watching):
@@ -185,8 +185,8 @@ def test_who_is_at_the_other_end_is_known(way, tmp_path):
         said = watch([child.pid], tmp_path, 0.6)
         peer = int(child.said[0])
         try:
-            waited = [run for run in said.runs if run.pid == child.pid and run.holder == peer]
-            assert sum(run.looks for run in waited) > 10
+            waited = [run for run in said.runs if run.pid == child.pid and run.owner == peer]
+            assert sum(run.samples for run in waited) > 10
         finally:
             os.kill(peer, 9)
 
@@ -202,7 +202,7 @@ def test_a_child_that_waits_for_its_parent_is_seen_to(tmp_path):
     with python(child_of(["cat"], stdin=True)) as child:
         said = watch([child.pid], tmp_path, 0.6)
     cat = int(child.said[0])
-    assert sum(run.looks for run in said.runs if run.pid == cat and run.holder == child.pid) > 10
+    assert sum(run.samples for run in said.runs if run.pid == cat and run.owner == child.pid) > 10
 
 
 def test_a_death_is_noted_with_its_status_when_it_happens(tmp_path):

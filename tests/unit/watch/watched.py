@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orchprof.capture.log import COLUMNS, read_frames
-from orchprof.capture.strands import LOOKED, LOOKS, SAMPLE, STATE_SHIFT
+from orchprof.capture.strands import SAMPLE, SAMPLED_STATES, STATE_SHIFT, THREAD_SAMPLE
 from orchprof.watch.watch import Watch
 
 _ROW = struct.Struct("<9q")
@@ -21,10 +21,10 @@ class Run(NamedTuple):
     state: str
     first_ns: int
     last_ns: int
-    looks: int
+    samples: int
     tid: int
     pid: int
-    holder: int
+    owner: int
 
 
 class Sample(NamedTuple):
@@ -43,16 +43,16 @@ class Told:
     samples: list[Sample] = field(default_factory=list)
     notes: dict[str, list] = field(default_factory=dict)
 
-    def looks(self, pid, tid=None):
-        """Return how many looks saw each state of a process, or of one of its threads."""
+    def states(self, pid, tid=None):
+        """Return how many samples saw each state of a process, or of one of its threads."""
         found = Counter()
         for run in self.runs:
             if run.pid == pid and tid in (None, run.tid):
-                found[run.state] += run.looks
+                found[run.state] += run.samples
         return found
 
     def share(self, state, pid, tid=None):
-        found = self.looks(pid, tid)
+        found = self.states(pid, tid)
         return found[state] / found.total() if found else None
 
 
@@ -65,8 +65,8 @@ def told(folder):
             continue
         for values in _ROW.iter_unpack(payload):
             row = dict(zip(COLUMNS, values, strict=True))
-            if row["what"] & 0xFF == LOOKED:
-                state = LOOKS[row["what"] >> STATE_SHIFT]
+            if row["what"] & 0xFF == THREAD_SAMPLE:
+                state = SAMPLED_STATES[row["what"] >> STATE_SHIFT]
                 times = (row["wall_ns"], row["cpu_ns"], row["delay_ns"])
                 said.runs.append(Run(state, *times, row["thread_clock"], row["strand"], row["arg"]))
             elif row["what"] & 0xFF == SAMPLE:
