@@ -10,7 +10,7 @@ from turns import is_quiet, turn
 
 from orchprof.capture import recorder
 from orchprof.capture.clock import FakeClock
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 Tables = dict[str, pd.DataFrame]
 
@@ -36,7 +36,7 @@ def recorded(tmp_path: Path) -> Callable[..., Tables]:
             code()
         finally:
             recorder.stop()
-        return seal(tmp_path.glob("*.bin"))[0]
+        return finalize(tmp_path.glob("*.bin"))[0]
 
     return record
 

@@ -24,7 +24,7 @@ from orchprof.capture.hooks.children import reaping
 from orchprof.capture.hooks.loops import asyncio_loops
 from orchprof.capture.log import Log
 from orchprof.capture.state import STATE
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 
 def by_thread():
@@ -175,7 +175,7 @@ def test_a_fault_is_noted_once_and_the_thread_recorded_no_further(tmp_path):
             with orchprof.span("lost"):
                 pass
         assert STATE.recorder.strands.thread_clock() is not thread_clock
-    assert "lost" not in seal(tmp_path.glob("*.bin"))[0]["spans"]["name"].tolist()
+    assert "lost" not in finalize(tmp_path.glob("*.bin"))[0]["spans"]["name"].tolist()
     (note,) = [log for log in tmp_path.glob("*.bin") if b'"hook","strands","TypeError' in log.read_bytes()]
     assert note.read_bytes().count(b'"hook","strands"') == 1
 

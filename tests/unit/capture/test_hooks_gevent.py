@@ -7,7 +7,7 @@ import pytest
 import recorded_logs
 from support import assert_tiled
 
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 pytest.importorskip("gevent")
 
@@ -50,7 +50,7 @@ def run(tmp_path, body):
         [sys.executable, "-c", HEAD + body, tmp_path], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    return seal(tmp_path.glob("*.bin"))[0], recorded_logs.notes(tmp_path, "hook")
+    return finalize(tmp_path.glob("*.bin"))[0], recorded_logs.notes(tmp_path, "hook")
 
 
 def test_tasks_in_greenlets_are_tasks_of_their_own_and_what_is_not_told_is_said(tmp_path):

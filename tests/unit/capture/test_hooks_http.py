@@ -14,7 +14,7 @@ from support import assert_tiled
 import orchprof
 from orchprof.capture.log import VERSION, Log, pack
 from orchprof.capture.strands import KIND, SPAWN
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 FIRST_S, TOKEN_S = 0.06, 0.04  # so long that a busy machine, which reads late, is not taken for a fault
 CLOCK = {"queue_s": 0.005, "prefill_s": 0.02, "decode_s": 0.03, "total_s": 0.06, "accelerator_s": 0.01}
@@ -300,6 +300,6 @@ def test_a_call_of_a_process_that_was_killed_has_begun(tmp_path):
     log.emit(pack(SPAWN | KIND["remote"], 20, 0, 0, 0, 1, 2, 0, 1))
     log.note(("asked", {"strand": 2, "span": 0, "sent_ns": 20, "stream": False}))
     log.close()
-    (call,) = seal([log.path]).tables["model_calls"].itertuples()
+    (call,) = finalize([log.path]).tables["model_calls"].itertuples()
     assert (call.sent_ns, call.provenance) == (20, "client_only")
     assert pd.isna(call.end_ns)

@@ -6,7 +6,7 @@ import sys
 import pytest
 from support import assert_tiled, tiles
 
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 pytest.importorskip("nest_asyncio")
 
@@ -38,7 +38,7 @@ def test_whoever_runs_a_loop_inside_itself_waits_for_what_that_completes(tmp_pat
         [sys.executable, "-c", PROGRAM, tmp_path], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    tables = seal(tmp_path.glob("*.bin"))[0]
+    tables = finalize(tmp_path.glob("*.bin"))[0]
     root = tables["tasks"]["task"].item()
     waits = [wall for role, state, wall in tiles(tables, root) if (role, state) == ("tool", "join")]
     assert sorted(waits)[-2] >= 0.9 * 30e6

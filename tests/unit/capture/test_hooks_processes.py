@@ -10,7 +10,7 @@ import recorded_logs
 from support import assert_tiled
 
 from orchprof.capture.hooks import install
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 HEAD = """
 import multiprocessing, os, sys, time
@@ -52,7 +52,7 @@ def tables_of(tmp_path, body):
         [sys.executable, program, str(logs)], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    return seal(logs.glob("*.bin"))[0]
+    return finalize(logs.glob("*.bin"))[0]
 
 
 def children(tables):

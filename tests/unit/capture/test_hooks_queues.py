@@ -12,7 +12,7 @@ from support import assert_tiled
 
 import orchprof
 from orchprof.run.contradictions import contradictions
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 NAP_S = 0.03
 
@@ -220,7 +220,7 @@ def test_what_is_let_go_of_is_no_strand_and_nothing_is_lost(recorded, tmp_path):
     released = tables["edges"].query("kind == 'release'")
     assert len(released)
     assert not set(released["dst"]) & set(tables["strands"]["strand"])
-    assert seal(tmp_path.glob("*.bin"))[1] == []
+    assert finalize(tmp_path.glob("*.bin"))[1] == []
     assert list(contradictions({name: pa.Table.from_pandas(table) for name, table in tables.items()})) == []
 
 
@@ -261,4 +261,4 @@ def test_who_puts_and_who_takes_each_item_is_recorded(recorded, tmp_path):
     assert (both["at_ns"] > both["at_ns_put"]).all()
     assert (both["src"] != both["src_put"]).sum() == 3
     assert list(contradictions({name: pa.Table.from_pandas(table) for name, table in tables.items()})) == []
-    assert seal(tmp_path.glob("*.bin"))[1] == []
+    assert finalize(tmp_path.glob("*.bin"))[1] == []

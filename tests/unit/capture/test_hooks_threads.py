@@ -7,7 +7,7 @@ import pytest
 from support import assert_tiled, recording
 
 import orchprof
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 NAP_S = 0.02
 
@@ -292,7 +292,7 @@ def test_a_thread_of_a_former_recording_is_none_of_this_one(tmp_path):
         threading.Timer(NAP_S, stop.set).start()
         with orchprof.task("t"):
             thread.join()
-    tables, findings, _ = seal(tmp_path.glob("*.bin"))
+    tables, findings, _ = finalize(tmp_path.glob("*.bin"))
     assert findings == []
     assert set(tables["edges"]["src"]) <= set(tables["strands"]["strand"])
 

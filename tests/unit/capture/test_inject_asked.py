@@ -19,7 +19,7 @@ from support import assert_tiled
 import orchprof
 from orchprof.capture import recorder
 from orchprof.capture.inject import asked, first
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 from orchprof.watch.launcher import launch
 
 FIRST = Path(first.__file__).parent
@@ -197,7 +197,7 @@ def test_a_request_ends_with_its_last_byte_and_not_after_background_tasks(servin
 
     assert asyncio.run(_served(Starlette(routes=[Route("/", answer)]), "/")) == b"fine"
     recorder.stop()
-    tables = seal(serving.glob("*.bin"))[0]
+    tables = finalize(serving.glob("*.bin"))[0]
     (task,) = tables["tasks"].itertuples()
     (span,) = tables["spans"].query("name == 'later'").itertuples()
     assert (task.end_ns <= span.start_ns, pd.isna(span.task)) == (True, True)
@@ -224,7 +224,7 @@ def test_a_wsgi_request_ends_before_what_its_body_does_when_closed(serving):
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/ask", "SERVER_PROTOCOL": "HTTP/1.1"}
     SimpleHandler(io.BytesIO(), io.BytesIO(), io.BytesIO(), environ).run(app)
     recorder.stop()
-    tables = seal(serving.glob("*.bin"))[0]
+    tables = finalize(serving.glob("*.bin"))[0]
     assert tables["tasks"]["name"].tolist() == ["GET /ask"]
     assert tables["spans"]["task"].isna().tolist() == [True]
 
@@ -331,6 +331,6 @@ def test_the_requests_of_a_program_that_is_a_server_are_its_tasks(tmp_path, body
     (tmp_path / "logs").mkdir()
     ended = launch([sys.executable, str(tmp_path / "agent.py")], tmp_path / "logs")
     assert ended.code == 0
-    tables, findings, _ = seal((tmp_path / "logs").glob("*.bin"), whole_programs=True)
+    tables, findings, _ = finalize((tmp_path / "logs").glob("*.bin"), whole_programs=True)
     assert len(tables["tasks"]) == found
     assert ("served_requests" in {each["code"] for each in findings}) == (found == 3)

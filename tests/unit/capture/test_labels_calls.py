@@ -11,7 +11,7 @@ from support import recording
 import orchprof
 from orchprof.capture.frameworks import smolagents, wrap
 from orchprof.capture.hooks.patches import Patches
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 
 class Library:
@@ -46,7 +46,7 @@ def spans_of(tmp_path):
     def run(code):
         with recording(tmp_path):
             code()
-        tables = seal(tmp_path.glob("*.bin"))[0]
+        tables = finalize(tmp_path.glob("*.bin"))[0]
         spans = tables["spans"]
         names = spans.set_index("span")["name"]
         found = [

@@ -80,9 +80,9 @@ def recorded_library(tmp_path, recording_faults):
                     block()
         finally:
             patches.undo()
-        from orchprof.run.finalize.finalize import seal
+        from orchprof.run.finalize.finalize import finalize
 
-        tables, *_ = seal(logs.glob("*.bin"))
+        tables, *_ = finalize(logs.glob("*.bin"))
         return tables["spans"]
 
     return run
@@ -200,9 +200,9 @@ def test_a_task_goes_on_while_its_stream_is_consumed(tmp_path):
         for _ in Library().stream(2):
             outer()
     patches.undo()
-    from orchprof.run.finalize.finalize import seal
+    from orchprof.run.finalize.finalize import finalize
 
-    tables, *_ = seal(logs.glob("*.bin"))
+    tables, *_ = finalize(logs.glob("*.bin"))
     assert tables["tasks"]["name"].tolist() == ["answer"]
     assert tables["spans"]["task"].notna().all()
     assert tables["tasks"]["end_ns"].notna().all()
@@ -244,8 +244,8 @@ def test_an_agents_turn_is_not_its_task_though_both_bear_its_name(tmp_path):
         around(patches, Both, "stream", lambda *_a, **_k: Task("agent", None, None, warmup=False))
         Both().stream(1)
     patches.undo()
-    from orchprof.run.finalize.finalize import seal
+    from orchprof.run.finalize.finalize import finalize
 
-    tables, *_ = seal(logs.glob("*.bin"))
+    tables, *_ = finalize(logs.glob("*.bin"))
     assert tables["tasks"]["name"].tolist() == ["agent"]
     assert sorted(tables["spans"]["name"]) == ["agent", "inner", "inner"]

@@ -10,7 +10,7 @@ import pytest
 
 import orchprof
 from orchprof.capture import recorder
-from orchprof.run.finalize.finalize import seal
+from orchprof.run.finalize.finalize import finalize
 
 
 def test_without_a_recorder_everything_works_and_nothing_is_recorded():
@@ -54,7 +54,7 @@ def run_program(tmp_path, body):
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
     )
-    return done, seal(tmp_path.glob("*.bin"))[0]
+    return done, finalize(tmp_path.glob("*.bin"))[0]
 
 
 def test_a_killed_process_keeps_all_but_its_last_second(tmp_path):
@@ -135,7 +135,7 @@ def test_a_loop_that_outlives_a_recording_goes_on_in_the_next(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
     asyncio.run(program())
-    tables, findings, _ = seal((tmp_path / "b").glob("*.bin"))
+    tables, findings, _ = finalize((tmp_path / "b").glob("*.bin"))
     assert findings == []
     assert tables["spans"]["name"].tolist() == ["s"]
     assert set(tables["segments"]["strand"]) <= set(tables["strands"]["strand"])

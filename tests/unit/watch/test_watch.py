@@ -220,7 +220,7 @@ def test_a_hidden_proc_is_said_to_be_closed(tmp_path, monkeypatch):
 
 
 def test_an_hour_is_survived_by_whoever_owns_the_watch(tmp_path, monkeypatch):
-    monkeypatch.setattr(watching.Tree, "look", lambda _: 1 // 0)
+    monkeypatch.setattr(watching.Tree, "sample", lambda _: 1 // 0)
     with Watch([os.getpid()], tmp_path):
         time.sleep(0.05)
     said = told(tmp_path)
