@@ -58,10 +58,18 @@ class _Tree:
         """
         reaped = _held(self._samples[pid], "children_cpu_ns", at)
         for child in children:
-            last_ns = int(self._samples[child]["at_ns"].iloc[-1])
-            seen = float(self.total(child, np.array([NEVER]))[0])
-            reaped = reaped - np.where(at > last_ns, seen, 0.0)
+            reaped = reaped - np.where(at > self._last_ns(child), self._given(child), 0.0)
         return np.asarray(np.maximum.accumulate(np.maximum(reaped, 0.0)))
+
+    def _given(self, pid: int) -> float:
+        """Return what of a process's tree its parent reaps with it: not what outlives it."""
+        children = [child for child in self._below.get(pid, []) if self._last_ns(child) <= self._last_ns(pid)]
+        ever = np.array([NEVER])
+        own = _held(self._samples[pid], "cpu_ns", ever) + self._unseen(pid, ever, children)
+        return float(own[0]) + sum(map(self._given, children))
+
+    def _last_ns(self, pid: int) -> int:
+        return int(self._samples[pid]["at_ns"].iloc[-1])
 
 
 def _line(pid: int, parents: dict[int, int]) -> list[int]:

@@ -274,7 +274,7 @@ def test_progress_lines_are_sparse(capsys):
         "rag: tasks 50/100, 1 failed",
         "rag: tasks 75/100, 1 failed",
         "rag: tasks 100/100, 2 failed",
-        "rag: seal",
+        "rag: finalize",
     ]
 
 

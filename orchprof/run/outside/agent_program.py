@@ -110,11 +110,11 @@ class _Log:
 
 def agent_program(root: Root, watched: Watched, offset: int) -> AgentProgram:
     """Return what a program did; `offset` is free to be added to its ids."""
-    return _Telling(root, watched, offset).told()
+    return _Builder(root, watched, offset).built()
 
 
-class _Telling:
-    """One program on its way into a log."""
+class _Builder:
+    """Builds the log of one program."""
 
     def __init__(self, root: Root, watched: Watched, offset: int) -> None:
         self.root, self.log = root, _Log(offset)
@@ -144,22 +144,22 @@ class _Telling:
         own = max(total - sum(used for used, _ in self.used.values()), seen)
         return own, delay + sum(one.delay_ns for one in self.own_processes if one.pid != self.root.pid)
 
-    def told(self) -> AgentProgram:
+    def built(self) -> AgentProgram:
         """Return the program."""
         log, root = self.log, self.root
         main = log.strand("thread", root.name, root.window_ns)
         windows = turns(self.calls, root.window_ns)
         if len(windows) == 1:
-            self._tell(main, root.window_ns)
+            self._add_task(main, root.window_ns)
         else:
             tasks = [(log.strand("task", root.name, window, main), window) for window in windows]
             for task, window in tasks:
-                self._tell(task, window)
+                self._add_task(task, window)
             self._tile(main, root.window_ns, [([task], window) for task, window in tasks])
         self._sample([root.window_ns] if len(windows) == 1 else windows)
         return AgentProgram(self._journal(main), log.segments, log.edges, log.spans, self._findings())
 
-    def _tell(self, strand: int, window_ns: Window) -> None:
+    def _add_task(self, strand: int, window_ns: Window) -> None:
         """Add what a program's strand waited for in its window, and what it did itself."""
         spans = {
             tool.key: self.log.span(strand, "tool", tool.name, mine)

@@ -93,3 +93,17 @@ def test_time_between_tasks_is_nobodys(run):
     run.sample(1, 300, 90, task=10)
     run.sample(1, 400, 95, task=10)
     assert busy_ns(run.tables()["samples"], 1, np.array([9, 10])) == 20 + 5
+
+
+def test_what_outlives_the_shell_that_started_it_owes_nothing(run):
+    """The shell is killed at 110 and reaped with 1; what it started goes on to 150, and was never reaped by anybody."""
+    bear(run, 0, 41)
+    run.sample(1, 155, 20, 1)
+    run.sample(2, 105, 1, parent=1)
+    run.sample(2, 110, 1, parent=1)
+    run.sample(3, 105, 0, parent=2)
+    run.sample(3, 150, 30, parent=2)
+    # Another child is reaped with 40, and was last seen when it had used 10.
+    run.sample(4, 160, 0, parent=1)
+    run.sample(4, 190, 10, parent=1)
+    assert busy(run) == 20 + 1 + 30 + 40
