@@ -25,7 +25,7 @@ from orchprof.run.outside.deaths import deaths, left_alive, outcomes, with_ends
 from orchprof.run.outside.exec_programs import ExecProgram, cut_short, exec_programs, gone_on
 from orchprof.run.outside.exec_programs import tiles as exec_segments
 from orchprof.run.outside.pipe_peers import Around
-from orchprof.run.outside.process_tree import Process
+from orchprof.run.outside.process_tree import Process, is_daemon
 from orchprof.run.outside.remote_segments import Seen, outside
 from orchprof.run.outside.root_programs import below, roots
 from orchprof.run.outside.served_requests import judged_requests
@@ -353,7 +353,7 @@ def _samples(journal: Journal, tasks: pd.DataFrame, seen: Seen) -> pd.DataFrame:
     if len(rows) and len(tasks) and main in set(tasks["task"]):
         # A program that is taken for a task is sampled when it starts and when it ends, like any other.
         task.iloc[[0, -1]] = main
-    parents = {one.pid: one.parent for one in seen.processes} | {
+    parents = {one.pid: one.parent for one in seen.processes if not is_daemon(one, seen.deaths)} | {
         journal.pid: (journal.meta or {}).get("ppid")
     }
     pid = rows["thread_clock"] if not journal.pid else pd.Series(journal.pid, index=rows.index)

@@ -3,6 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+# A process that daemonises ends so soon after its fork.
+_AT_ONCE_NS: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,17 @@ class ProcessEnd:
 
     at_ns: int
     status: int | None
+
+
+def is_daemon(one: Process, deaths: Mapping[int, ProcessEnd]) -> bool:
+    """Return whether a process was left behind on purpose: who forked it ended by itself at once, and it lives on.
+
+    It is nobody's child then: what it uses is its own, as the kernel reckons it too.
+    """
+    parent = deaths.get(one.parent)
+    if parent is None or parent.status != 0:
+        return False
+    return one.first_ns <= parent.at_ns < min(one.last_ns, one.first_ns + _AT_ONCE_NS)
 
 
 def by_parent(seen: Iterable[Process]) -> dict[int, list[Process]]:

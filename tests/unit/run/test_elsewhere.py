@@ -1,5 +1,6 @@
 """Who waits for a worker, a shell or a server waits for what that does for him: worked out by hand."""
 
+import pandas as pd
 import pytest
 from hand_logs import MS, HandLog, HandWatch, joins, own, rows, sealed
 from support import summarise
@@ -178,7 +179,7 @@ def test_a_program_that_becomes_another_is_one(tmp_path):
     )
     second.end(1, 80).note("closed", {"lost_frames": 0})
     tables, *_ = sealed(tmp_path, first, second, whole_programs=True)
-    assert tables["tasks"][["start_ns", "end_ns"]].values.tolist() == [[0, 80 * MS]]
+    assert tables["tasks"][["start_ns", "end_ns"]].to_numpy().tolist() == [[0, 80 * MS]]
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 1)] == [
         (None, 0, 20), ("startup", 20, 35), ("join", 35, 80),
     ]  # fmt: skip
@@ -214,3 +215,15 @@ def test_a_worker_that_waits_for_more_by_then_released_its_waiter_before(tmp_pat
     assert [(state, start, end) for _, state, start, end, _ in rows(tables, 3)] == [
         (None, 10, 11), ("pool_wait", 11, 12), (None, 12, 40), ("wakeup", 40, 42), (None, 42, 50),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "parent"), [(0, None), (9, 77)])
+def test_a_process_that_was_left_behind_on_purpose_is_nobodys_child(tmp_path, status, parent):
+    """Child 77 forks 78 at 30 and ends at 32: by itself, as one that daemonises, or killed."""
+    log = agent(tmp_path).task(2, 10, 1).cut(10, 10, 2).cut(100, 20, 1).end(2, 100)
+    log.cut(120, 40, 0).end(1, 120)
+    watch = HandWatch(tmp_path).seen(77, 1, 20, 32).seen(78, 77, 30, 119).note("died", [77, 32 * MS, status])
+    watch.row(rec.SAMPLE, 110, 30, 0, 78, 0, 0, 0)
+    tables, *_ = sealed(tmp_path, log, watch)
+    (found,) = tables["samples"].query("pid == 78")["parent"].tolist()
+    assert (None if pd.isna(found) else found) == parent
